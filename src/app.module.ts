@@ -1,0 +1,49 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { AuditModule } from './audit/index.js';
+import { AccessGuard } from './auth/index.js';
+import { ChatMessage, ChatModule } from './chat/index.js';
+import { DatabaseModule, type PreparedDatabase } from './database/index.js';
+import type { Env } from './env/index.js';
+import { HealthModule } from './health/index.js';
+import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
+import { DeclaredTenantLimits, LimitsModule, limitsProviders, TenantLimits } from './limits/index.js';
+import { LogsModule } from './logs/index.js';
+import { MetricsModule } from './metrics/index.js';
+import { ChatSession, SessionModule } from './session/index.js';
+import { SettingsModule } from './settings/index.js';
+import { TenancyModule } from './tenancy/index.js';
+import { TenantModule } from './tenant/index.js';
+
+/** Every tenant-owned entity of the application. */
+export const TENANT_ENTITIES = [ChatSession, ChatMessage, IdempotencyKey];
+
+@Module({})
+export class AppModule {
+  static forRoot(env: Env, database: PreparedDatabase, logger: Logger): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        LogsModule.forRoot(logger),
+        DatabaseModule.forRoot(env, database),
+        TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
+        TenantModule,
+        SettingsModule,
+        AuditModule,
+        MetricsModule,
+        HealthModule,
+        IdempotencyModule,
+        LimitsModule,
+        SessionModule,
+        ChatModule,
+      ],
+      // In this order: who is it and may they, then the tenant's limit.
+      providers: [
+        { provide: TenantLimits, useClass: DeclaredTenantLimits },
+        { provide: APP_GUARD, useClass: AccessGuard },
+        ...limitsProviders,
+      ],
+    };
+  }
+}

@@ -1,0 +1,3 @@
+export * from './access.decorator.js';
+export * from './access.guard.js';
+export * from './auth.errors.js';

@@ -1,0 +1,104 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Query, Req } from '@nestjs/common';
+import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import { ForVisitorSession, type VisitorRequest } from '../auth/index.js';
+import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
+import { IdempotencyService } from '../idempotency/index.js';
+import { LimitedBy } from '../limits/index.js';
+import { CredentialCodec, TenantContext } from '../tenancy/index.js';
+import { ChatRequest, ChatResponse, MAX_MESSAGE_BYTES, MessagePage, MessageView } from './chat.dto.js';
+import { ChatService } from './chat.service.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+@ApiTags('chat')
+@Controller()
+export class ChatController {
+  constructor(
+    private readonly chats: ChatService,
+    private readonly idempotency: IdempotencyService,
+    private readonly context: TenantContext,
+    private readonly credentials: CredentialCodec,
+  ) {}
+
+  @Post('chat')
+  @HttpCode(200)
+  @ForVisitorSession('body')
+  @LimitedBy('chat')
+  @ApiOperation({
+    summary: "Send a message to the tenant's model",
+    description: 'Message and reply are stored before the answer.',
+  })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiOkResponse({ type: ChatResponse })
+  chat(@Body() body: ChatRequest, @Req() request: VisitorRequest): Promise<ChatResponse> {
+    if (Buffer.byteLength(body.message) > MAX_MESSAGE_BYTES) throw messageTooLarge();
+    const sessionId = sessionOf(request);
+    return this.idempotency.execute<ChatResponse>(
+      { key: request.get('idempotency-key'), scope: `chat:${sessionId}`, body, ttlMs: DAY_MS },
+      (commit) => this.chats.chat(sessionId, body.session_id, body.message, commit),
+    );
+  }
+
+  @Get('api/sessions/current/messages')
+  @Header('Cache-Control', 'no-store')
+  @ForVisitorSession('authorization')
+  @ApiSecurity('session')
+  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
+  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiOperation({ summary: 'Messages of the session in the Authorization header, oldest first' })
+  @ApiOkResponse({ type: MessagePage })
+  current(
+    @Req() request: VisitorRequest,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<MessagePage> {
+    return this.page(request, limit, cursor);
+  }
+
+  @Get('api/sessions/:session_id/messages')
+  @Header('Cache-Control', 'no-store')
+  @ForVisitorSession('path')
+  @ApiParam({ name: 'session_id', example: 'SESSION_ID' })
+  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
+  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiOperation({ summary: 'Messages of a session, oldest first' })
+  @ApiOkResponse({ type: MessagePage })
+  messages(
+    @Req() request: VisitorRequest,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<MessagePage> {
+    return this.page(request, limit, cursor);
+  }
+
+  private async page(request: VisitorRequest, limit: unknown, cursor: unknown): Promise<MessagePage> {
+    const sessionId = sessionOf(request);
+    const page = await this.chats.history(sessionId, parseLimit(limit, 50, 100), this.position(sessionId, cursor));
+    return { items: page.items.map((message) => MessageView.of(message)), next_cursor: page.next_cursor };
+  }
+
+  private position(sessionId: string, cursor: unknown): string | undefined {
+    if (cursor === undefined) return undefined;
+    const tenant = this.context.currentOrThrow('A cursor');
+    const position = typeof cursor === 'string' ? this.credentials.openCursor(tenant.id, sessionId, cursor) : undefined;
+    if (position === undefined) throw new CursorInvalid();
+    return position;
+  }
+}
+
+function sessionOf(request: VisitorRequest): string {
+  if (!request.visitor) throw new Error('The access guard has not run.');
+  return request.visitor.sessionId;
+}
+
+function messageTooLarge(): AppError {
+  return new AppError({
+    status: 413,
+    code: 'message_too_large',
+    detail: `The message is longer than ${MAX_MESSAGE_BYTES} bytes.`,
+    remedy: 'Send a shorter message.',
+    errors: [{ pointer: '/message', detail: `must be at most ${MAX_MESSAGE_BYTES} bytes of UTF-8` }],
+  });
+}

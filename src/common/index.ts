@@ -1,0 +1,4 @@
+export * from './app.error.js';
+export * from './ids.js';
+export * from './secrets.js';
+export * from './pagination.js';

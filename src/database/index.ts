@@ -1,0 +1,7 @@
+export * from './database.errors.js';
+export * from './migrator.js';
+export * from './prepare.js';
+export * from './roles.js';
+export { EmbeddedPostgres } from './embedded-postgres.js';
+export { snapshotCatalog } from './catalog.js';
+export * from './database.module.js';

@@ -1,0 +1,213 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+/** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
+export interface Env {
+  nodeEnv: 'development' | 'test' | 'production';
+  host: string;
+  port: number;
+  metricsPort: number;
+  publicUrl: string;
+  dataDir: string;
+  /** Unset: the embedded PostgreSQL is used. */
+  databaseUrl: string | undefined;
+  databaseDirectUrl: string | undefined;
+  databasePoolSize: number;
+  masterKey: string | undefined;
+  baseDomain: string;
+  trustedProxies: string[];
+  logLevel: LogLevel;
+  demo: boolean;
+  tenantCacheSize: number;
+}
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+export class EnvError extends Error {
+  constructor(readonly problems: string[]) {
+    super(`The environment is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'EnvError';
+  }
+}
+
+interface Variable {
+  name: string;
+  /** Shown in `.env.example`; empty means "unset". */
+  example: string;
+  allowed: string;
+  about: string;
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Every variable, in the order of `.env.example`, which is generated from this list. */
+export const VARIABLES: readonly Variable[] = [
+  { name: 'NODE_ENV', example: '', allowed: 'development, test or production', about: 'production refuses demo mode' },
+  { name: 'HOST', example: '', allowed: 'an address to listen on', about: '127.0.0.1 in demo mode, otherwise 0.0.0.0' },
+  { name: 'PORT', example: '8001', allowed: 'an integer from 0 to 65535', about: 'the API; 0 picks a free port' },
+  {
+    name: 'METRICS_PORT',
+    example: '',
+    allowed: 'an integer from 0 to 65535',
+    about: 'Prometheus metrics, on loopback unless HOST says otherwise; default PORT + 1000',
+  },
+  {
+    name: 'PUBLIC_URL',
+    example: 'http://localhost:8001',
+    allowed: 'an absolute http(s) URL',
+    about: 'how the service is reached from outside; links are built from it',
+  },
+  { name: 'DATA_DIR', example: '.data', allowed: 'a folder', about: 'the embedded database, keys and logs live here' },
+  {
+    name: 'DATABASE_URL',
+    example: '',
+    allowed: 'a postgres:// or postgresql:// URL (PostgreSQL 15 or newer)',
+    about: 'unset: an embedded PostgreSQL 18 is started on a free loopback port',
+  },
+  {
+    name: 'DATABASE_DIRECT_URL',
+    example: '',
+    allowed: 'a postgres:// or postgresql:// URL',
+    about: 'the same database past any transaction-mode pooler, for migrations and LISTEN; default DATABASE_URL',
+  },
+  {
+    name: 'DATABASE_POOL_SIZE',
+    example: '10',
+    allowed: 'an integer from 1 to 1000',
+    about: 'connections for tenant work in this process',
+  },
+  {
+    name: 'MASTER_KEY',
+    example: '',
+    allowed: 'at least 32 characters',
+    about: 'keys for credentials and roles derive from it; made into DATA_DIR when unset, required in production',
+  },
+  {
+    name: 'BASE_DOMAIN',
+    example: 'localhost',
+    allowed: 'a domain name',
+    about: '<slug>.BASE_DOMAIN reaches that tenant',
+  },
+  {
+    name: 'TRUSTED_PROXIES',
+    example: '',
+    allowed: 'comma-separated addresses or CIDR ranges',
+    about: 'whose X-Forwarded-* headers are believed; empty: nobody',
+  },
+  { name: 'LOG_LEVEL', example: 'info', allowed: LOG_LEVELS.join(', '), about: 'JSON logs on standard output' },
+  {
+    name: 'DEMO',
+    example: '',
+    allowed: 'on or off',
+    about: 'loads the missing demo tenants of tenants.jsonl; on by default only with the embedded database',
+  },
+  {
+    name: 'TENANT_CACHE_SIZE',
+    example: '250000',
+    allowed: 'an integer from 1 to 10000000',
+    about: 'entries of the in-process tenant look-up cache',
+  },
+];
+
+/**
+ * Parses the environment into an {@link Env}.
+ *
+ * @throws EnvError naming every wrong variable, its value and what is allowed
+ */
+export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
+  const problems: string[] = [];
+  const raw = (name: string): string | undefined => {
+    const value = source[name]?.trim();
+    return value ? value : undefined;
+  };
+  const wrong = (name: string): void => {
+    const variable = VARIABLES.find((candidate) => candidate.name === name);
+    const shown = /KEY|URL/.test(name) ? redact(raw(name) ?? '') : (raw(name) ?? '');
+    problems.push(`${name}="${shown}" is not allowed; use ${variable?.allowed ?? 'another value'}.`);
+  };
+  const integer = (name: string, fallback: number, min: number, max: number): number => {
+    const value = raw(name);
+    if (value === undefined) return fallback;
+    if (!/^\d{1,9}$/.test(value) || Number(value) < min || Number(value) > max) {
+      wrong(name);
+      return fallback;
+    }
+    return Number(value);
+  };
+  const url = (name: string, protocols: string[]): string | undefined => {
+    const value = raw(name);
+    if (value === undefined) return undefined;
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
+      wrong(name);
+      return undefined;
+    }
+    return value;
+  };
+  const oneOf = <T extends string>(name: string, values: readonly T[], fallback: T): T => {
+    const value = raw(name) as T | undefined;
+    if (value === undefined) return fallback;
+    if (!values.includes(value)) wrong(name);
+    return value;
+  };
+
+  const nodeEnv = oneOf('NODE_ENV', ['development', 'test', 'production'] as const, 'development');
+  const databaseUrl = url('DATABASE_URL', ['postgres:', 'postgresql:']);
+  const demoText = oneOf('DEMO', ['on', 'off', 'true', 'false', '1', '0'] as const, databaseUrl ? 'off' : 'on');
+  const demoAsked = raw('DEMO') !== undefined;
+  let demo = ['on', 'true', '1'].includes(demoText);
+  if (nodeEnv === 'production' && demo) {
+    if (demoAsked) problems.push(`DEMO="${demoText}" is refused with NODE_ENV=production; use DEMO=off.`);
+    demo = false;
+  }
+  const masterKey = raw('MASTER_KEY');
+  if (masterKey !== undefined && masterKey.length < 32) wrong('MASTER_KEY');
+  if (masterKey === undefined && nodeEnv === 'production') {
+    problems.push('MASTER_KEY is required with NODE_ENV=production; use at least 32 random characters.');
+  }
+  const baseDomain = (raw('BASE_DOMAIN') ?? 'localhost').toLowerCase();
+  if (!/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(baseDomain)) {
+    wrong('BASE_DOMAIN');
+  }
+  const trustedProxies = (raw('TRUSTED_PROXIES') ?? '').split(',').map((part) => part.trim());
+  const proxies = trustedProxies.filter((part) => part !== '');
+  if (proxies.some((part) => !/^([0-9a-f:.]+)(\/\d{1,3})?$|^(loopback|linklocal|uniquelocal)$/i.test(part))) {
+    wrong('TRUSTED_PROXIES');
+  }
+  const port = integer('PORT', 8001, 0, 65_535);
+  const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
+  const env: Env = {
+    nodeEnv,
+    host: raw('HOST') ?? (demo ? '127.0.0.1' : '0.0.0.0'),
+    port,
+    metricsPort: integer('METRICS_PORT', metricsFallback, 0, 65_535),
+    publicUrl: url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`,
+    dataDir: path.resolve(cwd, raw('DATA_DIR') ?? '.data'),
+    databaseUrl,
+    databaseDirectUrl: url('DATABASE_DIRECT_URL', ['postgres:', 'postgresql:']) ?? databaseUrl,
+    databasePoolSize: integer('DATABASE_POOL_SIZE', 10, 1, 1000),
+    masterKey,
+    baseDomain,
+    trustedProxies: proxies,
+    logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    demo,
+    tenantCacheSize: integer('TENANT_CACHE_SIZE', 250_000, 1, 10_000_000),
+  };
+  if (problems.length > 0) throw new EnvError(problems);
+  return env;
+}
+
+/** Loads `.env` beside the working folder when there is one (the real environment wins), then parses. */
+export function loadEnv(): Env {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return parseEnv(process.env);
+}
+
+/** The text of `.env.example`. */
+export function envExample(): string {
+  const head = '# Generated from src/env/env.ts by `npm run generate`. Copy to .env and uncomment what you change.\n';
+  return head + VARIABLES.map((v) => `\n# ${v.about}\n# Allowed: ${v.allowed}\n# ${v.name}=${v.example}\n`).join('');
+}
+
+function redact(value: string): string {
+  return value.replace(/\/\/[^@/]*@/, '//***@').slice(0, 80);
+}

@@ -1,0 +1,66 @@
+import { Controller, Get, HttpException, Injectable, Module, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import type { DataSource } from 'typeorm';
+import { Public } from '../auth/index.js';
+import { InjectPlatformDataSource, TenantDataSource } from '../tenancy/index.js';
+
+/** Whether traffic should come here; turned off first when the process stops. */
+@Injectable()
+export class Readiness {
+  private stopping = false;
+
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly tenants: TenantDataSource,
+  ) {}
+
+  stop(): void {
+    this.stopping = true;
+  }
+
+  /** @returns what is not ready; empty when all is. Migrations ran before the process listens. */
+  async problems(): Promise<string[]> {
+    if (this.stopping) return ['stopping'];
+    const checks = await Promise.allSettled([
+      withTimeout(this.platform.query('SELECT 1 FROM installation')),
+      withTimeout(this.tenants.sharedPool.query('SELECT 1')),
+    ]);
+    return ['platform database', 'tenant database'].filter((_, index) => checks[index]?.status === 'rejected');
+  }
+}
+
+async function withTimeout(work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error('timed out')), 2000);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+@ApiTags('health')
+@Public()
+@Controller('health')
+export class HealthController {
+  constructor(private readonly readiness: Readiness) {}
+
+  @Get('live')
+  @ApiOperation({ summary: 'The process runs; no dependency is asked' })
+  @ApiOkResponse({ schema: { type: 'object', example: { status: 'ok' } } })
+  live(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @ApiOperation({ summary: 'Database and migrations are there; 503 when not' })
+  @ApiOkResponse({ schema: { type: 'object', example: { status: 'ok' } } })
+  async ready(@Res({ passthrough: true }) response: Response): Promise<{ status: string }> {
+    response.setHeader('Cache-Control', 'no-store');
+    const problems = await this.readiness.problems();
+    if (problems.length > 0) throw new HttpException(`Not ready: ${problems.join(', ')}`, 503);
+    return { status: 'ok' };
+  }
+}
+
+@Module({ controllers: [HealthController], providers: [Readiness], exports: [Readiness] })
+export class HealthModule {}

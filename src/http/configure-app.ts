@@ -1,0 +1,76 @@
+import { isUtf8 } from 'node:buffer';
+import { Logger } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { json, type NextFunction, type Request, type Response } from 'express';
+import helmet from 'helmet';
+import type { Logger as Pino } from 'pino';
+import { AppError } from '../common/index.js';
+import type { Env } from '../env/index.js';
+import { MetricsService } from '../metrics/index.js';
+import { TenantContext, TenantResolver, TenantRunner } from '../tenancy/index.js';
+import { corsMiddleware } from './cors.middleware.js';
+import { ProblemFilter, sendProblem } from './problem.filter.js';
+import { requestLog, type TracedResponse } from './request-log.js';
+import { tenancyMiddleware } from './tenancy.middleware.js';
+import { validationPipe } from './validation.pipe.js';
+
+/** Larger than the longest message with every character escaped would need. */
+const MAX_BODY = '256kb';
+
+/** The way of every request, in order. Guards, pipes and controllers follow. */
+export function configureApp(
+  app: NestExpressApplication,
+  env: Env,
+  logger: Pino,
+  isReserved: (segment: string) => boolean,
+): void {
+  app.set('trust proxy', env.trustedProxies.length > 0 ? env.trustedProxies : false);
+  app.set('query parser', 'simple');
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(requestLog(logger, app.get(MetricsService)));
+  app.use(
+    helmet({
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+      hsts: env.publicUrl.startsWith('https:'),
+    }),
+  );
+  app.use(json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 }));
+  app.use(refuseUnreadBody);
+  app.use(tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved));
+  app.use(corsMiddleware(app.get(TenantContext)));
+  // What fails before the router has no filter of Nest's yet.
+  const problemLogger = new Logger('Problem');
+  app.use((error: unknown, request: Request, response: TracedResponse, _next: NextFunction) =>
+    sendProblem(request, response, error, problemLogger),
+  );
+  app.useGlobalPipes(validationPipe());
+  app.useGlobalFilters(new ProblemFilter());
+}
+
+/** Decoding would replace bad bytes, and the text stored would not be the text sent. */
+function refuseBadUtf8(_request: unknown, _response: unknown, body: Buffer): void {
+  if (!isUtf8(body)) throw Object.assign(new Error('invalid UTF-8'), { status: 400, type: 'entity.parse.failed' });
+}
+
+/** A body that is not JSON was not read; a JSON body that is not an object has no fields to look at. */
+function refuseUnreadBody(request: Request, _response: Response, next: NextFunction): void {
+  const body = request.body as unknown;
+  if (body === undefined) {
+    const sends =
+      request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+    if (sends) return next(Object.assign(new Error('unsupported'), { status: 415 }));
+    request.body = {};
+  } else if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return next(
+      new AppError({
+        status: 422,
+        code: 'validation_failed',
+        detail: 'The request does not have the expected shape.',
+        remedy: 'Send a JSON object.',
+        errors: [{ pointer: '', detail: 'must be an object' }],
+      }),
+    );
+  }
+  next();
+}

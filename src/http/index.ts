@@ -1,0 +1,4 @@
+export * from './configure-app.js';
+export { CORS_ORIGINS } from './cors.middleware.js';
+export { BoundedExpressAdapter } from './server.adapter.js';
+export * from './openapi.js';

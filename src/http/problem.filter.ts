@@ -1,0 +1,154 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { AppError, type AppErrorOptions } from '../common/index.js';
+import { redactPath } from '../logs/index.js';
+import type { TracedResponse } from './request-log.js';
+
+const TITLES: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** The one place where an error becomes an answer: problem+json (RFC 9457). */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request>();
+    const response = host.switchToHttp().getResponse<TracedResponse>();
+    sendProblem(request, response, error, this.logger);
+  }
+}
+
+export function sendProblem(request: Request, response: TracedResponse, error: unknown, logger: Logger): void {
+  const problem = asProblem(error);
+  if (problem.status >= 500) logger.error({ err: error, request_id: response.requestId }, 'Request failed');
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response.status(problem.status);
+  for (const [name, value] of Object.entries(problem.headers ?? {})) response.setHeader(name, value);
+  const body = {
+    type: `urn:tenantry:problem:${problem.code}`,
+    title: TITLES[problem.status] ?? 'Error',
+    status: problem.status,
+    detail: problem.detail,
+    instance: redactPath(request.originalUrl),
+    code: problem.code,
+    remedy: problem.remedy,
+    errors: problem.errors,
+    request_id: response.requestId,
+  };
+  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
+  response.end(JSON.stringify(body));
+}
+
+function asProblem(error: unknown): AppErrorOptions {
+  if (error instanceof AppError) {
+    const { status, code, message, remedy, errors, headers } = error;
+    // The words of a 5xx are for operators: they stand in the log under the same request id.
+    if (status === 500) return internal();
+    return { status, code, detail: message, remedy, errors, headers };
+  }
+  const status = statusOf(error);
+  if (status === 503) return { status, code: 'unavailable', detail: messageOf(error), remedy: 'Try again shortly.' };
+  if (isConnectionTrouble(error)) {
+    return {
+      status: 503,
+      code: 'database_unavailable',
+      detail: 'The database cannot be reached right now.',
+      remedy: 'Try again shortly.',
+      headers: { 'Retry-After': '2' },
+    };
+  }
+  if (status === undefined || status >= 500) return internal();
+  return (
+    KNOWN[typeOf(error)] ??
+    KNOWN[String(status)] ?? { status, code: 'bad_request', detail: 'The request is not valid.' }
+  );
+}
+
+const KNOWN: Record<string, AppErrorOptions> = {
+  'entity.parse.failed': {
+    status: 400,
+    code: 'malformed_json',
+    detail: 'The request body is not valid JSON.',
+    remedy: 'Send a JSON document in UTF-8.',
+  },
+  'entity.too.large': {
+    status: 413,
+    code: 'body_too_large',
+    detail: 'The request body is larger than 256 KiB.',
+    remedy: 'Send less at once.',
+  },
+  '400': {
+    status: 400,
+    code: 'bad_request',
+    detail: 'The request is not valid.',
+    remedy: 'Check the URL and headers.',
+  },
+  '404': {
+    status: 404,
+    code: 'route_not_found',
+    detail: 'There is nothing at this address.',
+    remedy: 'See /docs for the routes that exist.',
+  },
+  '413': {
+    status: 413,
+    code: 'body_too_large',
+    detail: 'The request body is too large.',
+    remedy: 'Send less at once.',
+  },
+  '415': {
+    status: 415,
+    code: 'unsupported_media_type',
+    detail: 'The request body has a type or encoding that is not understood.',
+    remedy: 'Send application/json in UTF-8.',
+  },
+};
+
+function internal(): AppErrorOptions {
+  return {
+    status: 500,
+    code: 'internal_error',
+    detail: 'Something went wrong on our side.',
+    remedy: 'Try again; if it stays, report the request_id.',
+  };
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  const status = (error as { status?: unknown } | undefined)?.status;
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : undefined;
+}
+
+function typeOf(error: unknown): string {
+  return String((error as { type?: unknown } | undefined)?.type ?? '');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'Not available.';
+}
+
+/** SQLSTATE classes 08 and 57, and what the driver says when a connection cannot be had. */
+function isConnectionTrouble(error: unknown): boolean {
+  const { code, message, driverError } = error as { code?: string; message?: string; driverError?: unknown };
+  if (driverError) return isConnectionTrouble(driverError);
+  if (typeof code === 'string' && /^(08\w{3}|57P0\d|53300|ECONN\w+|EPIPE)$/.test(code)) return true;
+  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered/.test(message ?? '');
+}
+
+export type { Response };

@@ -1,0 +1,39 @@
+import type { NextFunction, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { newId } from '../common/index.js';
+import { redactPath } from '../logs/index.js';
+import type { MetricsService } from '../metrics/index.js';
+
+export type TracedResponse = Response & { requestId?: string; tenantSlug?: string };
+
+const ACCEPTED_ID = /^[\w.-]{8,64}$/;
+
+/** First of all: names the request, and writes one access line and one observation when it ends, however it ends. */
+export function requestLog(logger: Logger, metrics: MetricsService) {
+  return (request: Request, response: TracedResponse, next: NextFunction): void => {
+    const started = performance.now();
+    const offered = request.headers['x-request-id'];
+    const requestId = typeof offered === 'string' && ACCEPTED_ID.test(offered) ? offered : newId();
+    response.requestId = requestId;
+    response.setHeader('X-Request-Id', requestId);
+    const path = redactPath(request.originalUrl);
+    response.once('close', () => {
+      const ms = performance.now() - started;
+      const route = (request as { route?: { path?: string } }).route?.path;
+      metrics.observe(request.method, route, response.statusCode, ms / 1000);
+      logger.info(
+        {
+          request_id: requestId,
+          tenant: response.tenantSlug,
+          method: request.method,
+          path,
+          status: response.statusCode,
+          ms: Math.round(ms * 100) / 100,
+          aborted: response.writableFinished ? undefined : true,
+        },
+        'request',
+      );
+    });
+    next();
+  };
+}

@@ -1,0 +1,45 @@
+import type { NextFunction, Request } from 'express';
+import type { Resolution, TenancyStore, TenantResolver, TenantRunner } from '../tenancy/index.js';
+import type { TracedResponse } from './request-log.js';
+
+/** The demo's routes, whose body may name the tenant. */
+const BODY_ROUTES = new Set(['/session', '/chat']);
+const PREFIXED = /^\/([^/]+)(\/api(?:\/.*)?)$/;
+
+/** Opens the scope of the request and resolves its tenant. Who may do what is the guards' business. */
+export function tenancyMiddleware(
+  resolver: TenantResolver,
+  runner: TenantRunner,
+  isReserved: (segment: string) => boolean,
+) {
+  return (request: Request, response: TracedResponse, next: NextFunction): void => {
+    let pathSlug: string | undefined;
+    const [path = '/', query] = split(request.url);
+    const prefixed = PREFIXED.exec(path);
+    if (prefixed?.[1] && prefixed[2] && !isReserved(prefixed[1]) && !/^\/api\/admin(\/|$)/.test(prefixed[2])) {
+      pathSlug = prefixed[1];
+      request.url = prefixed[2] + query;
+    }
+    const enter = (resolution: Resolution): void => {
+      const store: TenancyStore = { requestId: response.requestId, resolution };
+      if (resolution.kind === 'tenant') {
+        store.tenant = resolution.tenant;
+        response.tenantSlug = resolution.tenant.slug;
+      }
+      runner.runRequest(store, next);
+    };
+    const resolution = resolver.resolve({
+      host: request.host,
+      pathSlug,
+      headers: request.headers,
+      body: BODY_ROUTES.has(path) ? (request.body as unknown) : undefined,
+    });
+    if (resolution instanceof Promise) resolution.then(enter).catch(next);
+    else enter(resolution);
+  };
+}
+
+function split(url: string): [string, string] {
+  const at = url.indexOf('?');
+  return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at)];
+}

@@ -1,0 +1,124 @@
+import type { OnModuleDestroy } from '@nestjs/common';
+import type { ThrottlerStorage } from '@nestjs/throttler';
+import { SlidingWindow } from './sliding-window.js';
+
+type ThrottlerRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>;
+
+/** Settings of {@link MemoryThrottlerStorage}. */
+export interface MemoryThrottlerStorageOptions {
+  /** Most keys held at once (default 1,000,000). */
+  maxKeys?: number;
+  /** Milliseconds between two looks for idle keys (default 1,000); each looks at a tenth of the keys. */
+  sweepIntervalMs?: number;
+  /** Monotonic clock in milliseconds (default `performance.now`). */
+  now?: () => number;
+}
+
+const SWEEP_AT_LEAST = 10_000;
+const LOOK_AT_WHEN_FULL = 64;
+
+/**
+ * Counts hits in this process with one exact {@link SlidingWindow} per key. Memory is bounded: idle keys are swept,
+ * and when the map is full a new key displaces an idle one if the next few looked at include one, else the one of
+ * them that would have become idle soonest.
+ */
+export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy {
+  private readonly windows = new Map<string, SlidingWindow>();
+  private readonly maxKeys: number;
+  private readonly sweepIntervalMs: number;
+  private readonly now: () => number;
+  private cursor = this.windows.entries();
+  private timer?: NodeJS.Timeout;
+
+  constructor(options: MemoryThrottlerStorageOptions = {}) {
+    this.maxKeys = Math.max(1, options.maxKeys ?? 1_000_000);
+    this.sweepIntervalMs = options.sweepIntervalMs ?? 1_000;
+    this.now = options.now ?? (() => performance.now());
+  }
+
+  /** Keys held at the moment. */
+  get size(): number {
+    return this.windows.size;
+  }
+
+  /**
+   * Asks for one slot of a key. A refused hit is not counted, and the refusal lasts exactly until a slot frees.
+   * @param key what is limited; it must already be unique per throttler name.
+   * @param ttl width of the sliding window in milliseconds.
+   * @param limit hits allowed per window.
+   * @param _blockDuration ignored: a sliding log needs no penalty time.
+   * @returns hits in the window, and in whole seconds, rounded up, the time until the oldest of them leaves
+   *   (`timeToExpire`) and, when blocked, until a slot frees (`timeToBlockExpire`, at least 1).
+   */
+  increment(
+    key: string,
+    ttl: number,
+    limit: number,
+    _blockDuration: number,
+    _throttlerName: string,
+  ): Promise<ThrottlerRecord> {
+    const now = this.now();
+    let window = this.windows.get(key);
+    if (window === undefined) {
+      window = new SlidingWindow(ttl);
+      if (this.windows.size >= this.maxKeys) this.makeRoom(now);
+      this.windows.set(key, window);
+      this.timer ??= setInterval(() => this.sweep(), this.sweepIntervalMs).unref();
+    } else if (window.windowMs !== ttl) {
+      window.resize(ttl);
+    }
+    const { accepted, used, resetMs } = window.hit(now, limit);
+    // The window rounds hits up to the next millisecond; that fraction must not turn 10 s into 11.
+    const seconds = Math.max(1, Math.ceil(Math.min(resetMs, window.windowMs) / 1000));
+    return Promise.resolve({
+      totalHits: used,
+      timeToExpire: seconds,
+      isBlocked: !accepted,
+      timeToBlockExpire: accepted ? 0 : seconds,
+    });
+  }
+
+  /** Drops idle keys; looks at no more than `most` keys and goes on from there the next time. */
+  sweep(most = Math.max(SWEEP_AT_LEAST, Math.ceil(this.windows.size / 10))): void {
+    const now = this.now();
+    for (let looked = Math.min(most, this.windows.size); looked > 0 && this.windows.size > 0; looked--) {
+      const [key, window] = this.next();
+      if (window.emptyAtMs <= now) this.windows.delete(key);
+    }
+    if (this.windows.size === 0) this.stop();
+  }
+
+  /** Stops the sweep and forgets every key. */
+  onModuleDestroy(): void {
+    this.stop();
+    this.windows.clear();
+  }
+
+  private makeRoom(now: number): void {
+    let victim: string | undefined;
+    let soonest = Infinity;
+    for (let looked = Math.min(LOOK_AT_WHEN_FULL, this.windows.size); looked > 0 && soonest > now; looked--) {
+      const [key, window] = this.next();
+      if (window.emptyAtMs < soonest) {
+        victim = key;
+        soonest = window.emptyAtMs;
+      }
+    }
+    if (victim !== undefined) this.windows.delete(victim);
+  }
+
+  /** The next key in turn, starting over at the end; the map must not be empty. */
+  private next(): [string, SlidingWindow] {
+    let step = this.cursor.next();
+    if (step.done) {
+      this.cursor = this.windows.entries();
+      step = this.cursor.next();
+    }
+    return step.value as [string, SlidingWindow];
+  }
+
+  private stop(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+}

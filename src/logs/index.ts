@@ -1,0 +1,2 @@
+export * from './logs.module.js';
+export * from './redact-path.js';

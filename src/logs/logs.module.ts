@@ -1,0 +1,39 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ClsServiceManager } from 'nestjs-cls';
+import { LoggerModule } from 'nestjs-pino';
+import { type Logger as Pino, pino } from 'pino';
+import type { Env } from '../env/index.js';
+import type { TenancyStore } from '../tenancy/index.js';
+
+/** The root logger: every line written inside a request carries its id and its tenant's slug. */
+export function createLogger(env: Env, destination?: pino.DestinationStream): Pino {
+  const cls = ClsServiceManager.getClsService<TenancyStore>();
+  const options: pino.LoggerOptions = {
+    level: env.logLevel,
+    base: undefined,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    mixin() {
+      if (!cls.isActive()) return {};
+      const store = cls.get() as TenancyStore;
+      return { request_id: store.requestId, tenant: store.tenant?.slug };
+    },
+    redact: {
+      paths: ['authorization', 'cookie', 'password', 'session_id', '*.authorization', '*.cookie', '*.session_id'],
+      censor: '[redacted]',
+    },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+@Module({})
+export class LogsModule {
+  /** nestjs-pino without its per-request middleware: the kernel's scope already tells the lines apart. */
+  static forRoot(logger: Pino): DynamicModule {
+    return {
+      module: LogsModule,
+      imports: [LoggerModule.forRoot({ pinoHttp: { logger }, useExisting: true, forRoutes: [] })],
+      exports: [LoggerModule],
+    };
+  }
+}

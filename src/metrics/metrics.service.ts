@@ -1,0 +1,94 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  Inject,
+  Injectable,
+  Module,
+  Global,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { TenantDataSource } from '../tenancy/index.js';
+
+/** Prometheus metrics on a port of their own. No label can grow without bound: routes are patterns, never paths. */
+@Injectable()
+export class MetricsService implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly registry = new Registry();
+  private readonly requests = new Counter({
+    name: 'tenantry_http_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['method', 'route', 'status'] as const,
+    registers: [this.registry],
+  });
+  private readonly durations = new Histogram({
+    name: 'tenantry_http_request_duration_seconds',
+    help: 'Time from request to answer.',
+    labelNames: ['method', 'route'] as const,
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+  private server: Server | undefined;
+
+  constructor(
+    @Inject(ENV) private readonly env: Env,
+    tenants: TenantDataSource,
+  ) {
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'tenantry_db_pool_connections',
+      help: 'Connections for tenant work, by state.',
+      labelNames: ['state'] as const,
+      registers: [this.registry],
+      collect() {
+        const pool = tenants.sharedPool;
+        this.set({ state: 'idle' }, pool.idleCount);
+        this.set({ state: 'total' }, pool.totalCount);
+        this.set({ state: 'waiting' }, pool.waitingCount);
+      },
+    });
+  }
+
+  /** @param seconds duration @param route the pattern that matched, or undefined for none */
+  observe(method: string, route: string | undefined, status: number, seconds: number): void {
+    const known = KNOWN_METHODS.has(method) ? method : 'OTHER';
+    const pattern = route ?? 'unmatched';
+    this.requests.inc({ method: known, route: pattern, status: String(status) });
+    this.durations.observe({ method: known, route: pattern }, seconds);
+  }
+
+  get port(): number | undefined {
+    return (this.server?.address() as AddressInfo | null)?.port;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.server = createServer((request, response) => {
+      if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
+        response.writeHead(404).end();
+        return;
+      }
+      void this.registry.metrics().then((text) => {
+        response.writeHead(200, { 'Content-Type': this.registry.contentType }).end(text);
+      });
+    });
+    const server = this.server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.env.metricsPort, this.env.host, resolve);
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    const server = this.server;
+    server?.closeAllConnections();
+    await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+  }
+}
+
+const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+@Global()
+@Module({ providers: [MetricsService], exports: [MetricsService] })
+export class MetricsModule {}

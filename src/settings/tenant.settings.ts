@@ -1,0 +1,44 @@
+import { Injectable, Module, Global } from '@nestjs/common';
+import { type Tenant, TenantContext } from '../tenancy/index.js';
+
+/** A setting is declared once, beside the module that owns it. */
+export interface Setting<T> {
+  /** Flat, dotted: `limits.chat_per_10s`. */
+  key: string;
+  default: T;
+  /** What is allowed, in words, for error messages. */
+  allowed: string;
+  accepts(value: unknown): value is T;
+}
+
+const declared = new Map<string, Setting<unknown>>();
+
+export function declareSetting<T>(setting: Setting<T>): Setting<T> {
+  if (declared.has(setting.key)) throw new Error(`Setting ${setting.key} is declared twice.`);
+  declared.set(setting.key, setting as Setting<unknown>);
+  return setting;
+}
+
+export function declaredSetting(key: string): Setting<unknown> | undefined {
+  return declared.get(key);
+}
+
+/** Reads the settings of the current tenant. */
+@Injectable()
+export class TenantSettings {
+  constructor(private readonly context: TenantContext) {}
+
+  /** @throws TenantContextMissing outside a tenant scope */
+  get<T>(setting: Setting<T>): T {
+    return settingOf(this.context.currentOrThrow(`Setting ${setting.key}`), setting);
+  }
+}
+
+export function settingOf<T>(tenant: Tenant, setting: Setting<T>): T {
+  const value = tenant.settings[setting.key];
+  return setting.accepts(value) ? value : setting.default;
+}
+
+@Global()
+@Module({ providers: [TenantSettings], exports: [TenantSettings] })
+export class SettingsModule {}

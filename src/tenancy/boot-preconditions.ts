@@ -1,0 +1,116 @@
+import type { DataSource } from 'typeorm';
+import { MAINTENANCE_POLICY, TENANT_POLICY } from './tenant.policy.js';
+import type { TenantDataSource } from './tenant.data-source.js';
+import { isTenantOwned } from './tenant-owned.js';
+
+/** The process refuses to serve: a layer that isolation rests on is not there. */
+export class UnsafeDatabase extends Error {
+  constructor(readonly problems: string[]) {
+    super(`The database is not safe to serve from:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'UnsafeDatabase';
+  }
+}
+
+interface RoleRow {
+  name: string;
+  superuser: boolean;
+  bypass: boolean;
+  creates: boolean;
+  owned: number;
+  memberships: number;
+}
+
+interface TableRow {
+  name: string;
+  enabled: boolean;
+  forced: boolean;
+  policies: { name: string; roles: string; using: string; check: string; cmd: string }[];
+}
+
+type Pool = { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
+
+/**
+ * Checks, against the catalogue, that no runtime role has too much and that every table of the shared schema is under
+ * row-level security with the one policy.
+ *
+ * @throws UnsafeDatabase listing everything that is wrong
+ */
+export async function checkBootPreconditions(tenant: TenantDataSource, platform: DataSource): Promise<void> {
+  const problems = [
+    ...(await roleProblems(tenant.sharedPool)),
+    ...(await roleProblems((platform.driver as unknown as { master: Pool }).master)),
+    ...(await reachProblems(tenant.sharedPool)),
+    ...(await tableProblems(tenant)),
+  ];
+  if (problems.length > 0) throw new UnsafeDatabase(problems);
+}
+
+async function roleProblems(pool: Pool): Promise<string[]> {
+  const { rows } = await pool.query(`
+    SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolbypassrls AS bypass,
+           r.rolcreaterole OR r.rolcreatedb OR r.rolreplication AS creates,
+           (SELECT count(*)::int FROM pg_class c WHERE c.relowner = r.oid) AS owned,
+           (SELECT count(*)::int FROM pg_auth_members m WHERE m.member = r.oid) AS memberships
+      FROM pg_roles r WHERE r.rolname = current_user`);
+  const role = rows[0] as RoleRow;
+  const problems: string[] = [];
+  if (role.superuser) problems.push(`Role ${role.name} is a superuser: row-level security would not apply.`);
+  if (role.bypass) problems.push(`Role ${role.name} has BYPASSRLS.`);
+  if (role.creates) problems.push(`Role ${role.name} may create roles or databases, or replicate.`);
+  if (role.owned > 0)
+    problems.push(`Role ${role.name} owns ${role.owned} tables or indexes; runtime roles own nothing.`);
+  if (role.memberships > 0) problems.push(`Role ${role.name} is a member of another role.`);
+  return problems;
+}
+
+async function reachProblems(pool: Pool): Promise<string[]> {
+  const { rows } = await pool.query(`
+    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'platform' AND c.relkind IN ('r', 'p', 'v')
+       AND (has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(c.oid, 'DELETE, TRUNCATE'))`);
+  return (rows as { name: string }[]).map((row) => `The tenant role may reach platform.${row.name}.`);
+}
+
+async function tableProblems(tenant: TenantDataSource): Promise<string[]> {
+  const { rows } = await tenant.sharedPool.query(`
+    SELECT c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
+           coalesce((SELECT json_agg(json_build_object('name', p.polname, 'cmd', p.polcmd,
+              'roles', p.polroles::regrole[]::text, 'using', pg_get_expr(p.polqual, p.polrelid),
+              'check', pg_get_expr(p.polwithcheck, p.polrelid)))
+              FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'shared' AND c.relkind IN ('r', 'p') AND c.relname <> 'migrations'`);
+  const tables = new Map((rows as TableRow[]).map((row) => [row.name, row]));
+  const problems = [...tables.values()].flatMap(problemsOfTable);
+  for (const metadata of tenant.entityMetadatas) {
+    if (!isTenantOwned(metadata.target)) {
+      problems.push(`Entity ${metadata.name} is on the tenant data source but does not extend TenantOwned.`);
+    } else if (!tables.has(metadata.tableName)) {
+      problems.push(`Table shared.${metadata.tableName} of entity ${metadata.name} does not exist.`);
+    }
+  }
+  return problems;
+}
+
+function problemsOfTable(table: TableRow): string[] {
+  const name = `Table shared.${table.name}`;
+  const problems: string[] = [];
+  if (!table.enabled) problems.push(`${name} has no row-level security.`);
+  if (!table.forced) problems.push(`${name} lacks FORCE ROW LEVEL SECURITY.`);
+  const policy = table.policies.find((candidate) => candidate.name === TENANT_POLICY);
+  if (!policy || policy.cmd !== '*' || !isThePredicate(policy.using) || !isThePredicate(policy.check)) {
+    problems.push(`${name} lacks the policy ${TENANT_POLICY}, or its text differs.`);
+  }
+  for (const other of table.policies) {
+    if (other.name === TENANT_POLICY) continue;
+    if (other.name === MAINTENANCE_POLICY && /^\{"?\w+_maintenance"?\}$/.test(other.roles)) continue;
+    problems.push(`${name} has a policy that is not ours: ${other.name}.`);
+  }
+  return problems;
+}
+
+/** PostgreSQL prints the stored expression with casts and an alias of its own. */
+function isThePredicate(text: string): boolean {
+  const bare = text.replaceAll(/::text|AS "?nullif"?|[\s()]/gi, '').toLowerCase();
+  return bare === `tenant_id=selectnullifcurrent_setting'app.tenant_id',true,''::uuid`;
+}

@@ -1,0 +1,15 @@
+export * from './boot-preconditions.js';
+export * from './tenancy.errors.js';
+export * from './tenancy.module.js';
+export type { Resolution, TenancyStore } from './tenancy.store.js';
+export * from './tenant-owned.js';
+export * from './tenant.context.js';
+export * from './tenant.credential.js';
+export * from './tenant.data-source.js';
+export * from './tenant.directory.js';
+export * from './tenant.policy.js';
+export * from './tenant.repository.js';
+export * from './tenant.resolver.js';
+export * from './tenant.runner.js';
+export * from './tenant.transaction.js';
+export type * from './tenant.js';

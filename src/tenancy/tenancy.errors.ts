@@ -1,0 +1,84 @@
+import { AppError } from '../common/index.js';
+
+/** No tenant scope is open where one is needed. A programming error: answered as 500, nothing was read or written. */
+export class TenantContextMissing extends AppError {
+  constructor(what: string) {
+    super({
+      status: 500,
+      code: 'tenant_context_missing',
+      detail: `${what} needs a tenant scope and none is open.`,
+      remedy: 'Run it inside TenantRunner.run(tenant, …).',
+    });
+  }
+}
+
+/** A row, a criterion or a value names another tenant than the open scope. Nothing was changed. */
+export class TenantMismatch extends AppError {
+  constructor(what: string) {
+    super({
+      status: 500,
+      code: 'tenant_mismatch',
+      detail: `${what} belongs to another tenant than the open scope.`,
+      remedy: 'Leave tenantId out; the kernel sets it.',
+    });
+  }
+}
+
+/** One tenant's scope was opened inside another's. */
+export class TenantScopeConflict extends AppError {
+  constructor() {
+    super({
+      status: 500,
+      code: 'tenant_scope_conflict',
+      detail: 'A tenant scope cannot be opened inside the scope of another tenant.',
+      remedy: 'Let the outer scope end first.',
+    });
+  }
+}
+
+/** A statement came after its unit of work had ended, usually from a promise that nobody awaited. */
+export class TenantTransactionEnded extends AppError {
+  constructor() {
+    super({
+      status: 500,
+      code: 'tenant_transaction_ended',
+      detail: 'The transaction of this statement has already ended.',
+      remedy: 'Await everything inside the transaction callback.',
+    });
+  }
+}
+
+/** A call to the outside was about to be made while a transaction is open. */
+export class TransactionOpenDuringCall extends AppError {
+  constructor(what: string) {
+    super({
+      status: 500,
+      code: 'transaction_open_during_call',
+      detail: `${what} must not be called while a transaction is open.`,
+      remedy: 'Make the call first and open the transaction after it.',
+    });
+  }
+}
+
+/** Unknown, archived, foreign and disagreeing tenants: one and the same answer. */
+export class UnknownTenant extends AppError {
+  constructor() {
+    super({
+      status: 404,
+      code: 'tenant_not_found',
+      detail: 'Unknown tenant_id',
+      remedy: 'Check the tenant named by host, path, X-Tenant-ID or tenant_id; all that are given must agree.',
+    });
+  }
+}
+
+export class TenantRequired extends AppError {
+  constructor() {
+    super({
+      status: 400,
+      code: 'tenant_required',
+      detail: 'This route needs a tenant and the request names none.',
+      remedy: 'Name it by subdomain, path prefix, X-Tenant-ID header or, where documented, tenant_id in the body.',
+    });
+  }
+}

@@ -1,0 +1,121 @@
+import { type DynamicModule, Global, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { ClsModule, ClsService } from 'nestjs-cls';
+import { DataSource } from 'typeorm';
+import type { PreparedDatabase } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { checkBootPreconditions } from './boot-preconditions.js';
+import { CredentialCodec } from './tenant.credential.js';
+import { TenantContext } from './tenant.context.js';
+import { TenantDataSource } from './tenant.data-source.js';
+import { TenantCache, TenantDirectory } from './tenant.directory.js';
+import type { TenantOwned } from './tenant-owned.js';
+import { TenantRepository, tenantRepositoryToken } from './tenant.repository.js';
+import {
+  bodyStrategy,
+  headerStrategy,
+  pathPrefixStrategy,
+  subdomainStrategy,
+  TenantResolver,
+} from './tenant.resolver.js';
+import { TenantRunner } from './tenant.runner.js';
+import { TenantSubscriber } from './tenant.subscriber.js';
+import { TenantTransaction } from './tenant.transaction.js';
+
+/** Injects the control plane's data source. Tenant-owned rows are out of its role's reach. */
+export const PLATFORM_DATA_SOURCE = Symbol('PLATFORM_DATA_SOURCE');
+export const InjectPlatformDataSource = (): ParameterDecorator => Inject(PLATFORM_DATA_SOURCE) as ParameterDecorator;
+
+type Class<E> = new () => E;
+
+export interface TenancyOptions {
+  env: Env;
+  database: PreparedDatabase;
+  /** Every tenant-owned entity of the application. */
+  entities: Class<TenantOwned>[];
+}
+
+@Injectable()
+class DataSourceCloser implements OnApplicationShutdown {
+  constructor(
+    private readonly tenant: TenantDataSource,
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all([this.tenant.destroy(), this.platform.destroy()]);
+  }
+}
+
+@Global()
+@Module({})
+export class TenancyModule {
+  static forRoot({ env, database, entities }: TenancyOptions): DynamicModule {
+    const pooled = (kind: 'tenant' | 'platform', size: number) => ({
+      type: 'postgres' as const,
+      url: database.url(kind),
+      installExtensions: false,
+      poolSize: size,
+      extra: {
+        pipeline: true,
+        connectionTimeoutMillis: 10_000,
+        idleTimeoutMillis: 60_000,
+        maxLifetimeSeconds: 3600,
+        allowExitOnIdle: true,
+      },
+    });
+    return {
+      module: TenancyModule,
+      imports: [ClsModule.forRoot({ global: true, middleware: { mount: false } })],
+      providers: [
+        TenantContext,
+        TenantRunner,
+        TenantTransaction,
+        DataSourceCloser,
+        { provide: CredentialCodec, useValue: new CredentialCodec(database.keys) },
+        {
+          provide: PLATFORM_DATA_SOURCE,
+          useFactory: () => new DataSource({ ...pooled('platform', 4), schema: 'platform' }).initialize(),
+        },
+        {
+          provide: TenantDataSource,
+          inject: [TenantContext, PLATFORM_DATA_SOURCE],
+          useFactory: async (context: TenantContext, platform: DataSource) => {
+            const source = new TenantDataSource({ ...pooled('tenant', env.databasePoolSize), entities }, context);
+            await source.initialize();
+            source.subscribers.push(new TenantSubscriber(source));
+            await checkBootPreconditions(source, platform);
+            return source;
+          },
+        },
+        {
+          provide: TenantResolver,
+          inject: [TenantDirectory],
+          useFactory: (directory: TenantDirectory) =>
+            new TenantResolver(
+              [subdomainStrategy(env.baseDomain), pathPrefixStrategy, headerStrategy, bodyStrategy],
+              new TenantCache(directory, env.tenantCacheSize),
+            ),
+        },
+        ...entities.map((entity) => ({
+          provide: tenantRepositoryToken(entity),
+          inject: [TenantContext, TenantTransaction],
+          useFactory: (context: TenantContext, transaction: TenantTransaction) =>
+            new TenantRepository(entity, context, transaction),
+        })),
+      ],
+      exports: [
+        TenantContext,
+        TenantRunner,
+        TenantTransaction,
+        TenantDataSource,
+        TenantResolver,
+        CredentialCodec,
+        PLATFORM_DATA_SOURCE,
+        ClsModule,
+        ...entities.map((entity) => tenantRepositoryToken(entity)),
+      ],
+    };
+  }
+}
+
+export { ClsService };

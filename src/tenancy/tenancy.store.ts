@@ -1,0 +1,20 @@
+import type { ClsStore } from 'nestjs-cls';
+import type { TenantUnit } from './tenant.transaction.js';
+import type { Tenant } from './tenant.js';
+
+export type Resolution =
+  | { kind: 'none' }
+  | { kind: 'tenant'; tenant: Tenant }
+  /** Unknown, inactive or disagreeing signals; the reason is for the audit, never for the client. */
+  | { kind: 'refused'; reason: 'unknown' | 'inactive' | 'disagreeing' };
+
+/** The one CLS store. Only the kernel writes it. */
+export interface TenancyStore extends ClsStore {
+  requestId?: string;
+  tenant?: Tenant;
+  /** Set by an outer tenant scope, kept inside `runAsPlatform`, so that no other tenant's scope opens beneath it. */
+  outerTenantId?: string;
+  platformReason?: string;
+  unit?: TenantUnit;
+  resolution?: Resolution;
+}

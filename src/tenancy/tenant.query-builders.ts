@@ -1,0 +1,87 @@
+import { DeleteQueryBuilder, type ObjectLiteral, SelectQueryBuilder, UpdateQueryBuilder } from 'typeorm';
+import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder.js';
+import type { TenantContext } from './tenant.context.js';
+import type { TenantDataSource } from './tenant.data-source.js';
+import { isTenantOwned } from './tenant-owned.js';
+
+const PARAMETER = 'scopedTenantId';
+
+interface ScopedAlias {
+  name: string;
+  type: string;
+  hasMetadata: boolean;
+  metadata: { target: unknown };
+}
+
+/** Wraps whatever the author wrote, so that neither a second `where` nor an `orWhere` widens the scope. */
+function withTenant(where: string, conditions: string[]): string {
+  if (conditions.length === 0) return where;
+  const own = where.replace(/^ WHERE /, '');
+  return ` WHERE ${own === '' ? '' : `( ${own} ) AND `}${conditions.join(' AND ')}`;
+}
+
+function contextOf(builder: { dataSource: unknown }): TenantContext {
+  return (builder.dataSource as TenantDataSource).context;
+}
+
+function owned(alias: ScopedAlias): boolean {
+  return alias.hasMetadata && isTenantOwned(alias.metadata.target);
+}
+
+/** Every SELECT of the tenant data source: TypeORM's own `find` runs through it as well. */
+export class TenantSelectQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBuilder<Entity> {
+  protected override createWhereExpression(): string {
+    const where = super.createWhereExpression();
+    const aliases = (this.expressionMap.aliases as ScopedAlias[]).filter((a) => a.type === 'from' && owned(a));
+    return withTenant(where, this.scope(aliases));
+  }
+
+  protected override createJoinExpression(): string {
+    for (const join of this.expressionMap.joinAttributes) {
+      if (!owned(join.alias as ScopedAlias)) continue;
+      const [condition = ''] = this.scope([join.alias as ScopedAlias]);
+      if (join.condition?.includes(condition)) continue;
+      join.condition = join.condition ? `(${join.condition}) AND ${condition}` : condition;
+    }
+    return super.createJoinExpression();
+  }
+
+  private scope(aliases: ScopedAlias[]): string[] {
+    if (aliases.length === 0 || !filterEnabled(this)) return [];
+    this.setParameter(PARAMETER, contextOf(this).currentOrThrow('A query of tenant-owned rows').id);
+    return aliases.map((alias) => `${alias.name}.tenantId = :${PARAMETER}`);
+  }
+}
+
+function scopeOfWrite(builder: {
+  dataSource: unknown;
+  expressionMap: { mainAlias?: unknown };
+  setParameter: (k: string, v: unknown) => unknown;
+}): string[] {
+  const alias = builder.expressionMap.mainAlias as ScopedAlias | undefined;
+  if (!alias || !owned(alias) || !filterEnabled(builder)) return [];
+  builder.setParameter(PARAMETER, contextOf(builder).currentOrThrow('A write of tenant-owned rows').id);
+  return [`tenant_id = :${PARAMETER}`];
+}
+
+export class TenantUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQueryBuilder<Entity> {
+  protected override createWhereExpression(): string {
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+  }
+}
+
+export class TenantDeleteQueryBuilder<Entity extends ObjectLiteral> extends DeleteQueryBuilder<Entity> {
+  protected override createWhereExpression(): string {
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+  }
+}
+
+export class TenantSoftDeleteQueryBuilder<Entity extends ObjectLiteral> extends SoftDeleteQueryBuilder<Entity> {
+  protected override createWhereExpression(): string {
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+  }
+}
+
+function filterEnabled(builder: { dataSource: unknown }): boolean {
+  return !(builder.dataSource as TenantDataSource).layersOff.has('filter');
+}

@@ -1,0 +1,18 @@
+/** Where a tenant's data lives. Product code never sees it; the query runner picks the connection by it. */
+export type Placement = { kind: 'shared' };
+
+export type TenantStatus = 'provisioning' | 'active' | 'failed' | 'suspended' | 'archived' | 'deleted';
+
+/** What the kernel and the facilities know of a tenant. Immutable; replaced as a whole when it changes. */
+export interface Tenant {
+  /** UUIDv7, the value of every `tenant_id`. */
+  readonly id: string;
+  /** Public name: a DNS label. */
+  readonly slug: string;
+  readonly name: string;
+  readonly plan: string;
+  readonly status: TenantStatus;
+  readonly placement: Placement;
+  /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,108 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { pino } from 'pino';
+import { createApplication } from '../../src/application.js';
+import { createLogger } from '../../src/logs/index.js';
+import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
+import { TenantRegistry } from '../../src/tenant/index.js';
+import { createTestDatabase, type TestDatabase } from './test-database.js';
+
+export interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+  /** The body as JSON; throws if it is none. */
+  json: any;
+}
+
+export interface RequestOptions {
+  headers?: http.OutgoingHttpHeaders;
+  /** Sent as JSON; a string or Buffer is sent as it is. */
+  body?: unknown;
+}
+
+export interface TestApp {
+  app: NestExpressApplication;
+  database: TestDatabase;
+  port: number;
+  /** Every line logged so far. */
+  logs: string[];
+  request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
+  /** Opens a visitor's session and returns its session_id. */
+  session(tenant: string): Promise<string>;
+  tenant(slug: string): Promise<Tenant>;
+  /** Imports tenants as a file would. */
+  import(lines: { slug: string; settings?: Record<string, unknown> }[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The real application on a free port over a database of its own, with the demo tenants (limits lifted). */
+export async function createTestApp(overrides: NodeJS.ProcessEnv = {}, keepLimits = false): Promise<TestApp> {
+  const database = await createTestDatabase(overrides);
+  const logs: string[] = [];
+  const logger = createLogger({ ...database.env, logLevel: 'debug' }, {
+    write: (line: string) => void logs.push(line),
+  } as pino.DestinationStream);
+  const app = await createApplication(database.env, database.prepared, logger);
+  if (!keepLimits) {
+    await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);
+    await database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+  }
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  const request: TestApp['request'] = (method, path, options) => send(port, method, path, options);
+  return {
+    app,
+    database,
+    port,
+    logs,
+    request,
+    session: async (tenant) => (await request('POST', '/session', { body: { tenant_id: tenant } })).json.session_id,
+    tenant: async (slug) => {
+      const tenant = await app.get(TenantDirectory).findBySlug(slug);
+      if (!tenant) throw new Error(`no tenant ${slug}`);
+      return tenant;
+    },
+    import: async (lines) => {
+      const full = lines.map((line) => ({
+        name: line.slug,
+        plan: undefined,
+        extra: {},
+        ...line,
+        settings: { 'chat.public': true, model: 'mock-1', welcome: '', ...line.settings },
+      }));
+      await app.get(TenantRegistry).import(full, { mode: 'upsert' });
+    },
+    close: async () => {
+      await app.close();
+      await database.drop();
+    },
+  };
+}
+
+function send(port: number, method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+  const raw = typeof options.body === 'string' || Buffer.isBuffer(options.body);
+  const payload = options.body === undefined ? undefined : raw ? options.body : JSON.stringify(options.body);
+  const headers: http.OutgoingHttpHeaders = { ...options.headers };
+  if (payload !== undefined) headers['content-type'] ??= 'application/json';
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          get json() {
+            return JSON.parse(text);
+          },
+        });
+      });
+    });
+    request.on('error', reject);
+    request.end(payload as string | Buffer | undefined);
+  });
+}
