@@ -1,11 +1,12 @@
 // The layers, top to bottom. A layer may import what is below it, never what is above or beside it.
 const layers = [
-  ['root', '(main|app\\.module|generate|cli)(\\.ts$|/)'],
+  ['root', '(main|application|app\\.module|generate|cli)(\\.ts$|/)'],
   ['chat', 'chat/'],
   ['session', 'session/'],
+  ['health', 'health/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],
-  ['facilities', '(http|idempotency|limits|audit|metrics|health|logs|settings)/'],
+  ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings)/'],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],
   ['env', 'env(\\.ts$|/)'],

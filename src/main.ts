@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
@@ -51,7 +50,7 @@ async function main(): Promise<void> {
 async function shutDown(app: NestExpressApplication, database: PreparedDatabase, logger: Logger): Promise<void> {
   logger.info('Stopping: readiness off, finishing requests in flight');
   app.get(Readiness, { strict: false }).stop();
-  const server = app.getHttpServer() as unknown as Server;
+  const server = app.getHttpServer();
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();
   const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
@@ -62,7 +61,7 @@ async function shutDown(app: NestExpressApplication, database: PreparedDatabase,
 }
 
 function banner(env: Env, app: NestExpressApplication): void {
-  const { port } = (app.getHttpServer() as unknown as Server).address() as AddressInfo;
+  const { port } = app.getHttpServer().address() as AddressInfo;
   const base = env.port === port ? env.publicUrl : `http://localhost:${port}`;
   const lines = [
     '',

@@ -59,7 +59,7 @@ export class ChatController {
   @Get('api/sessions/:session_id/messages')
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('path')
-  @ApiParam({ name: 'session_id', example: 'SESSION_ID' })
+  @ApiParam({ name: 'session_id', schema: { type: 'string', example: 'SESSION_ID' } })
   @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
   @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })

@@ -49,7 +49,7 @@ export const VARIABLES: readonly Variable[] = [
     name: 'METRICS_PORT',
     example: '',
     allowed: 'an integer from 0 to 65535',
-    about: 'Prometheus metrics, on loopback unless HOST says otherwise; default PORT + 1000',
+    about: 'Prometheus metrics, on HOST as well; default PORT + 1000',
   },
   {
     name: 'PUBLIC_URL',

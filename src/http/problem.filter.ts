@@ -136,7 +136,8 @@ function statusOf(error: unknown): number | undefined {
 }
 
 function typeOf(error: unknown): string {
-  return String((error as { type?: unknown } | undefined)?.type ?? '');
+  const type = (error as { type?: unknown } | undefined)?.type;
+  return typeof type === 'string' ? type : '';
 }
 
 function messageOf(error: unknown): string {

@@ -33,7 +33,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? [408, 'request_timeout', 'The request did not arrive in time.']
         : [400, 'bad_request', 'The request is not valid HTTP.'];
-  const title = http.STATUS_CODES[status as number] ?? 'Error';
+  const title = http.STATUS_CODES[status] ?? 'Error';
   const body = JSON.stringify({ type: `urn:tenantry:problem:${code}`, title, status, detail, code });
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +

@@ -15,7 +15,7 @@ export function createLogger(env: Env, destination?: pino.DestinationStream): Pi
     formatters: { level: (label) => ({ level: label }) },
     mixin() {
       if (!cls.isActive()) return {};
-      const store = cls.get() as TenancyStore;
+      const store = cls.get<TenancyStore>();
       return { request_id: store.requestId, tenant: store.tenant?.slug };
     },
     redact: {

@@ -65,7 +65,7 @@ export class SessionController {
   @Get('api/sessions/:session_id')
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('path')
-  @ApiParam({ name: 'session_id', example: 'SESSION_ID' })
+  @ApiParam({ name: 'session_id', schema: { type: 'string', example: 'SESSION_ID' } })
   @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
   @ApiOperation({ summary: 'A session, for the bearer of its id' })
   @ApiOkResponse({ type: SessionView })

@@ -15,7 +15,7 @@ const declared = new Map<string, Setting<unknown>>();
 
 export function declareSetting<T>(setting: Setting<T>): Setting<T> {
   if (declared.has(setting.key)) throw new Error(`Setting ${setting.key} is declared twice.`);
-  declared.set(setting.key, setting as Setting<unknown>);
+  declared.set(setting.key, setting);
   return setting;
 }
 

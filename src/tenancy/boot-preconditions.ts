@@ -98,7 +98,9 @@ function problemsOfTable(table: TableRow): string[] {
   if (!table.enabled) problems.push(`${name} has no row-level security.`);
   if (!table.forced) problems.push(`${name} lacks FORCE ROW LEVEL SECURITY.`);
   const policy = table.policies.find((candidate) => candidate.name === TENANT_POLICY);
-  if (!policy || policy.cmd !== '*' || !isThePredicate(policy.using) || !isThePredicate(policy.check)) {
+  // `{-}` is PUBLIC: narrowed to other roles, the policy would not be the tenant role's.
+  const applies = policy?.cmd === '*' && policy.roles === '{-}';
+  if (!policy || !applies || !isThePredicate(policy.using) || !isThePredicate(policy.check)) {
     problems.push(`${name} lacks the policy ${TENANT_POLICY}, or its text differs.`);
   }
   for (const other of table.policies) {

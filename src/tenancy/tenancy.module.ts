@@ -23,7 +23,7 @@ import { TenantTransaction } from './tenant.transaction.js';
 
 /** Injects the control plane's data source. Tenant-owned rows are out of its role's reach. */
 export const PLATFORM_DATA_SOURCE = Symbol('PLATFORM_DATA_SOURCE');
-export const InjectPlatformDataSource = (): ParameterDecorator => Inject(PLATFORM_DATA_SOURCE) as ParameterDecorator;
+export const InjectPlatformDataSource = (): ParameterDecorator => Inject(PLATFORM_DATA_SOURCE);
 
 type Class<E> = new () => E;
 

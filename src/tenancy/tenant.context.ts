@@ -31,6 +31,6 @@ export class TenantContext {
 
   /** For the kernel and the facilities beside it. */
   store(): TenancyStore | undefined {
-    return this.cls.isActive() ? (this.cls.get() as TenancyStore) : undefined;
+    return this.cls.isActive() ? this.cls.get<TenancyStore>() : undefined;
   }
 }

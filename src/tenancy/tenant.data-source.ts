@@ -45,6 +45,7 @@ export class TenantDataSource extends DataSource {
     entityOrRunner?: unknown,
     alias?: string,
     queryRunner?: QueryRunner,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- overrides TypeORM's overloads
   ): SelectQueryBuilder<any> {
     if (alias === undefined) {
       return new TenantSelectQueryBuilder<ObjectLiteral>(this, entityOrRunner as QueryRunner | undefined);

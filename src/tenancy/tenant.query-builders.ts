@@ -38,8 +38,8 @@ export class TenantSelectQueryBuilder<Entity extends ObjectLiteral> extends Sele
 
   protected override createJoinExpression(): string {
     for (const join of this.expressionMap.joinAttributes) {
-      if (!owned(join.alias as ScopedAlias)) continue;
-      const [condition = ''] = this.scope([join.alias as ScopedAlias]);
+      if (!owned(join.alias)) continue;
+      const [condition = ''] = this.scope([join.alias]);
       if (join.condition?.includes(condition)) continue;
       join.condition = join.condition ? `(${join.condition}) AND ${condition}` : condition;
     }
@@ -66,19 +66,19 @@ function scopeOfWrite(builder: {
 
 export class TenantUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQueryBuilder<Entity> {
   protected override createWhereExpression(): string {
-    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this));
   }
 }
 
 export class TenantDeleteQueryBuilder<Entity extends ObjectLiteral> extends DeleteQueryBuilder<Entity> {
   protected override createWhereExpression(): string {
-    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this));
   }
 }
 
 export class TenantSoftDeleteQueryBuilder<Entity extends ObjectLiteral> extends SoftDeleteQueryBuilder<Entity> {
   protected override createWhereExpression(): string {
-    return withTenant(super.createWhereExpression(), scopeOfWrite(this as never));
+    return withTenant(super.createWhereExpression(), scopeOfWrite(this));
   }
 }
 

@@ -27,7 +27,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     query: string,
     parameters?: unknown[],
     useStructuredResult?: boolean,
-    // The inherited signature is overloaded on useStructuredResult.
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the inherited signature is overloaded on the flag
   ): Promise<any> {
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const tenant = this.source.context.currentOrThrow('Tenant-owned SQL');
@@ -54,6 +54,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       this.beginPending = beginFor(tenant, isolationLevel);
       this.isTransactionActive = true;
     } else {
+      // eslint-disable-next-line no-restricted-syntax -- a savepoint's name is our own counter
       await this.query(`SAVEPOINT tenantry_${this.transactionDepth}`);
     }
     this.transactionDepth += 1;
@@ -62,6 +63,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   override async commitTransaction(): Promise<void> {
     if (!this.isTransactionActive) throw new TransactionNotStartedError();
     if (this.transactionDepth > 1) {
+      // eslint-disable-next-line no-restricted-syntax -- a savepoint's name is our own counter
       await this.query(`RELEASE SAVEPOINT tenantry_${this.transactionDepth - 1}`);
       this.transactionDepth -= 1;
       return;
@@ -78,6 +80,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   override async rollbackTransaction(): Promise<void> {
     if (!this.isTransactionActive) throw new TransactionNotStartedError();
     if (this.transactionDepth > 1) {
+      // eslint-disable-next-line no-restricted-syntax -- a savepoint's name is our own counter
       await this.query(`ROLLBACK TO SAVEPOINT tenantry_${this.transactionDepth - 1}`);
       this.transactionDepth -= 1;
       return;

@@ -65,7 +65,7 @@ export class TenantRepository<E extends TenantOwned> {
 
   /** @returns the number of rows deleted */
   async delete(where: FindOptionsWhere<E>): Promise<number> {
-    return (await this.manager().delete(this.entity, this.scope(where) as FindOptionsWhere<E>)).affected ?? 0;
+    return (await this.manager().delete(this.entity, this.scope(where))).affected ?? 0;
   }
 
   /** Inserts, or updates the row of this tenant that has the same values in `conflict` (property names). */
@@ -112,5 +112,5 @@ export function tenantRepositoryToken(entity: Class<TenantOwned>): string {
 }
 
 export function InjectTenantRepository(entity: Class<TenantOwned>): ParameterDecorator {
-  return Inject(tenantRepositoryToken(entity)) as ParameterDecorator;
+  return Inject(tenantRepositoryToken(entity));
 }

@@ -48,7 +48,7 @@ export class TenantRunner {
   }
 
   private outer(): TenancyStore | undefined {
-    return this.cls.isActive() ? (this.cls.get() as TenancyStore) : undefined;
+    return this.cls.isActive() ? this.cls.get<TenancyStore>() : undefined;
   }
 
   private carried(outer: TenancyStore | undefined): TenancyStore {

@@ -35,10 +35,10 @@ export class PostgresTenantDirectory extends TenantDirectory implements OnModule
   }
 
   async findBySlug(slug: string): Promise<Tenant | undefined> {
-    const rows = (await this.platform.query(
+    const rows = await this.platform.query<Tenant[]>(
       'SELECT id, slug, name, plan, status, placement, settings FROM tenants WHERE slug = $1',
       [slug],
-    )) as Tenant[];
+    );
     return rows[0] && Object.freeze(rows[0]);
   }
 
@@ -63,6 +63,7 @@ export class PostgresTenantDirectory extends TenantDirectory implements OnModule
     });
     try {
       await client.connect();
+      // eslint-disable-next-line no-restricted-syntax -- LISTEN takes no parameters; the channel is a constant
       await client.query(`LISTEN ${CHANNEL}`);
     } catch (error) {
       this.logger.warn(`Cannot listen for tenant changes: ${(error as Error).message}`);

@@ -109,7 +109,7 @@ export class TenantRegistry {
   }
 
   private async rows(manager: EntityManager, sql: string, input: string): Promise<string[]> {
-    const rows = (await manager.query(sql, [input])) as { slug: string }[];
+    const rows = await manager.query<{ slug: string }[]>(sql, [input]);
     return rows.map((row) => row.slug);
   }
 }

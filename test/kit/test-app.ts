@@ -1,7 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { pino } from 'pino';
 import { createApplication } from '../../src/application.js';
 import { createLogger } from '../../src/logs/index.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
@@ -13,6 +12,7 @@ export interface Answer {
   headers: http.IncomingHttpHeaders;
   text: string;
   /** The body as JSON; throws if it is none. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into bodies of every shape
   json: any;
 }
 
@@ -41,9 +41,12 @@ export interface TestApp {
 export async function createTestApp(overrides: NodeJS.ProcessEnv = {}, keepLimits = false): Promise<TestApp> {
   const database = await createTestDatabase(overrides);
   const logs: string[] = [];
-  const logger = createLogger({ ...database.env, logLevel: 'debug' }, {
-    write: (line: string) => void logs.push(line),
-  } as pino.DestinationStream);
+  const logger = createLogger(
+    { ...database.env, logLevel: 'debug' },
+    {
+      write: (line: string) => void logs.push(line),
+    },
+  );
   const app = await createApplication(database.env, database.prepared, logger);
   if (!keepLimits) {
     await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);

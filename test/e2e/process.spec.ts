@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { post, startProcess, type TestProcess } from '../kit/test-process.js';
+
+describe('the service as a process', () => {
+  let dataDir: string;
+  const running: TestProcess[] = [];
+  const start = async (env: NodeJS.ProcessEnv = {}): Promise<TestProcess> => {
+    const started = await startProcess({ DATA_DIR: dataDir, ...env });
+    running.push(started);
+    return started;
+  };
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-process-'));
+  });
+  afterEach(async () => {
+    for (const { child, exited } of running.splice(0)) {
+      child.kill('SIGTERM');
+      await exited;
+    }
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('has every acknowledged message after kill -9 under load', async () => {
+    const first = await start();
+    const session = ((await post(first.port, '/session', { tenant_id: 'acme' })).json as { session_id: string })
+      .session_id;
+    const acknowledged: string[] = [];
+    const opened = await Promise.all(
+      Array.from({ length: 4 }, () => post(first.port, '/session', { tenant_id: 'initech' })),
+    );
+    const writers = opened.map(async ({ json }, writer) => {
+      const own = (json as { session_id: string }).session_id;
+      for (let n = 0; ; n += 1) {
+        const message = `w${writer}-${n}`;
+        const answer = await post(first.port, '/chat', { tenant_id: 'initech', session_id: own, message });
+        if (answer.status === 200) acknowledged.push(message);
+        else await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    await expect.poll(() => acknowledged.length, { timeout: 10_000 }).toBeGreaterThan(4);
+    first.child.kill('SIGKILL');
+    await Promise.allSettled(writers);
+
+    const second = await start();
+    const found: string[] = [];
+    for (const { json } of opened) {
+      const response = await fetch(`http://127.0.0.1:${second.port}/api/sessions/current/messages?limit=100`, {
+        headers: { 'x-tenant-id': 'initech', authorization: `Session ${(json as { session_id: string }).session_id}` },
+      });
+      const page = (await response.json()) as { items: { role: string; content: string }[] };
+      found.push(...page.items.filter((item) => item.role === 'user').map((item) => item.content));
+    }
+    expect(acknowledged.filter((message) => !found.includes(message))).toEqual([]);
+    const again = await post(second.port, '/chat', { tenant_id: 'acme', session_id: session, message: 'still here' });
+    expect(again.status).toBe(200);
+  });
+
+  it('stops on SIGTERM with exit code 0 and starts again', async () => {
+    const first = await start();
+    first.child.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    const second = await start();
+    second.child.kill('SIGINT');
+    expect(await second.exited).toBe(0);
+  });
+
+  it('refuses a second start on the same DATA_DIR with what to do', async () => {
+    await start();
+    await expect(start()).rejects.toThrow(/DATA_DIR/);
+  });
+
+  it('names the variable that is wrong and does not start', async () => {
+    await expect(start({ PORT: 'eighty' })).rejects.toThrow(/PORT="eighty" is not allowed/);
+  });
+
+  it('refuses another MASTER_KEY than the one it was set up with', async () => {
+    const first = await start({ MASTER_KEY: 'the-first-master-key-of-32-characters' });
+    first.child.kill('SIGTERM');
+    await first.exited;
+    await expect(start({ MASTER_KEY: 'another-master-key-of-32-characters-' })).rejects.toThrow(/MASTER_KEY/);
+  });
+});
