@@ -1,0 +1,154 @@
+// The load client: a process of its own, forked by run.mjs, that takes one job at a time over IPC.
+// Each connection keeps exactly one request in flight; responses must carry Content-Length.
+import net from 'node:net';
+
+class Connection {
+  constructor(port) {
+    this.buffer = Buffer.alloc(0);
+    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+    this.socket.on('data', (chunk) => this.receive(chunk));
+    this.socket.on('error', (error) => this.fail(error));
+    this.socket.on('close', () => this.fail(new Error('closed by the server')));
+  }
+
+  /** Sends one request; `done(status, body, error)` is called once. */
+  send(request, done) {
+    this.done = done;
+    if (this.broken) return setImmediate(() => this.settle(0, undefined, this.broken));
+    this.socket.write(request);
+  }
+
+  receive(chunk) {
+    this.buffer = this.buffer.length === 0 ? chunk : Buffer.concat([this.buffer, chunk]);
+    const end = this.buffer.indexOf('\r\n\r\n');
+    if (end < 0) return;
+    const head = this.buffer.latin1Slice(0, end);
+    const length = /\r\ncontent-length: (\d+)/i.exec(head);
+    if (!length) return this.fail(new Error(`an answer without Content-Length: ${head.slice(0, 60)}`));
+    const total = end + 4 + Number(length[1]);
+    if (this.buffer.length < total) return;
+    const body = this.buffer.subarray(end + 4, total);
+    this.buffer = this.buffer.subarray(total);
+    this.settle(Number(head.slice(9, 12)), body);
+  }
+
+  fail(error) {
+    this.broken ??= error;
+    this.socket.destroy();
+    this.settle(0, undefined, this.broken);
+  }
+
+  settle(status, body, error) {
+    const { done } = this;
+    this.done = undefined;
+    done?.(status, body, error);
+  }
+
+  end() {
+    this.done = undefined;
+    this.socket.destroy();
+  }
+}
+
+function post(path, slug, body) {
+  const text = JSON.stringify(body);
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}
+
+const REQUESTS = {
+  chat: ({ slug, session }) =>
+    post('/chat', slug, { tenant_id: slug, session_id: session, message: 'hello, can you help me with my order?' }),
+  'session-read': ({ slug, session }) =>
+    Buffer.from(`GET /api/sessions/${session} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\n\r\n`),
+};
+
+/** Opens one session per slug, in the order given. */
+async function open({ port, slugs }) {
+  const sessions = new Array(slugs.length);
+  let next = 0;
+  const work = async () => {
+    const connection = new Connection(port);
+    while (next < slugs.length) {
+      const index = next++;
+      const slug = slugs[index];
+      sessions[index] = await new Promise((resolve, reject) => {
+        connection.send(post('/session', slug, { tenant_id: slug }), (status, body, error) => {
+          if (status === 201) resolve({ slug, session: JSON.parse(body.toString()).session_id });
+          else reject(error ?? new Error(`POST /session answered ${status}: ${body}`));
+        });
+      });
+    }
+    connection.end();
+  };
+  await Promise.all(Array.from({ length: 16 }, work));
+  return sessions;
+}
+
+/** How the next session is chosen: evenly at random, or by rank with P(k) ~ 1/k. */
+function chooser(access, count) {
+  if (access !== 'zipf') return () => Math.floor(Math.random() * count);
+  const sums = new Float64Array(count);
+  let sum = 0;
+  for (let rank = 1; rank <= count; rank++) sums[rank - 1] = sum += 1 / rank;
+  return () => {
+    const wanted = Math.random() * sum;
+    let low = 0;
+    for (let high = count - 1; low < high;) {
+      const middle = (low + high) >> 1;
+      if (sums[middle] < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+}
+
+function measure({ port, scenario, sessions, access, connections, warmupMs, measureMs }) {
+  const requests = sessions.map(REQUESTS[scenario]);
+  const choose = chooser(access, requests.length);
+  const times = [];
+  let [errors, firstError] = [0, undefined];
+  return new Promise((resolve) => {
+    const started = performance.now();
+    const from = started + warmupMs;
+    const until = from + measureMs;
+    const all = Array.from({ length: connections }, () => new Connection(port));
+    let left = connections;
+    const loop = (connection) => {
+      const sent = performance.now();
+      if (sent >= until) {
+        connection.end();
+        if (--left === 0) finish();
+        return;
+      }
+      connection.send(requests[choose()], (status, body, error) => {
+        const now = performance.now();
+        if (status < 200 || status > 299) {
+          errors += 1;
+          firstError ??= error?.message ?? `${status} ${String(body).slice(0, 200)}`;
+        } else if (now >= from && now < until) times.push(now - sent);
+        if (error) {
+          if (--left === 0) finish();
+        } else loop(connection);
+      });
+    };
+    const finish = () => {
+      times.sort((a, b) => a - b);
+      const at = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN;
+      resolve({ rps: (times.length * 1000) / measureMs, p50: at(0.5), p99: at(0.99), errors, firstError });
+    };
+    all.forEach(loop);
+  });
+}
+
+const JOBS = { open, measure };
+
+process.on('message', ({ id, job, input }) => {
+  JOBS[job](input).then(
+    (output) => process.send({ id, output }),
+    (error) => process.send({ id, error: error.message }),
+  );
+});
+process.on('disconnect', () => process.exit());

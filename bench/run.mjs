@@ -1,0 +1,435 @@
+// Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|profile|profile-read]
+import 'reflect-metadata';
+import { fork, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { MIGRATIONS } from '../dist/migrations/index.js';
+import { EmbeddedPostgres, prepareDatabase } from '../dist/src/database/index.js';
+import { parseEnv } from '../dist/src/env/index.js';
+import { TenantRegistry } from '../dist/src/tenant/index.js';
+import { summarise } from './profile.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.dirname(here);
+const out = path.join(here, 'out');
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '6' },
+    only: { type: 'string' },
+  },
+});
+const SECONDS = Number(options.seconds);
+if (!(SECONDS > 0 && SECONDS <= 60)) throw new Error('--seconds takes a number up to 60');
+if (options.only && !['chat', 'session-read', 'tenants', 'profile', 'profile-read'].includes(options.only)) {
+  throw new Error('--only takes chat, session-read, tenants, profile or profile-read');
+}
+const wanted = (name) => (options.only ? options.only === name : !name.startsWith('profile'));
+
+const ROUNDS = options.quick ? 1 : 3;
+const CONNECTIONS = 32;
+const WARMUP_MS = 3000;
+const POOL_SIZE = '10';
+const REGISTERED = 100_000;
+const SPREAD = 2000;
+const LIMIT = 1_000_000;
+const MAX_P50_RATIO = 1.1;
+const DEMO = ['acme', 'globex', 'initech'];
+const MASTER_KEY = 'a-master-key-for-the-bench-of-32-characters';
+const CONTENDERS = {
+  tenantry: { title: 'tenantry' },
+  'express-pg': { title: '(a) express + pg', target: 0.6 },
+  'nest-typeorm': { title: '(b) nest + typeorm', target: 0.85 },
+  memory: { title: '(c) in memory' },
+};
+const SCHEMA = `
+  CREATE TABLE chat_sessions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    last_active_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, token_hash)
+  );
+  CREATE INDEX chat_sessions_idle ON chat_sessions (last_active_at);
+  CREATE TABLE chat_messages (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    role text NOT NULL CHECK (role IN ('user', 'assistant')),
+    content text NOT NULL,
+    model text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, session_id) REFERENCES chat_sessions (tenant_id, id) ON DELETE CASCADE
+  );
+  CREATE INDEX chat_messages_history ON chat_messages (tenant_id, session_id, id);`;
+
+const say = (line) => process.stderr.write(`${line}\n`);
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)];
+const cleanups = [];
+
+// --- processes -----------------------------------------------------------------------------------------------
+
+async function freePort() {
+  const probe = net.createServer();
+  await new Promise((done, fail) => probe.once('error', fail).listen(0, '127.0.0.1', done));
+  const { port } = probe.address();
+  await new Promise((done) => probe.close(done));
+  return port;
+}
+
+function answers(port) {
+  return new Promise((resolve) => {
+    const request = http.get({ host: '127.0.0.1', port, path: '/', agent: false }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode === 200));
+    });
+    request.on('error', () => resolve(false));
+  });
+}
+
+/** Starts one server process; its log goes to the null device, its stderr to a file. */
+async function startServer(dir, label, script, env, nodeArgs = []) {
+  const port = await freePort();
+  const errorFile = path.join(dir, `${label}.stderr`);
+  const stderr = openSync(errorFile, 'w');
+  const child = spawn(process.execPath, [...nodeArgs, script], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', stderr],
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: 'development',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      DATABASE_POOL_SIZE: POOL_SIZE,
+      LOG_LEVEL: 'info',
+      ...env,
+    },
+  });
+  closeSync(stderr);
+  const exited = new Promise((done) => child.once('exit', done));
+  let gone = false;
+  void exited.then(() => (gone = true));
+  const stop = async () => {
+    if (gone) return;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    await exited;
+    clearTimeout(timer);
+  };
+  cleanups.push(stop);
+  for (let waited = 0; !(await answers(port)); waited += 50) {
+    if (gone || waited > 60_000) throw new Error(`${label} did not start:\n${readFileSync(errorFile, 'utf8')}`);
+    await sleep(50);
+  }
+  return { port, stop };
+}
+
+function startLoad() {
+  const child = fork(path.join(here, 'load.mjs'), { execArgv: [] });
+  const waiting = new Map();
+  let last = 0;
+  child.on('message', ({ id, output, error }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) resolve(output);
+    else reject(new Error(error));
+  });
+  child.on('exit', () => waiting.forEach(({ reject }) => reject(new Error('the load client ended'))));
+  cleanups.push(() => child.connected && child.disconnect());
+  return (job, input) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++last, { resolve, reject });
+      child.send({ id: last, job, input });
+    });
+}
+
+// --- databases -----------------------------------------------------------------------------------------------
+
+function urlOf(server, database) {
+  const url = new URL(server.url);
+  url.pathname = `/${database}`;
+  return url.toString();
+}
+
+async function sql(url, ...statements) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    let result;
+    for (const statement of statements) result = await client.query(statement);
+    return result.rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function createDatabase(server, name, ...statements) {
+  await sql(server.url, `CREATE DATABASE ${name}`);
+  const url = urlOf(server, name);
+  if (statements.length > 0) await sql(url, ...statements);
+  return url;
+}
+
+const tenantryEnv = (dir, url) => ({ DATABASE_URL: url, DEMO: 'on', METRICS_PORT: '0', DATA_DIR: dir, MASTER_KEY });
+
+/** The limiter still runs, it only never says no. */
+async function startTenantry(dir, label, url, nodeArgs) {
+  const server = await startServer(dir, label, path.join(root, 'dist/src/main.js'), tenantryEnv(dir, url), nodeArgs);
+  await sql(
+    url,
+    `UPDATE platform.tenants SET settings = jsonb_set(settings, '{limits.chat_per_10s}', '${LIMIT}')
+      WHERE slug IN (${DEMO.map((slug) => `'${slug}'`).join(', ')})`,
+    'NOTIFY tenantry_tenants',
+  );
+  await sleep(300);
+  return server;
+}
+
+const slugOf = (index) => `bench-${String(index).padStart(6, '0')}`;
+
+async function registerTenants(dir, url) {
+  const env = parseEnv({ ...tenantryEnv(dir, url), PORT: '0' }, root);
+  const database = await prepareDatabase(env, MIGRATIONS);
+  const platform = new DataSource({
+    type: 'postgres',
+    url: database.url('platform'),
+    installExtensions: false,
+    poolSize: 1,
+  });
+  await platform.initialize();
+  try {
+    const lines = Array.from({ length: REGISTERED }, (_, index) => ({
+      slug: slugOf(index),
+      name: `Bench ${index}`,
+      plan: undefined,
+      settings: { 'chat.public': true, model: 'mock-1', welcome: 'Welcome.', 'limits.chat_per_10s': LIMIT },
+      extra: {},
+    }));
+    await new TenantRegistry(platform).import(lines, { mode: 'missing' });
+  } finally {
+    await platform.destroy();
+    await database.stop();
+  }
+}
+
+// --- measuring -----------------------------------------------------------------------------------------------
+
+async function measure(load, server, scenario, sessions, access = 'uniform') {
+  const result = await load('measure', {
+    port: server.port,
+    scenario,
+    sessions,
+    access,
+    connections: CONNECTIONS,
+    warmupMs: WARMUP_MS,
+    measureMs: SECONDS * 1000,
+  });
+  return result;
+}
+
+/** @param cells by name, each a function that measures once; rounds take them in turn */
+async function inTurn(label, cells) {
+  const results = Object.fromEntries(Object.keys(cells).map((name) => [name, []]));
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const [name, cell] of Object.entries(cells)) {
+      const result = await cell();
+      results[name].push(result);
+      say(`${label}  ${name}  round ${round}/${ROUNDS}  ${result.rps.toFixed(0)} req/s`);
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(results).map(([name, rounds]) => [
+      name,
+      {
+        rps: median(rounds.map((round) => round.rps)),
+        p50: median(rounds.map((round) => round.p50)),
+        p99: median(rounds.map((round) => round.p99)),
+        errors: rounds.reduce((sum, round) => sum + round.errors, 0),
+        firstError: rounds.find((round) => round.firstError)?.firstError,
+        rounds,
+      },
+    ]),
+  );
+}
+
+async function compare(dir, server, load) {
+  const scenarios = ['chat', 'session-read'].filter(wanted);
+  if (scenarios.length === 0) return {};
+  const running = {};
+  for (const name of Object.keys(CONTENDERS)) {
+    const database = `bench_${name.replace('-', '_')}`;
+    const script = path.join(here, 'baselines', `${name}.mjs`);
+    if (name === 'tenantry') running[name] = await startTenantry(dir, name, await createDatabase(server, database));
+    else if (name === 'memory') running[name] = await startServer(dir, name, script, {});
+    else {
+      const url = await createDatabase(server, database, SCHEMA);
+      running[name] = await startServer(dir, name, script, { DATABASE_URL: url });
+    }
+  }
+  const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+  const sessions = {};
+  for (const [name, { port }] of Object.entries(running)) sessions[name] = await load('open', { port, slugs });
+  const results = {};
+  for (const scenario of scenarios) {
+    const cells = Object.entries(running).map(([name, target]) => [
+      name,
+      () => measure(load, target, scenario, sessions[name]),
+    ]);
+    results[scenario] = await inTurn(scenario, Object.fromEntries(cells));
+  }
+  for (const target of Object.values(running)) await target.stop();
+  return results;
+}
+
+/** Both sides have the same number of sessions, so that only the number of tenants differs. */
+async function compareTenants(dir, server, load) {
+  const few = await startTenantry(dir, 'few', await createDatabase(server, 'bench_few'));
+  const manyUrl = await createDatabase(server, 'bench_many');
+  say(`tenants  registering ${REGISTERED}`);
+  await registerTenants(dir, manyUrl);
+  const many = await startTenantry(dir, 'many', manyUrl);
+  const fewSlugs = Array.from({ length: SPREAD }, (_, index) => DEMO[index % DEMO.length]);
+  const manySlugs = Array.from({ length: SPREAD }, (_, index) => slugOf((index * REGISTERED) / SPREAD));
+  const fewSessions = await load('open', { port: few.port, slugs: fewSlugs });
+  const manySessions = await load('open', { port: many.port, slugs: manySlugs });
+  // The import's own aftermath (vacuum, checkpoint, cold code) belongs to neither side.
+  await sql(manyUrl, 'VACUUM ANALYZE', 'CHECKPOINT');
+  for (const [target, sessions] of [
+    [few, fewSessions],
+    [many, manySessions],
+  ]) {
+    await measure(load, target, 'chat', sessions);
+  }
+  const result = await inTurn('tenants', {
+    '3 tenants': () => measure(load, few, 'chat', fewSessions),
+    '100,000 uniform': () => measure(load, many, 'chat', manySessions),
+    '100,000 Zipf(1.0)': () => measure(load, many, 'chat', manySessions, 'zipf'),
+  });
+  await few.stop();
+  await many.stop();
+  return result;
+}
+
+async function profile(dir, server, load, scenario) {
+  const folder = path.join(out, 'profile');
+  rmSync(folder, { recursive: true, force: true });
+  const url = await createDatabase(server, 'bench_profile');
+  const target = await startTenantry(dir, 'profile', url, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
+  const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+  const sessions = await load('open', { port: target.port, slugs });
+  await measure(load, target, scenario, sessions);
+  await target.stop();
+  const file = readdirSync(folder).find((name) => name.endsWith('.cpuprofile'));
+  return summarise(path.join(folder, file));
+}
+
+// --- report --------------------------------------------------------------------------------------------------
+
+function table(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const line = (row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at])));
+  for (const row of rows) console.log(`  ${line(row).join('  ').trimEnd()}`);
+  console.log();
+}
+
+const ms = (value) => value.toFixed(2);
+const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
+const verdict = (ok) => (ok ? 'ok' : 'miss');
+
+function report({ comparison, tenants, cpu, machine }) {
+  const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+  const ratios = [];
+  for (const [scenario, results] of Object.entries(comparison)) {
+    table([[scenario, ...head], ...Object.entries(results).map(([name, r]) => row(CONTENDERS[name].title, r))]);
+    for (const [name, { title, target }] of Object.entries(CONTENDERS)) {
+      if (name === 'tenantry') continue;
+      const ratio = results.tenantry.rps / results[name].rps;
+      const clean = results.tenantry.errors + results[name].errors === 0;
+      ratios.push({ scenario, against: title, ratio, target, ok: target ? clean && ratio >= target : undefined });
+    }
+  }
+  if (ratios.length > 0) {
+    const lines = ratios.map(({ scenario, against, ratio, target, ok }) => [
+      `${scenario} / ${against}`,
+      ratio.toFixed(2),
+      target ? `>= ${target.toFixed(2)}` : '-',
+      target ? verdict(ok) : 'information',
+    ]);
+    table([['tenantry, requests/s against', 'ratio', 'target', ''], ...lines]);
+  }
+  if (tenants) {
+    table([['tenants (chat)', ...head], ...Object.entries(tenants).map(([name, r]) => row(name, r))]);
+    const { '3 tenants': base, ...others } = tenants;
+    const lines = Object.entries(others).map(([name, r]) => {
+      const ratio = r.p50 / base.p50;
+      const ok = ratio <= MAX_P50_RATIO && r.errors + base.errors === 0;
+      ratios.push({ scenario: 'tenants', against: name, ratio, target: MAX_P50_RATIO, ok });
+      return [`${name} / 3 tenants`, ratio.toFixed(2), `<= ${MAX_P50_RATIO.toFixed(2)}`, verdict(ok)];
+    });
+    table([['p50 against', 'ratio', 'target', ''], ...lines]);
+  }
+  if (cpu) {
+    const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
+    table([['self time by package', 'busy'], ...lines(cpu.packages)]);
+    table([['self time by caller', 'busy'], ...lines(cpu.callers)]);
+    table([['self time by function', 'busy'], ...lines(cpu.functions)]);
+  }
+  for (const [scenario, results] of Object.entries({ ...comparison, ...(tenants && { tenants }) })) {
+    for (const [name, { errors, firstError }] of Object.entries(results)) {
+      if (errors > 0) console.log(`  INVALID: ${scenario}, ${name}: ${errors} errors, first: ${firstError}`);
+    }
+  }
+  console.log(`  ${machine}`);
+  return ratios;
+}
+
+async function main() {
+  mkdirSync(out, { recursive: true });
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'tenantry-bench-'));
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  const server = await EmbeddedPostgres.start({ dataDir: path.join(dir, 'data') });
+  cleanups.push(() => server.stop());
+  const load = startLoad();
+  const [{ version }] = await sql(server.url, `SELECT current_setting('server_version') AS version`);
+  const comparison = await compare(dir, server, load);
+  const tenants = wanted('tenants') ? await compareTenants(dir, server, load) : undefined;
+  const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
+  const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
+  const cpus = os.cpus();
+  const rounds = `${ROUNDS} round${ROUNDS > 1 ? 's' : ''} of ${SECONDS} s after ${WARMUP_MS / 1000} s`;
+  const software = `Node ${process.version}, PostgreSQL ${version}`;
+  const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
+  console.log();
+  const ratios = report({ comparison, tenants, cpu, machine });
+  const when = new Date().toISOString();
+  const text = JSON.stringify(
+    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, cpu, ratios },
+    null,
+    2,
+  );
+  writeFileSync(path.join(out, 'bench.json'), `${text}\n`);
+}
+
+async function cleanUp() {
+  for (const step of cleanups.splice(0).reverse()) await step();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => void cleanUp().then(() => process.exit(1)));
+try {
+  await main();
+} finally {
+  await cleanUp();
+}
