@@ -3,6 +3,7 @@ import { createHash, hkdfSync } from 'node:crypto';
 /** Derives purpose-bound keys from the one `MASTER_KEY` (HKDF-SHA-256, RFC 5869). */
 export class KeyRing {
   readonly #master: Buffer;
+  readonly #derived = new Map<string, Buffer>();
 
   constructor(masterKey: string) {
     this.#master = Buffer.from(masterKey, 'utf8');
@@ -10,7 +11,12 @@ export class KeyRing {
 
   /** @param purpose names the use, so that no two uses share a key; @returns 32 bytes */
   derive(purpose: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.#master, 'tenantry', purpose, 32));
+    let key = this.#derived.get(purpose);
+    if (!key) {
+      key = Buffer.from(hkdfSync('sha256', this.#master, 'tenantry', purpose, 32));
+      this.#derived.set(purpose, key);
+    }
+    return key;
   }
 
   /** Tells one master key from another without revealing it. */

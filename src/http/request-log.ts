@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
-import { newId } from '../common/index.js';
 import { redactPath } from '../logs/index.js';
 import type { MetricsService } from '../metrics/index.js';
 
@@ -13,7 +13,7 @@ export function requestLog(logger: Logger, metrics: MetricsService) {
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     const started = performance.now();
     const offered = request.headers['x-request-id'];
-    const requestId = typeof offered === 'string' && ACCEPTED_ID.test(offered) ? offered : newId();
+    const requestId = typeof offered === 'string' && ACCEPTED_ID.test(offered) ? offered : randomUUID();
     response.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
     const path = redactPath(request.originalUrl);

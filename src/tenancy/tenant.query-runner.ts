@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { Client, PoolClient, QueryResult as PgResult } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
@@ -127,13 +128,17 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     const statement = { text, values, queryMode: 'extended' };
     if (this.isTransactionActive) {
       if (this.beginPending === undefined) return client.query(statement);
-      const begin = client.query(this.beginPending);
+      const opening = this.beginPending;
       this.beginPending = undefined;
-      const [, result] = await settle([begin, client.query(statement)]);
+      const [, result] = await settle(inOneWrite(client, () => [client.query(opening), client.query(statement)]));
       return result as PgResult;
     }
-    const flight = [client.query(beginFor(tenant)), client.query(statement), client.query('COMMIT')];
-    const [, result, commit] = await settle(flight);
+    const flight = (): Promise<PgResult>[] => [
+      client.query(beginFor(tenant)),
+      client.query(statement),
+      client.query('COMMIT'),
+    ];
+    const [, result, commit] = await settle(inOneWrite(client, flight));
     if (commit?.command !== 'COMMIT') throw new Error('transaction was rolled back');
     return result as PgResult;
   }
@@ -151,6 +156,17 @@ function beginFor(tenant: Tenant, isolationLevel?: IsolationLevel): string {
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
   const level = isolationLevel ? ` ISOLATION LEVEL ${isolationLevel}` : '';
   return `BEGIN${level};SET LOCAL app.tenant_id='${tenant.id}'`;
+}
+
+/** Holds the socket until all messages of the flight are queued: one system call instead of one each. */
+function inOneWrite<T>(client: Client | PoolClient, fn: () => T): T {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  stream.cork();
+  try {
+    return fn();
+  } finally {
+    stream.uncork();
+  }
 }
 
 /** Awaits all, so that no reply of the flight is left unhandled, then throws the first failure. */

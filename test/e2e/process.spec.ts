@@ -1,8 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { post, startProcess, type TestProcess } from '../kit/test-process.js';
+
+const execute = promisify(execFile);
 
 describe('the service as a process', () => {
   let dataDir: string;
@@ -71,6 +75,25 @@ describe('the service as a process', () => {
   it('refuses a second start on the same DATA_DIR with what to do', async () => {
     await start();
     await expect(start()).rejects.toThrow(/DATA_DIR/);
+  });
+
+  it('serves within a second what the import command brought in beside it', async () => {
+    const { port } = await start();
+    const file = path.join(dataDir, 'more.jsonl');
+    await writeFile(file, '{"id":"umbrella","name":"Umbrella","model":"mock-2","colour":"red"}\n');
+    expect((await post(port, '/session', { tenant_id: 'umbrella' })).status).toBe(404);
+    const { stdout } = await execute(process.execPath, [path.resolve('dist/src/cli.js'), 'tenants:import', file], {
+      env: { PATH: process.env['PATH'], DATA_DIR: dataDir },
+    });
+    expect(stdout).toContain('1 created, 0 updated, 0 unchanged');
+    await expect
+      .poll(async () => (await post(port, '/session', { tenant_id: 'umbrella' })).status, { timeout: 1000 })
+      .toBe(201);
+    await writeFile(file, '{"id":"umbrella"}\n{"id":"api","name":"x"}\n');
+    const failed = execute(process.execPath, [path.resolve('dist/src/cli.js'), 'tenants:import', file], {
+      env: { PATH: process.env['PATH'], DATA_DIR: dataDir },
+    });
+    await expect(failed).rejects.toThrow(/line 1: name[\s\S]*line 2: id "api" is reserved/);
   });
 
   it('names the variable that is wrong and does not start', async () => {

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** Who runs raw tenant-owned SQL, and why. Only row-level security stands between such SQL and other tenants. */
+const RAW_TENANT_SQL: Record<string, string> = {
+  'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
+  'src/session/session.service.ts': 'reads a session on a hot path without hydration',
+  'src/idempotency/idempotency.service.ts':
+    'claims a key atomically: an upsert whose WHERE the query builder cannot say',
+};
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))
+    .map((file) => path.posix.join(folder, file.split(path.sep).join('/')));
+}
+
+describe('exemptions', () => {
+  it('list every caller of raw tenant SQL, and no other', () => {
+    const callers = sources('src').filter((file) => /transaction\s*\.query[<(]/.test(readFileSync(file, 'utf8')));
+    expect(callers.sort()).toEqual(Object.keys(RAW_TENANT_SQL).sort());
+  });
+
+  it('leave the tenant data source to the kernel and to what watches it', () => {
+    const users = sources('src').filter(
+      (file) => !file.startsWith('src/tenancy/') && /\bTenantDataSource\b/.test(readFileSync(file, 'utf8')),
+    );
+    expect(users.sort()).toEqual(['src/health/health.controller.ts', 'src/metrics/metrics.service.ts']);
+  });
+
+  it('read the process environment in one place, and pass on PATH and the like in one other', () => {
+    const readers = sources('src').filter((file) => readFileSync(file, 'utf8').includes('process.env'));
+    expect(readers.sort()).toEqual(['src/database/embedded-postgres.ts', 'src/env/env.ts']);
+  });
+});
