@@ -13,6 +13,8 @@ import { UnsafeDatabase } from './tenancy/index.js';
 
 /** How long requests in flight may take to finish after a signal, in ms. */
 const DRAIN_MS = 10_000;
+/** After this long the process ends whatever still hangs, in ms. */
+const STOP_MS = 30_000;
 
 async function main(): Promise<void> {
   const env = loadEnv();
@@ -35,6 +37,7 @@ async function main(): Promise<void> {
   stop = () => {
     if (shuttingDown) return;
     shuttingDown = true;
+    setTimeout(() => process.exit(1), STOP_MS).unref();
     shutDown(app, database, logger).then(
       () => process.exit(0),
       (error: unknown) => {

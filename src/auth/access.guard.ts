@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { AuditService } from '../audit/index.js';
 import { ValidationFailed } from '../common/index.js';
+import { redactPath } from '../logs/index.js';
 import { CredentialCodec, type Tenant, TenantContext, TenantRequired, UnknownTenant } from '../tenancy/index.js';
 import { ACCESS, type Access } from './access.decorator.js';
 import { SessionOfAnotherTenant, SessionRequired, UnknownSession } from './auth.errors.js';
@@ -66,7 +67,7 @@ export class AccessGuard implements CanActivate {
         event: 'cross_tenant_access_attempt',
         tenantId: owner,
         address: request.ip,
-        details: { target: tenant.slug, route: request.path.replace(credential, '…'), method: request.method },
+        details: { target: tenant.slug, route: redactPath(request.path), method: request.method },
       });
       throw new SessionOfAnotherTenant();
     }

@@ -122,7 +122,8 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   };
   const wrong = (name: string): void => {
     const variable = VARIABLES.find((candidate) => candidate.name === name);
-    const shown = /KEY|URL/.test(name) ? redact(raw(name) ?? '') : (raw(name) ?? '');
+    // A key or a URL with a password must not reach a screen, least of all when it does not parse.
+    const shown = /KEY|DATABASE/.test(name) ? '***' : (raw(name) ?? '');
     problems.push(`${name}="${shown}" is not allowed; use ${variable?.allowed ?? 'another value'}.`);
   };
   const integer = (name: string, fallback: number, min: number, max: number): number => {
@@ -206,8 +207,4 @@ export function loadEnv(): Env {
 export function envExample(): string {
   const head = '# Generated from src/env/env.ts by `npm run generate`. Copy to .env and uncomment what you change.\n';
   return head + VARIABLES.map((v) => `\n# ${v.about}\n# Allowed: ${v.allowed}\n# ${v.name}=${v.example}\n`).join('');
-}
-
-function redact(value: string): string {
-  return value.replace(/\/\/[^@/]*@/, '//***@').slice(0, 80);
 }

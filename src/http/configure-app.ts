@@ -17,6 +17,9 @@ import { validationPipe } from './validation.pipe.js';
 /** Larger than the longest message with every character escaped would need. */
 const MAX_BODY = '256kb';
 
+/** Levels of nesting in a request body. */
+const MAX_DEPTH = 32;
+
 /** The way of every request, in order. Guards, pipes and controllers follow. */
 export function configureApp(
   app: NestExpressApplication,
@@ -71,6 +74,28 @@ function refuseUnreadBody(request: Request, _response: Response, next: NextFunct
         errors: [{ pointer: '', detail: 'must be an object' }],
       }),
     );
+  } else if (nestedDeeperThan(body, MAX_DEPTH)) {
+    return next(
+      new AppError({
+        status: 422,
+        code: 'body_too_deep',
+        detail: `The request body is nested more than ${MAX_DEPTH} levels deep.`,
+        remedy: 'Send a flatter document.',
+        errors: [{ pointer: '', detail: `must be nested at most ${MAX_DEPTH} levels` }],
+      }),
+    );
   }
   next();
+}
+
+/** Without recursion, and no deeper than asked: recursion is what a nested body would exhaust. */
+function nestedDeeperThan(value: object, depth: number): boolean {
+  let level: unknown[] = [value];
+  for (let at = 0; at <= depth; at += 1) {
+    level = level.flatMap((entry): unknown[] =>
+      typeof entry === 'object' && entry !== null ? Object.values(entry as Record<string, unknown>) : [],
+    );
+    if (level.length === 0) return false;
+  }
+  return true;
 }

@@ -18,12 +18,26 @@ export function createLogger(env: Env, destination?: pino.DestinationStream): Pi
       const store = cls.get<TenancyStore>();
       return { request_id: store.requestId, tenant: store.tenant?.slug };
     },
+    serializers: { err: withoutParameters },
     redact: {
       paths: ['authorization', 'cookie', 'password', 'session_id', '*.authorization', '*.cookie', '*.session_id'],
       censor: '[redacted]',
     },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/** What a failed statement was given is a tenant's data: it stays out of the log. */
+function withoutParameters(error: Error): unknown {
+  const { parameters, driverError, ...rest } = pino.stdSerializers.err(error) as unknown as Record<string, unknown>;
+  const code = (driverError as { code?: unknown } | undefined)?.code;
+  return {
+    ...rest,
+    detail: undefined,
+    where: undefined,
+    code: rest['code'] ?? code,
+    given: parameters && '[redacted]',
+  };
 }
 
 @Module({})

@@ -1,4 +1,4 @@
-const SESSION_IN_PATH = /(\/api\/sessions\/)(?!current(?:\/|$))[^/?#]+/;
+const SESSION_IN_PATH = /(\/api\/sessions\/)(?!current(?:\/|$))[^/?#]+/i;
 
 /** The path without credentials or query, for logs and for `instance`. */
 export function redactPath(url: string): string {

@@ -69,9 +69,10 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
         response.writeHead(404).end();
         return;
       }
-      void this.registry.metrics().then((text) => {
-        response.writeHead(200, { 'Content-Type': this.registry.contentType }).end(text);
-      });
+      this.registry.metrics().then(
+        (text) => response.writeHead(200, { 'Content-Type': this.registry.contentType }).end(text),
+        () => response.writeHead(503).end(),
+      );
     });
     const server = this.server;
     await new Promise<void>((resolve, reject) => {

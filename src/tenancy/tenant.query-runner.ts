@@ -3,7 +3,7 @@ import type { Client, PoolClient, QueryResult as PgResult } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
-import { TenantContextMissing, TenantMismatch } from './tenancy.errors.js';
+import { TenantContextMissing, TenantMismatch, TenantTransactionEnded } from './tenancy.errors.js';
 import type { TenantDataSource } from './tenant.data-source.js';
 import type { Tenant } from './tenant.js';
 
@@ -18,6 +18,8 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   /** The tenant of the open transaction; statements of any other are refused. */
   private bound: Tenant | undefined;
   private beginPending: string | undefined;
+  /** Counts beginnings and ends of transactions. */
+  private epoch = 0;
   private lease: Promise<PoolClient> | undefined;
 
   constructor(private readonly source: TenantDataSource) {
@@ -33,7 +35,10 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const tenant = this.source.context.currentOrThrow('Tenant-owned SQL');
     if (this.bound && this.bound.id !== tenant.id) throw new TenantMismatch('The open transaction');
+    const { epoch } = this;
     const client = await this.connectTo(tenant);
+    // While the connection was awaited, the unit of work may have ended: its statement must not run on its own.
+    if (this.isReleased || epoch !== this.epoch) throw new TenantTransactionEnded();
     this.source.logger.logQuery(query, parameters, this);
     try {
       const raw = await this.send(client, tenant, query, parameters ?? []);
@@ -54,6 +59,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       this.bound = tenant;
       this.beginPending = beginFor(tenant, isolationLevel);
       this.isTransactionActive = true;
+      this.epoch += 1;
     } else {
       // eslint-disable-next-line no-restricted-syntax -- a savepoint's name is our own counter
       await this.query(`SAVEPOINT tenantry_${this.transactionDepth}`);
@@ -144,6 +150,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   }
 
   private endTransaction(): void {
+    this.epoch += 1;
     this.transactionDepth = 0;
     this.isTransactionActive = false;
     this.beginPending = undefined;

@@ -120,6 +120,22 @@ describe("the demo's contract", () => {
     expect((await get(mine, '?limit=0')).status).toBe(422);
   });
 
+  it('holds to path spelling, nesting and redaction whatever the client tries', async () => {
+    const session = await t.session('acme');
+    await t.request('GET', `/API/Sessions/${session}`, { headers: { 'x-tenant-id': 'acme' } });
+    await t.request('GET', `/API/Sessions/${session}`, { headers: { 'x-tenant-id': 'globex' } });
+    expect(t.logs.join('')).not.toContain(session);
+    for (const path of ['/session/', '/Session', 'http://localhost/session']) {
+      const answer = await t.request('POST', path, {
+        headers: { 'x-tenant-id': 'acme' },
+        body: { tenant_id: 'globex' },
+      });
+      expect([path, answer.status]).toEqual([path, 404]);
+    }
+    const deep = `{"tenant_id":"acme","x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    expect((await t.request('POST', '/session', { body: deep })).json.code).toBe('body_too_deep');
+  });
+
   it('needs the Authorization header on the current session', async () => {
     const answer = await t.request('GET', '/api/sessions/current', { headers: { 'x-tenant-id': 'acme' } });
     expect([answer.status, answer.json.code, answer.headers['www-authenticate']]).toEqual([
