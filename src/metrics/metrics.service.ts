@@ -30,6 +30,8 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
   });
+  /** Looked up by one key: prom-client hashes an object of labels at every observation. As bounded as the labels. */
+  private readonly series = new Map<string, { count: Counter.Internal; time: Histogram.Internal<string> }>();
   private server: Server | undefined;
 
   constructor(
@@ -55,8 +57,18 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
   observe(method: string, route: string | undefined, status: number, seconds: number): void {
     const known = KNOWN_METHODS.has(method) ? method : 'OTHER';
     const pattern = route ?? 'unmatched';
-    this.requests.inc({ method: known, route: pattern, status: String(status) });
-    this.durations.observe({ method: known, route: pattern }, seconds);
+    const key = `${known} ${status} ${pattern}`;
+    let series = this.series.get(key);
+    if (!series) {
+      const labels = { method: known, route: pattern };
+      series = {
+        count: this.requests.labels({ ...labels, status: String(status) }),
+        time: this.durations.labels(labels),
+      };
+      this.series.set(key, series);
+    }
+    series.count.inc();
+    series.time.observe(seconds);
   }
 
   get port(): number | undefined {

@@ -48,6 +48,18 @@ export class TenantTransactionEnded extends AppError {
   }
 }
 
+/** Raw SQL opened a transaction by itself. Its connection is thrown away, and with it what the statement did. */
+export class TransactionByRawSql extends AppError {
+  constructor() {
+    super({
+      status: 500,
+      code: 'transaction_by_raw_sql',
+      detail: 'A statement opened a transaction of its own.',
+      remedy: 'Use TenantTransaction.run(…) instead of BEGIN.',
+    });
+  }
+}
+
 /** A call to the outside was about to be made while a transaction is open. */
 export class TransactionOpenDuringCall extends AppError {
   constructor(what: string) {

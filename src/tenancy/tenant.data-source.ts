@@ -2,6 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import {
   DataSource,
   type DataSourceOptions,
+  type EntityManager,
   type EntityTarget,
   type ObjectLiteral,
   type QueryRunner,
@@ -37,7 +38,13 @@ export class TenantDataSource extends DataSource {
 
   override createQueryRunner(): QueryRunner {
     const runner = new TenantQueryRunner(this);
-    Object.assign(runner, { manager: this.createEntityManager(runner) });
+    // Made when asked for: a plain statement on a hot path never needs one.
+    let manager: EntityManager | undefined;
+    Object.defineProperty(runner, 'manager', {
+      get: () => (manager ??= this.createEntityManager(runner)),
+      // An entity manager made for a runner assigns itself to it.
+      set: (made: EntityManager) => (manager = made),
+    });
     return runner;
   }
 

@@ -1,17 +1,18 @@
 import type { Writable } from 'node:stream';
-import type { Client, PoolClient, QueryResult as PgResult } from 'pg';
+import type { Client, PoolClient, QueryResult as PgResult, Submittable } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
-import { TenantContextMissing, TenantMismatch, TenantTransactionEnded } from './tenancy.errors.js';
+import { TenantContextMissing, TenantMismatch, TenantTransactionEnded, TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantDataSource } from './tenant.data-source.js';
+import { TenantStatement } from './tenant.statement.js';
 import type { Tenant } from './tenant.js';
 
 type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
 /**
- * The one road of tenant-owned SQL. A single statement travels as BEGIN, setting, statement and COMMIT in one network
- * flight; in an explicit transaction the first statement carries BEGIN and the setting with it. The setting is
+ * The one road of tenant-owned SQL. A single statement travels with its setting in one network flight, as a transaction of
+ * its own; in an explicit transaction the first statement carries BEGIN and the setting with it. The setting is
  * transaction-local, so nothing stays on a pooled connection.
  */
 export class TenantQueryRunner extends PostgresQueryRunner {
@@ -139,14 +140,23 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       const [, result] = await settle(inOneWrite(client, () => [client.query(opening), client.query(statement)]));
       return result as PgResult;
     }
-    const flight = (): Promise<PgResult>[] => [
-      client.query(beginFor(tenant)),
-      client.query(statement),
-      client.query('COMMIT'),
-    ];
-    const [, result, commit] = await settle(inOneWrite(client, flight));
-    if (commit?.command !== 'COMMIT') throw new Error('transaction was rolled back');
-    return result as PgResult;
+    return this.sendAlone(client, tenant, text, values);
+  }
+
+  private sendAlone(client: Client | PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
+    if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
+    return new Promise((resolve, reject) => {
+      const statement = new TenantStatement(tenant.id, text, values, (error, result) => {
+        if (error) return reject(error);
+        // A BEGIN in raw SQL would outlive its message: that connection must not serve anybody else.
+        if (client.getTransactionStatus() !== 'I') {
+          this.broken = new TransactionByRawSql();
+          return reject(this.broken);
+        }
+        resolve(result as PgResult);
+      });
+      client.query(statement as unknown as Submittable);
+    });
   }
 
   private endTransaction(): void {

@@ -195,6 +195,14 @@ describe('a transaction', () => {
     });
   });
 
+  it('cannot be opened by raw SQL: the statement fails and its connection is thrown away', async () => {
+    await expect(rows.as(rows.acme, () => transaction.query('BEGIN'))).rejects.toThrow(/transaction of its own/);
+    await seed();
+    expect(await rows.as(rows.acme, () => sessions.count())).toBe(1);
+    expect(await rows.stored(rows.source.getMetadata(ChatSession), rows.acme)).toHaveLength(1);
+    expect(await t.database.admin(`SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in%'`)).toEqual([]);
+  });
+
   it('leaves nothing of the tenant on its pooled connection', async () => {
     await rows.as(rows.acme, () => transaction.run(() => seed()));
     await rows.as(rows.acme, () => transaction.query('SELECT 1 / 0').catch(() => undefined));
