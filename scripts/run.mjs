@@ -227,8 +227,7 @@ const generate = async (...args) => {
 const commands = {
   async start(...args) {
     await ensureBuilt();
-    const result = await run(pinnedNode(), ['--enable-source-maps', at('dist', 'src', 'main.js'), ...args]);
-    return statusOf(result);
+    return app('main.js', '--wrapped', ...args);
   },
 
   test: vitest,

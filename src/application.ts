@@ -17,12 +17,13 @@ export async function createApplication(
   env: Env,
   database: PreparedDatabase,
   logger: Logger,
+  adapter = new BoundedExpressAdapter(),
 ): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.forRoot(env, database, logger),
-    new BoundedExpressAdapter(),
-    { bodyParser: false, bufferLogs: true, abortOnError: false },
-  );
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(env, database, logger), adapter, {
+    bodyParser: false,
+    bufferLogs: true,
+    abortOnError: false,
+  });
   app.useLogger(app.get(NestPinoLogger));
   configureApp(app, env, logger, isReservedSlug);
   let demoSession: string | undefined;

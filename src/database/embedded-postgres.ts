@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import pg from 'pg';
 import { processAlive, readOrCreateSecret, readSecret } from './data-dir.js';
 import { DatabaseSetupError } from './database.errors.js';
 import { initialiseCluster, SUPERUSER } from './postgres.cluster.js';
-import { type Command, command, locateBinaries, serverAccount } from './postgres.command.js';
+import { type Command, command, locateBinaries, serverAccount, startApart } from './postgres.command.js';
 
 const DATABASE = 'tenantry';
 const SECRET = 'postgres.password';
@@ -147,13 +147,10 @@ const urlOf = (port: number, password: string): string =>
 const setupError = (message: string, log: string): DatabaseSetupError =>
   new DatabaseSetupError(message, `See ${log}; the password is in the file ${SECRET} next to it.`);
 
-/** Starts the server in a process group of its own, so that Ctrl-C in our terminal does not reach it. */
-async function launch({ file, args, options }: Command, log: string): Promise<ChildProcess> {
+async function launch(server: Command, log: string): Promise<ChildProcess> {
   const output = await fs.open(log, 'a', 0o600);
   try {
-    const child = spawn(file, args, { ...options, detached: true, stdio: ['ignore', output.fd, output.fd] });
-    await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail));
-    return child;
+    return await startApart(server, ['ignore', output.fd, output.fd]);
   } finally {
     await output.close();
   }
@@ -196,7 +193,12 @@ async function stopLeftover(cluster: string, progress: (text: string) => void): 
   if (identity !== 'ours') return;
   progress('Stopping the PostgreSQL server that a killed process left behind');
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
-    process.kill(postmaster.pid, signal);
+    try {
+      process.kill(postmaster.pid, signal);
+    } catch (error) {
+      // Its owner may have told it to stop, so it may be gone by now.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
     const deadline = Date.now() + STOP_TIMEOUT_MS;
     while (processAlive(postmaster.pid) && Date.now() < deadline) await sleep(25);
     if (!processAlive(postmaster.pid)) return;

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DatabaseSetupError } from './database.errors.js';
-import { type Account, command } from './postgres.command.js';
+import { type Account, type Command, command, startApart } from './postgres.command.js';
 
 /** The superuser of the cluster. */
 export const SUPERUSER = 'tenantry_root';
@@ -28,7 +29,8 @@ export async function initialiseCluster(
     );
   }
   for (const entry of await fs.readdir(dataDir)) {
-    if (entry.startsWith('postgres.init-')) await fs.rm(join(dataDir, entry), { recursive: true });
+    // Retries, because an initdb that lost its owner a moment ago may still be writing there.
+    if (entry.startsWith('postgres.init-')) await fs.rm(join(dataDir, entry), { recursive: true, maxRetries: 10 });
   }
   if (existing !== undefined) return;
   if (
@@ -47,16 +49,25 @@ export async function initialiseCluster(
   if (account) for (const path of [work, target, passwordFile]) await fs.chown(path, account.uid, account.gid);
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const auth = [`--username=${SUPERUSER}`, '--auth=scram-sha-256', `--pwfile=${passwordFile}`];
-  const { file, args, options } = command(bin, 'initdb', ['-D', target, ...auth, ...locale], account, target);
+  const initdb = command(bin, 'initdb', ['-D', target, ...auth, ...locale], account, target);
   try {
-    await run(file, args, options);
+    await runApart(initdb);
   } catch (error) {
     await fs.rm(work, { recursive: true, force: true });
-    const output = (error as { stderr?: string }).stderr || String(error);
-    throw new DatabaseSetupError(`initdb failed: ${output.trim()}`, `Check the space and permissions of ${dataDir}.`);
+    const { message } = error as Error;
+    throw new DatabaseSetupError(`initdb failed: ${message}`, `Check the space and permissions of ${dataDir}.`);
   }
   await fs.rename(target, cluster);
   await fs.rm(work, { recursive: true });
+}
+
+/** @throws Error with what the command said on stderr */
+async function runApart(what: Command): Promise<void> {
+  const child = await startApart(what, ['ignore', 'ignore', 'pipe']);
+  let output = '';
+  child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  if (code !== 0) throw new Error(output.trim() || `it ended with ${code ?? signal}`);
 }
 
 async function majorVersion(binary: string): Promise<string | undefined> {

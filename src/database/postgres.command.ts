@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -79,6 +79,22 @@ export function command(
   // Without no_setuid_fixup access(2) ignores capabilities, and initdb uses it to look for its binaries.
   const rights = [`--inh-caps=${capability}`, `--ambient-caps=${capability}`, '--securebits=+no_setuid_fixup'];
   return { file: setpriv, args: [...identity, ...rights, file, ...args], options: { env } };
+}
+
+/**
+ * Starts a command in a process group of its own, so that Ctrl-C in our terminal does not reach it. Should this process
+ * exit first, in whatever way but SIGKILL, the command is told to end: a server shuts down, initdb removes its traces.
+ *
+ * @returns the process, once it runs
+ * @throws Error when it cannot be started
+ */
+export async function startApart({ file, args, options }: Command, stdio: StdioOptions): Promise<ChildProcess> {
+  const child = spawn(file, args, { ...options, detached: true, stdio });
+  const end = (): void => void child.kill('SIGINT');
+  process.once('exit', end);
+  for (const over of ['exit', 'error']) child.once(over, () => process.off('exit', end));
+  await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail));
+  return child;
 }
 
 function effectiveCapabilities(): bigint {

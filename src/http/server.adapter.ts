@@ -1,27 +1,80 @@
 import http from 'node:http';
-import type { Socket } from 'node:net';
+import { Server, type Socket } from 'node:net';
 import { ExpressAdapter } from '@nestjs/platform-express';
 
-/** Bounds on what a client may send and how slowly. Bytes and ms. */
+/** Bytes. */
 const MAX_HEADER_BYTES = 16 * 1024;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** How long a drained server leaves open a connection that has not asked for anything yet, in ms. */
+const LINGER_MS = 500;
 
-/** Express on a server with limits, which Nest's own adapter cannot set. */
+/** How slowly a client may send, in ms. */
+export interface SlownessBounds {
+  /** Until the headers are complete; at most `request`. */
+  headers: number;
+  /** Until the body is complete. */
+  request: number;
+  /** How often the two are looked at. */
+  checkEvery: number;
+}
+
+/** Express on a server with limits, and with a way to end that lets requests finish; Nest's own adapter has neither. */
 export class BoundedExpressAdapter extends ExpressAdapter {
+  /** The last response begun on each connection that has one in flight. */
+  private readonly inFlight = new Map<Socket, http.ServerResponse>();
+  private draining = false;
+  declare protected httpServer: http.Server;
+
+  constructor(private readonly slowness: SlownessBounds = { headers: 10_000, request: 30_000, checkEvery: 2000 }) {
+    super();
+  }
+
   override initHttpServer(): void {
-    const server = http.createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        keepAliveTimeout: 65_000,
-        connectionsCheckingInterval: 2000,
-      },
-      this.getInstance<http.RequestListener>(),
-    );
+    const server = http.createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: this.slowness.headers,
+      requestTimeout: this.slowness.request,
+      keepAliveTimeout: 65_000,
+      connectionsCheckingInterval: this.slowness.checkEvery,
+    });
+    // A pipelined response whose turn never came does not close; its connection does.
+    server.on('connection', (socket) => socket.once('close', () => this.ended(socket)));
+    server.on('request', ({ socket }, response: http.ServerResponse) => {
+      this.inFlight.set(socket, response);
+      if (this.draining) response.setHeader('Connection', 'close');
+      response.once('close', () => this.inFlight.get(socket) === response && this.ended(socket));
+    });
+    server.on('request', this.getInstance<http.RequestListener>());
     server.on('clientError', refuse);
-    (this as unknown as { httpServer: http.Server }).httpServer = server;
+    this.httpServer = server;
+  }
+
+  /**
+   * Takes no new connection and lets requests in flight finish. Meanwhile open connections may ask once more, so that a
+   * balancer can read there that the service is no longer ready.
+   *
+   * @param limitMs after this long, connections are cut whatever they carry
+   */
+  async drain(limitMs: number): Promise<void> {
+    this.draining = true;
+    for (const response of this.inFlight.values()) if (!response.headersSent) response.setHeader('Connection', 'close');
+    // Not http's own close, which would cut idle connections now.
+    const closed = new Promise((resolve) => Server.prototype.close.call(this.httpServer, resolve));
+    const late = setTimeout(() => this.httpServer.closeAllConnections(), limitMs);
+    this.closeIdle();
+    await closed;
+    clearTimeout(late);
+  }
+
+  private ended(socket: Socket): void {
+    this.inFlight.delete(socket);
+    if (this.draining) this.closeIdle();
+  }
+
+  private closeIdle(): void {
+    if (this.inFlight.size > 0) return;
+    this.httpServer.closeIdleConnections();
+    // To Node a connection that never sent a byte, as browsers open them ahead of need, is not idle.
+    setTimeout(() => this.inFlight.size === 0 && this.httpServer.closeAllConnections(), LINGER_MS).unref();
   }
 }
 

@@ -30,12 +30,17 @@ export function createLogger(env: Env, destination?: pino.DestinationStream): Pi
 /** What a failed statement was given is a tenant's data: it stays out of the log. */
 function withoutParameters(error: Error): unknown {
   const { parameters, driverError, ...rest } = pino.stdSerializers.err(error) as unknown as Record<string, unknown>;
-  const code = (driverError as { code?: unknown } | undefined)?.code;
+  const code = rest['code'] ?? (driverError as { code?: unknown } | undefined)?.code;
+  const { message, stack } = rest as { message: string; stack: string };
+  // SQLSTATE class 22, data exceptions: the message quotes the value that did not fit.
+  const safe = /^22/.test(String(code)) ? message.replace(/".*"/s, '"[redacted]"') : message;
   return {
     ...rest,
+    message: safe,
+    stack: stack.replaceAll(message, safe),
     detail: undefined,
     where: undefined,
-    code: rest['code'] ?? code,
+    code,
     given: parameters && '[redacted]',
   };
 }
@@ -46,7 +51,10 @@ export class LogsModule {
   static forRoot(logger: Pino): DynamicModule {
     return {
       module: LogsModule,
-      imports: [LoggerModule.forRoot({ pinoHttp: { logger }, useExisting: true, forRoutes: [] })],
+      // Wrapped, its serializer of errors would take the place of ours, and parameters would be in the log.
+      imports: [
+        LoggerModule.forRoot({ pinoHttp: { logger, wrapSerializers: false }, useExisting: true, forRoutes: [] }),
+      ],
       exports: [LoggerModule],
     };
   }

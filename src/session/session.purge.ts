@@ -12,6 +12,7 @@ export class SessionPurge implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly logger = new Logger('SessionPurge');
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
+  private stopping = false;
 
   constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
 
@@ -21,28 +22,39 @@ export class SessionPurge implements OnApplicationBootstrap, OnApplicationShutdo
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
+    this.stopping = true;
     await this.running;
   }
 
-  /** @returns the number of sessions removed */
+  /** @returns the number of sessions removed; on shutdown it ends after the batch at hand, and the rest keeps */
   async purge(): Promise<number> {
     const client = new pg.Client({ connectionString: this.database.url('maintenance') });
     await client.connect();
     try {
-      let removed = 0;
-      for (let batch = BATCH; batch === BATCH; removed += batch) {
-        const done = await client.query(
-          `DELETE FROM chat_sessions WHERE ctid = ANY (ARRAY(
-             SELECT ctid FROM chat_sessions WHERE last_active_at < now() - $1 * interval '1 millisecond' LIMIT $2))`,
-          [SESSION_IDLE_MS, BATCH],
-        );
-        batch = done.rowCount ?? 0;
-      }
-      await client.query('DELETE FROM idempotency_keys WHERE expires_at < now()');
+      const removed = await this.inBatches(
+        client,
+        `DELETE FROM chat_sessions WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM chat_sessions WHERE last_active_at < now() - $2 * interval '1 millisecond' LIMIT $1))`,
+        [SESSION_IDLE_MS],
+      );
+      await this.inBatches(
+        client,
+        `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT $1))`,
+      );
       return removed;
     } finally {
       await client.end();
     }
+  }
+
+  /** @param sql removes at most $1 rows; `values` are $2 and on */
+  private async inBatches(client: pg.Client, sql: string, values: unknown[] = []): Promise<number> {
+    let removed = 0;
+    for (let batch = BATCH; batch === BATCH && !this.stopping; removed += batch) {
+      batch = (await client.query(sql, [BATCH, ...values])).rowCount ?? 0;
+    }
+    return removed;
   }
 
   private start(): void {

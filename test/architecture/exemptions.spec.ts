@@ -31,6 +31,6 @@ describe('exemptions', () => {
 
   it('read the process environment in one place, and pass on PATH and the like in one other', () => {
     const readers = sources('src').filter((file) => readFileSync(file, 'utf8').includes('process.env'));
-    expect(readers.sort()).toEqual(['src/database/embedded-postgres.ts', 'src/env/env.ts']);
+    expect(readers.sort()).toEqual(['src/database/postgres.command.ts', 'src/env/env.ts']);
   });
 });

@@ -183,6 +183,39 @@ describe('a transaction', () => {
     }
   });
 
+  it('refuses a statement that was still waiting for its connection when the end came', async () => {
+    const { acme, source } = rows;
+    const metadata = source.getMetadata(ChatSession);
+    const { id } = await rows.seed(metadata, acme);
+    const late: Promise<unknown>[] = [];
+    const erase = `DELETE FROM chat_sessions WHERE id = $1`;
+    await rows.as(acme, () =>
+      transaction.run(() => {
+        late.push(transaction.query(erase, [id]));
+        return Promise.resolve();
+      }),
+    );
+    for (const end of ['commitTransaction', 'rollbackTransaction'] as const) {
+      await rows.as(acme, async () => {
+        const runner = source.createQueryRunner();
+        await runner.startTransaction();
+        late.push(runner.query(erase, [id]));
+        await runner[end]();
+        // The next unit of work on the same connection must not carry it either.
+        await runner.startTransaction();
+        await Promise.allSettled(late);
+        await runner.query(SELECT);
+        await runner.commitTransaction();
+        await runner.release();
+      });
+    }
+    expect(late).toHaveLength(3);
+    for (const outcome of await Promise.allSettled(late)) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(TenantTransactionEnded) });
+    }
+    expect(await stored()).toBe(1);
+  });
+
   it('is known to assertNone', async () => {
     await rows.as(rows.acme, async () => {
       transaction.assertNone('A model');

@@ -1,5 +1,7 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SessionPurge } from '../../src/session/index.js';
+import { SessionPurge, SessionService } from '../../src/session/index.js';
+import { CredentialCodec } from '../../src/tenancy/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 describe('chat sessions', () => {
@@ -9,11 +11,6 @@ describe('chat sessions', () => {
   });
   afterAll(() => t.close());
 
-  const rows = () =>
-    t.database.admin<{ idle: number }>(
-      `SELECT extract(epoch FROM now() - last_active_at)::int AS idle FROM shared.chat_sessions ORDER BY created_at`,
-    );
-
   it('are stored as a hash, never as the credential', async () => {
     const session = await t.session('acme');
     const [row] = await t.database.admin<{ row: string }>(
@@ -22,12 +19,30 @@ describe('chat sessions', () => {
     expect(row?.row).not.toContain(session);
   });
 
-  it('do not write activity at every request', async () => {
-    const session = await t.session('acme');
-    const read = () => t.request('GET', `/acme/api/sessions/${session}`);
-    await t.database.admin(`UPDATE shared.chat_sessions SET last_active_at = now() - interval '4 minutes'`);
-    await read();
-    expect((await rows()).every((row) => row.idle >= 239)).toBe(true);
+  it.each([
+    ['not noted before five minutes', '4 minutes', false],
+    ['noted after five minutes', '6 minutes', true],
+  ])('have their activity %s', async (_name, idle, noted) => {
+    // Made by hand, because the application remembers the activity of a session that it opened itself.
+    const codec = t.app.get(CredentialCodec);
+    const acme = await t.tenant('acme');
+    const credential = codec.mint('session', acme.id);
+    const [before] = await t.database.admin<{ id: string; at: Date }>(
+      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, last_active_at)
+       VALUES ($1, gen_random_uuid(), $2, now() - $3::interval) RETURNING id, last_active_at AS at`,
+      [acme.id, codec.hash(credential), idle],
+    );
+    for (let n = 0; n < 2; n += 1) {
+      expect((await t.request('GET', `/acme/api/sessions/${credential}`)).status).toBe(200);
+    }
+    // The note is written behind the answer; this is how a shutdown waits for it.
+    await t.app.get(SessionService, { strict: false }).onApplicationShutdown();
+    const [after] = await t.database.admin<{ at: Date; recent: boolean }>(
+      `SELECT last_active_at AS at, last_active_at > now() - interval '1 minute' AS recent
+         FROM shared.chat_sessions WHERE id = $1`,
+      [before?.id],
+    );
+    expect(after).toEqual({ at: noted ? expect.any(Date) : before?.at, recent: noted });
   });
 
   it('are purged with their messages once expired, in every tenant, by the maintenance role', async () => {
@@ -40,6 +55,26 @@ describe('chat sessions', () => {
     expect(await t.database.admin('SELECT id FROM shared.chat_messages')).toEqual([]);
     expect((await t.request('GET', `/globex/api/sessions/${fresh}`)).status).toBe(200);
     expect((await t.request('GET', `/globex/api/sessions/${globex}`)).status).toBe(404);
+  });
+
+  it('stop being purged after the batch at hand when the process stops', async () => {
+    const acme = await t.tenant('acme');
+    await t.database.admin(
+      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, last_active_at)
+       SELECT $1, gen_random_uuid(), sha256(n::text::bytea), now() - interval '25 hours' FROM generate_series(1, 12000) n`,
+      [acme.id],
+    );
+    const blocker = new pg.Client({ connectionString: t.database.adminUrl });
+    await blocker.connect();
+    await blocker.query('BEGIN; SELECT 1 FROM shared.chat_sessions FOR UPDATE');
+    const purge = new SessionPurge(t.database.prepared);
+    const purged = purge.purge();
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(() => t.database.admin(waiting), { timeout: 10_000 }).toHaveLength(1);
+    await purge.onApplicationShutdown();
+    await blocker.query('COMMIT');
+    await blocker.end();
+    expect(await purged).toBe(5000);
   });
 
   it('are not opened for visitors of a tenant that takes none', async () => {

@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createApplication } from '../../src/application.js';
+import type { BoundedExpressAdapter } from '../../src/http/index.js';
 import { createLogger } from '../../src/logs/index.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
 import { TenantRegistry } from '../../src/tenant/index.js';
@@ -38,7 +39,11 @@ export interface TestApp {
 }
 
 /** The real application on a free port over a database of its own, with the demo tenants (limits lifted). */
-export async function createTestApp(overrides: NodeJS.ProcessEnv = {}, keepLimits = false): Promise<TestApp> {
+export async function createTestApp(
+  overrides: NodeJS.ProcessEnv = {},
+  keepLimits = false,
+  adapter?: BoundedExpressAdapter,
+): Promise<TestApp> {
   const database = await createTestDatabase(overrides);
   const logs: string[] = [];
   const logger = createLogger(
@@ -47,7 +52,7 @@ export async function createTestApp(overrides: NodeJS.ProcessEnv = {}, keepLimit
       write: (line: string) => void logs.push(line),
     },
   );
-  const app = await createApplication(database.env, database.prepared, logger);
+  const app = await createApplication(database.env, database.prepared, logger, adapter);
   if (!keepLimits) {
     await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);
     await database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
