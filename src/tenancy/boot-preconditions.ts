@@ -20,11 +20,21 @@ interface RoleRow {
   memberships: number;
 }
 
+interface Policy {
+  name: string;
+  permissive: boolean;
+  everybody: boolean;
+  maintenance: boolean;
+  using: string | null;
+  check: string | null;
+  cmd: string;
+}
+
 interface TableRow {
   name: string;
   enabled: boolean;
   forced: boolean;
-  policies: { name: string; roles: string; using: string; check: string; cmd: string }[];
+  policies: Policy[];
 }
 
 type Pool = { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
@@ -35,12 +45,17 @@ type Pool = { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] 
  *
  * @throws UnsafeDatabase listing everything that is wrong
  */
-export async function checkBootPreconditions(tenant: TenantDataSource, platform: DataSource): Promise<void> {
+export async function checkBootPreconditions(
+  tenant: TenantDataSource,
+  platform: DataSource,
+  maintenance: string,
+): Promise<void> {
   const problems = [
     ...(await roleProblems(tenant.sharedPool)),
     ...(await roleProblems((platform.driver as unknown as { master: Pool }).master)),
     ...(await reachProblems(tenant.sharedPool)),
-    ...(await tableProblems(tenant)),
+    ...(await tableProblems(tenant, maintenance)),
+    ...(await viewProblems(tenant.sharedPool)),
   ];
   if (problems.length > 0) throw new UnsafeDatabase(problems);
 }
@@ -66,20 +81,24 @@ async function roleProblems(pool: Pool): Promise<string[]> {
 async function reachProblems(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query(`
     SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'platform' AND c.relkind IN ('r', 'p', 'v')
+     WHERE n.nspname = 'platform' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND (has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(c.oid, 'DELETE, TRUNCATE'))`);
   return (rows as { name: string }[]).map((row) => `The tenant role may reach platform.${row.name}.`);
 }
 
-async function tableProblems(tenant: TenantDataSource): Promise<string[]> {
-  const { rows } = await tenant.sharedPool.query(`
+async function tableProblems(tenant: TenantDataSource, maintenance: string): Promise<string[]> {
+  const { rows } = await tenant.sharedPool.query(
+    `
     SELECT c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
            coalesce((SELECT json_agg(json_build_object('name', p.polname, 'cmd', p.polcmd,
-              'roles', p.polroles::regrole[]::text, 'using', pg_get_expr(p.polqual, p.polrelid),
+              'permissive', p.polpermissive, 'everybody', p.polroles = '{0}',
+              'maintenance', p.polroles = ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = $1), 'using', pg_get_expr(p.polqual, p.polrelid),
               'check', pg_get_expr(p.polwithcheck, p.polrelid)))
               FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'shared' AND c.relkind IN ('r', 'p') AND c.relname <> 'migrations'`);
+     WHERE n.nspname = 'shared' AND c.relkind IN ('r', 'p') AND c.relname <> 'migrations'`,
+    [maintenance],
+  );
   const tables = new Map((rows as TableRow[]).map((row) => [row.name, row]));
   const problems = [...tables.values()].flatMap(problemsOfTable);
   for (const metadata of tenant.entityMetadatas) {
@@ -92,27 +111,43 @@ async function tableProblems(tenant: TenantDataSource): Promise<string[]> {
   return problems;
 }
 
+/** What row-level security does not reach, or reaches as the owner instead of the role that asks. */
+async function viewProblems(pool: Pool): Promise<string[]> {
+  const { rows } = await pool.query(`
+    SELECT c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'shared' AND (c.relkind IN ('m', 'f') OR c.relkind = 'v' AND NOT EXISTS (
+             SELECT FROM pg_options_to_table(c.reloptions)
+              WHERE option_name = 'security_invoker' AND option_value::boolean))`);
+  const problems: Record<string, string> = {
+    m: 'is a materialised view: row-level security does not apply to it.',
+    f: 'is a foreign table: row-level security does not apply to it.',
+    v: "is a view without security_invoker: it reads with its owner's rights.",
+  };
+  return (rows as { name: string; kind: string }[]).map((row) => `shared.${row.name} ${problems[row.kind]}`);
+}
+
 function problemsOfTable(table: TableRow): string[] {
   const name = `Table shared.${table.name}`;
   const problems: string[] = [];
   if (!table.enabled) problems.push(`${name} has no row-level security.`);
   if (!table.forced) problems.push(`${name} lacks FORCE ROW LEVEL SECURITY.`);
   const policy = table.policies.find((candidate) => candidate.name === TENANT_POLICY);
-  // `{-}` is PUBLIC: narrowed to other roles, the policy would not be the tenant role's.
-  const applies = policy?.cmd === '*' && policy.roles === '{-}';
-  if (!policy || !applies || !isThePredicate(policy.using) || !isThePredicate(policy.check)) {
+  // Narrowed to other roles, the policy would not be the tenant role's; a restrictive one admits no row by itself.
+  const applies = policy?.cmd === '*' && policy.everybody && policy.permissive;
+  if (!applies || !isThePredicate(policy.using) || !isThePredicate(policy.check)) {
     problems.push(`${name} lacks the policy ${TENANT_POLICY}, or its text differs.`);
   }
   for (const other of table.policies) {
     if (other.name === TENANT_POLICY) continue;
-    if (other.name === MAINTENANCE_POLICY && /^\{"?\w+_maintenance"?\}$/.test(other.roles)) continue;
+    const whole = other.cmd === '*' && other.permissive && other.using === 'true' && other.check === 'true';
+    if (other.name === MAINTENANCE_POLICY && other.maintenance && whole) continue;
     problems.push(`${name} has a policy that is not ours: ${other.name}.`);
   }
   return problems;
 }
 
 /** PostgreSQL prints the stored expression with casts and an alias of its own. */
-function isThePredicate(text: string): boolean {
-  const bare = text.replaceAll(/::text|AS "?nullif"?|[\s()]/gi, '').toLowerCase();
+function isThePredicate(text: string | null): boolean {
+  const bare = text?.replaceAll(/::text|AS "?nullif"?|[\s()]/gi, '').toLowerCase();
   return bare === `tenant_id=selectnullifcurrent_setting'app.tenant_id',true,''::uuid`;
 }

@@ -81,10 +81,16 @@ export class TenancyModule {
           inject: [TenantContext, PLATFORM_DATA_SOURCE],
           useFactory: async (context: TenantContext, platform: DataSource) => {
             const source = new TenantDataSource({ ...pooled('tenant', env.databasePoolSize), entities }, context);
-            await source.initialize();
-            source.subscribers.push(new TenantSubscriber(source));
-            await checkBootPreconditions(source, platform);
-            return source;
+            try {
+              await source.initialize();
+              source.subscribers.push(new TenantSubscriber(source));
+              await checkBootPreconditions(source, platform, database.roles.name('maintenance'));
+              return source;
+            } catch (error) {
+              // A provider that throws has no shutdown hook, nor have those made before it.
+              await Promise.all([source, platform].map((opened) => opened.isInitialized && opened.destroy()));
+              throw error;
+            }
           },
         },
         {

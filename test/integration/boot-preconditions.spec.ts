@@ -35,6 +35,9 @@ async function problemsAfter(spoil: string, mend: string): Promise<string[]> {
 const policy = (using: string, check = using) =>
   `CREATE POLICY ${TENANT_POLICY} ON shared.chat_messages USING (${using}) WITH CHECK (${check})`;
 const DROP_POLICY = `DROP POLICY ${TENANT_POLICY} ON shared.chat_messages`;
+const maintenance = (kind = '') =>
+  `CREATE POLICY ${MAINTENANCE_POLICY} ON shared.chat_messages ${kind} TO <maintenance> USING (true) WITH CHECK (true)`;
+const DROP_MAINTENANCE = `DROP POLICY ${MAINTENANCE_POLICY} ON shared.chat_messages`;
 const SOUND_POLICY = `${DROP_POLICY}; ${policy(TENANT_PREDICATE)}`;
 
 describe('the application', () => {
@@ -139,6 +142,24 @@ describe('the application', () => {
       /chat_messages has a policy that is not ours: maintenance_/,
     ],
     [
+      "has the maintenance policy for another installation's role",
+      `CREATE ROLE other_maintenance; ALTER POLICY ${MAINTENANCE_POLICY} ON shared.chat_messages TO other_maintenance`,
+      `ALTER POLICY ${MAINTENANCE_POLICY} ON shared.chat_messages TO <maintenance>; DROP ROLE other_maintenance`,
+      /chat_messages has a policy that is not ours: maintenance_/,
+    ],
+    [
+      'has a maintenance policy that restricts',
+      `${DROP_MAINTENANCE}; ${maintenance('AS RESTRICTIVE')}`,
+      `${DROP_MAINTENANCE}; ${maintenance()}`,
+      /chat_messages has a policy that is not ours: maintenance_/,
+    ],
+    [
+      'has a tenant policy that only restricts what another one admits',
+      `${DROP_POLICY}; ${policy(TENANT_PREDICATE).replace('USING', 'AS RESTRICTIVE USING')}`,
+      SOUND_POLICY,
+      /chat_messages lacks the policy/,
+    ],
+    [
       'has the tenant policy for one role only',
       `ALTER POLICY ${TENANT_POLICY} ON shared.chat_messages TO <platform>`,
       `ALTER POLICY ${TENANT_POLICY} ON shared.chat_messages TO PUBLIC`,
@@ -153,6 +174,54 @@ describe('the application', () => {
   ])('refuses to boot when a shared table %s', async (_, spoil, mend, problem) => {
     const problems = await problemsAfter(spoil, mend);
     expect(problems).toContainEqual(expect.stringMatching(problem));
+  });
+
+  const rows = 'SELECT * FROM shared.chat_messages';
+  it.each([
+    [
+      "a view that reads with its owner's rights",
+      `CREATE VIEW shared.stray AS ${rows}`,
+      'DROP VIEW shared.stray',
+      /shared\.stray is a view without security_invoker/,
+    ],
+    [
+      'a view whose security_invoker is off',
+      `CREATE VIEW shared.stray WITH (security_invoker = off) AS ${rows}`,
+      'DROP VIEW shared.stray',
+      /shared\.stray is a view without security_invoker/,
+    ],
+    [
+      'a materialised view',
+      `CREATE MATERIALIZED VIEW shared.stray AS ${rows}`,
+      'DROP MATERIALIZED VIEW shared.stray',
+      /shared\.stray is a materialised view/,
+    ],
+    [
+      'a foreign table',
+      `CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+       CREATE FOREIGN TABLE shared.stray (id uuid) SERVER nowhere`,
+      'DROP FOREIGN DATA WRAPPER nowhere CASCADE',
+      /shared\.stray is a foreign table/,
+    ],
+  ])('refuses to boot when the shared schema has %s', async (_, spoil, mend, problem) => {
+    expect(await problemsAfter(spoil, mend)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it.each(['', ' = on', ' = 1'])('boots with a view that has security_invoker%s', async (value) => {
+    await installation.admin(`CREATE VIEW shared.theirs WITH (security_invoker${value}) AS ${rows}`);
+    try {
+      await boot();
+    } finally {
+      await installation.admin('DROP VIEW shared.theirs');
+    }
+  });
+
+  it('leaves no connection behind when it refuses to boot', async () => {
+    await problemsAfter('ALTER ROLE <tenant> BYPASSRLS', 'ALTER ROLE <tenant> NOBYPASSRLS');
+    const connections = () =>
+      installation.admin(`SELECT usename FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`);
+    await expect.poll(connections, { timeout: 5000 }).toEqual([]);
   });
 
   it('names everything that is wrong at once, and boots again when all is mended', async () => {
