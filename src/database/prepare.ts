@@ -7,6 +7,8 @@ import { EmbeddedPostgres } from './embedded-postgres.js';
 import { migrate, type MigrationSet } from './migrator.js';
 import { ensureRoles, installationOf, type RoleKind, type Roles, rolesOf } from './roles.js';
 
+const OLDEST_VERSION = 150_000;
+
 /** A database that is up, set up and at head, and how each role reaches it. */
 export interface PreparedDatabase {
   keys: KeyRing;
@@ -45,10 +47,11 @@ export async function prepareDatabase(
     const keys = new KeyRing(env.masterKey ?? readOrCreateSecret(env.dataDir, 'master.key'));
     const roles = await setUpRoles(directUrl, keys);
     const url = (kind: RoleKind, direct = false): string => withRole(direct ? directUrl : adminUrl, roles, kind);
-    await checkLogin(url('migrator', true));
+    await (await logIn(url('migrator', true))).end();
     progress('Migrating…');
     await migrate(url('migrator', true), roles.installation, sets);
-    await checkKey(url('platform', true), keys);
+    if (adminUrl !== directUrl) await checkPooler(url('platform'));
+    await checkKey(url('platform', true), keys, true);
     return { keys, roles, embedded: env.databaseUrl === undefined, url, stop };
   } catch (error) {
     await stop();
@@ -83,10 +86,12 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
     const { rows } = await client.query<{ version: number }>(
       `SELECT current_setting('server_version_num')::int AS version`,
     );
-    if ((rows[0]?.version ?? 0) < 150_000) {
+    if ((rows[0]?.version ?? 0) < OLDEST_VERSION) {
       throw new DatabaseSetupError('The database server is older than PostgreSQL 15.', 'Use PostgreSQL 15 or newer.');
     }
     const roles = rolesOf(await installationOf(client), keys);
+    // Before anything is changed: a wrong key would mint role passwords, or migrate what is not its own.
+    if (await isSetUp(client, roles)) await checkKey(withRole(url, roles, 'platform'), keys);
     await ensureRoles(client, roles);
     return roles;
   } finally {
@@ -94,34 +99,65 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
   }
 }
 
-/** A role whose password no longer fits means that MASTER_KEY is not the one of this installation. */
-async function checkLogin(url: string): Promise<void> {
+async function isSetUp(client: pg.Client, roles: Roles): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = 'platform' AND c.relname = 'installation')
+        AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS found`,
+    [roles.name('platform')],
+  );
+  return rows[0]?.found ?? false;
+}
+
+/** Connects as a role. A password that no longer fits means that MASTER_KEY is not the one of this installation. */
+async function logIn(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    const wrongPassword = (error as pg.DatabaseError).code === '28P01';
+    throw new DatabaseSetupError(
+      `The database roles of this installation cannot log in: ${(error as Error).message}`,
+      wrongPassword
+        ? 'MASTER_KEY (or DATA_DIR/master.key) is probably not the one this database was set up with; restore it.'
+        : 'Let the roles named <installation>_<kind> log in from here (pg_hba.conf, connection limits).',
+    );
+  }
+}
+
+async function checkPooler(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   try {
     await client.connect();
   } catch (error) {
     throw new DatabaseSetupError(
-      `The database roles of this installation cannot log in: ${(error as Error).message}`,
-      'MASTER_KEY (or DATA_DIR/master.key) is probably not the one this database was set up with; restore it.',
+      `The database roles log in by DATABASE_DIRECT_URL but not by DATABASE_URL: ${(error as Error).message}`,
+      'Make the pooler of DATABASE_URL know the roles of this installation, by an auth_query for example.',
     );
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
-/** Where the server trusts its network, a wrong key would log in and then mint credentials nobody else can read. */
-async function checkKey(url: string, keys: KeyRing): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+/**
+ * Where the server trusts its network, a wrong key would log in and then mint credentials nobody else can read.
+ *
+ * @param record keep the key's fingerprint if none is kept yet
+ */
+async function checkKey(url: string, keys: KeyRing, record = false): Promise<void> {
+  const client = await logIn(url);
   try {
-    await client.query(
-      `INSERT INTO platform.installation (id, key_fingerprint) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`,
-      [keys.fingerprint()],
-    );
+    if (record) {
+      await client.query(
+        `INSERT INTO platform.installation (id, key_fingerprint) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`,
+        [keys.fingerprint()],
+      );
+    }
     const { rows } = await client.query<{ key_fingerprint: string }>(
       'SELECT key_fingerprint FROM platform.installation',
     );
-    if (rows[0]?.key_fingerprint !== keys.fingerprint()) {
+    if (rows[0] && rows[0].key_fingerprint !== keys.fingerprint()) {
       throw new DatabaseSetupError(
         'MASTER_KEY is not the one this installation was set up with.',
         'Restore the former MASTER_KEY (or DATA_DIR/master.key) and start again; nothing was changed.',
@@ -134,7 +170,15 @@ async function checkKey(url: string, keys: KeyRing): Promise<void> {
 
 function withRole(base: string, roles: Roles, kind: RoleKind): string {
   const url = new URL(base);
+  // As parameters they would win over the part before the @, and the role would be the user of DATABASE_URL after all.
+  url.searchParams.delete('user');
+  url.searchParams.delete('password');
   url.username = roles.name(kind);
   url.password = roles.password(kind);
+  if (url.username === '') {
+    // A URL without a host, as for a Unix socket, has no such part.
+    url.searchParams.set('user', roles.name(kind));
+    url.searchParams.set('password', roles.password(kind));
+  }
   return url.toString();
 }

@@ -23,72 +23,101 @@ export function rolesOf(installation: string, keys: KeyRing): Roles {
 }
 
 /**
- * The installation of a database: what its schema says, else derived from its name.
+ * The installation of a database: what its schema says, else derived from its name and oid. The oid keeps a new database
+ * from taking over the roles of an older one that was renamed.
  *
  * A cloned database keeps the installation, and with it the roles that its policies and grants name.
  */
 export async function installationOf(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ name: string | null; database: string }>(
+  const { rows } = await client.query<{ name: string | null; database: string; oid: number }>(
     `SELECT (SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'platform') AS name,
-            current_database() AS database`,
+            datname AS database, oid FROM pg_database WHERE datname = current_database()`,
   );
   const row = rows[0];
   const recorded = row?.name?.match(/^tenantry installation (\w+)$/)?.[1];
   if (recorded) return recorded;
   const database = row?.database ?? '';
   const readable = database.toLowerCase().replaceAll(/\W/g, '_').slice(0, 24);
-  return `tenantry_${readable}_${createHash('sha256').update(database).digest('hex').slice(0, 6)}`;
+  const suffix = createHash('sha256').update(`${database}:${row?.oid}`).digest('hex').slice(0, 6);
+  return `tenantry_${readable}_${suffix}`;
 }
 
 /**
- * Creates the roles that are missing and brings their settings up to date.
+ * Creates the roles that are missing, and gives each the rights and settings it lacks. Changes all or nothing; safe when
+ * several processes start at once.
  *
  * @throws DatabaseSetupError with the SQL to run when the connecting user may not
  */
 export async function ensureRoles(client: pg.Client, roles: Roles): Promise<void> {
-  const names = ROLE_KINDS.map((kind) => roles.name(kind));
-  const { rows } = await client.query<{ rolname: string }>('SELECT rolname FROM pg_roles WHERE rolname = ANY($1)', [
-    names,
-  ]);
-  const existing = new Set(rows.map((row) => row.rolname));
-  if (existing.size === names.length) return;
-  const { rows: where } = await client.query<{ database: string }>('SELECT current_database() AS database');
-  const statements = setupSql(roles, existing, where[0]?.database ?? '');
+  let statements: string[] = [];
   try {
     await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tenantry:roles:${roles.installation}`]);
+    statements = await missingSql(client, roles);
     for (const statement of statements) await client.query(statement);
+    // A GRANT by a user without the grant option is answered with a warning only.
+    const refused = await missingSql(client, roles);
+    if (refused.length > 0) throw new Error(`no effect: ${refused.join('; ')}`);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
+    if (statements.length === 0) throw error;
     throw new DatabaseSetupError(
-      `The user of DATABASE_URL may not set up the database roles (${(error as Error).message}).`,
-      `Run this once as a user who may create roles, then start again:\n\n${statements.map((s) => `${s};`).join('\n')}\n`,
+      `The user of DATABASE_URL could not set up the database roles (${(error as Error).message}).`,
+      `Run this once as a superuser, or as a user with CREATEROLE who owns the database, then start again:\n\n${statements.map((s) => `${s};`).join('\n')}\n`,
     );
   }
 }
 
-function setupSql(roles: Roles, existing: Set<string>, database: string): string[] {
-  const quoted = pg.escapeIdentifier(database);
+interface RoleState {
+  database: string;
+  name: string;
+  exists: boolean;
+  connects: boolean;
+  creates: boolean;
+  settings: string[];
+}
+
+async function missingSql(client: pg.Client, roles: Roles): Promise<string[]> {
+  const names = ROLE_KINDS.map((kind) => roles.name(kind));
+  // A cloned or restored database has its schemas; there the migrator needs no right to create more.
+  const { rows } = await client.query<RoleState>(
+    `SELECT current_database() AS database, name, r.oid IS NOT NULL AS exists,
+            coalesce(has_database_privilege(r.oid, current_database(), 'CONNECT'), false) AS connects,
+            coalesce(has_database_privilege(r.oid, current_database(), 'CREATE'), false)
+              OR (SELECT count(*) = 2 FROM pg_namespace WHERE nspname IN ('platform', 'shared')) AS creates,
+            ARRAY(SELECT split_part(setting, '=', 1) FROM unnest(r.rolconfig) AS setting) AS settings
+       FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) LEFT JOIN pg_roles r ON r.rolname = name
+      ORDER BY place`,
+    [names],
+  );
+  return rows.flatMap((state, index) => missingOf(roles, ROLE_KINDS[index]!, state));
+}
+
+function missingOf(roles: Roles, kind: RoleKind, state: RoleState): string[] {
+  const { name } = state;
+  const database = pg.escapeIdentifier(state.database);
   const statements: string[] = [];
-  for (const kind of ROLE_KINDS) {
-    const name = roles.name(kind);
-    if (existing.has(name)) continue;
+  if (!state.exists) {
     const verifier = scramVerifier(roles.password(kind));
     statements.push(
       `CREATE ROLE ${name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT PASSWORD '${verifier}'`,
-      `GRANT CONNECT ON DATABASE ${quoted} TO ${name}`,
     );
-    if (kind === 'migrator') {
-      statements.push(`GRANT CREATE ON DATABASE ${quoted} TO ${name}`);
-      continue;
-    }
-    const path = kind === 'platform' ? 'platform' : 'shared';
-    // Settings of the role, not start-up parameters: a transaction-mode pooler refuses those.
-    statements.push(
-      `ALTER ROLE ${name} SET search_path = ${path}`,
-      `ALTER ROLE ${name} SET statement_timeout = '${kind === 'maintenance' ? '10min' : '30s'}'`,
-      `ALTER ROLE ${name} SET idle_in_transaction_session_timeout = '60s'`,
-    );
+  }
+  if (!state.connects) statements.push(`GRANT CONNECT ON DATABASE ${database} TO ${name}`);
+  if (kind === 'migrator') {
+    if (!state.creates) statements.push(`GRANT CREATE ON DATABASE ${database} TO ${name}`);
+    return statements;
+  }
+  // Settings of the role, not start-up parameters: a transaction-mode pooler refuses those. One that an operator has
+  // given another value stays as it is.
+  const settings = {
+    search_path: kind === 'platform' ? 'platform' : 'shared',
+    statement_timeout: kind === 'maintenance' ? "'10min'" : "'30s'",
+    idle_in_transaction_session_timeout: "'60s'",
+  };
+  for (const [setting, value] of Object.entries(settings)) {
+    if (!state.settings.includes(setting)) statements.push(`ALTER ROLE ${name} SET ${setting} = ${value}`);
   }
   return statements;
 }

@@ -52,6 +52,11 @@ describe('the environment', () => {
     expect(problems({ DATABASE_URL: 'postgres://me:sec/ret@db:x/x' })).not.toContain('ret@');
   });
 
+  it('refuses a direct way to a database that it has no way to', () => {
+    expect(problems({ DATABASE_DIRECT_URL: 'postgres://db/x' })).toContain('DATABASE_DIRECT_URL');
+    expect(problems({ DATABASE_DIRECT_URL: 'postgres://db/x', DATABASE_URL: 'postgres://pooler/x' })).toBe('');
+  });
+
   it('refuses the demo and a missing key in production', () => {
     const message = problems({ NODE_ENV: 'production', DEMO: 'on' });
     expect(message).toContain('DEMO');

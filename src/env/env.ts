@@ -153,6 +153,9 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
 
   const nodeEnv = oneOf('NODE_ENV', ['development', 'test', 'production'] as const, 'development');
   const databaseUrl = url('DATABASE_URL', ['postgres:', 'postgresql:']);
+  if (raw('DATABASE_DIRECT_URL') !== undefined && raw('DATABASE_URL') === undefined) {
+    problems.push('DATABASE_DIRECT_URL is of no use without DATABASE_URL; set both or neither.');
+  }
   const demoText = oneOf('DEMO', ['on', 'off', 'true', 'false', '1', '0'] as const, databaseUrl ? 'off' : 'on');
   const demoAsked = raw('DEMO') !== undefined;
   let demo = ['on', 'true', '1'].includes(demoText);
