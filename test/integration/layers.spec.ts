@@ -1,7 +1,17 @@
+import pg from 'pg';
+import type { EntityMetadata } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AccessGuard } from '../../src/auth/index.js';
+import type { RoleKind } from '../../src/database/index.js';
 import { SessionService } from '../../src/session/index.js';
-import { CredentialCodec, type Layer, TenantTransaction } from '../../src/tenancy/index.js';
+import {
+  CredentialCodec,
+  isolationSql,
+  type Layer,
+  MAINTENANCE_POLICY,
+  TENANT_POLICY,
+  TenantTransaction,
+} from '../../src/tenancy/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { type Entity, parentsOf, Rows } from './rows.js';
 
@@ -16,6 +26,19 @@ async function open(): Promise<void> {
 const everyTable = async (statement: (table: string) => string): Promise<void> => {
   for (const { tableName } of rows.metadatas) await t.database.admin(statement(`shared.${tableName}`));
 };
+
+/** Drops every policy of the tenant-owned tables; returns what puts them back. */
+async function dropPolicies(): Promise<() => Promise<void>> {
+  const name = (kind: RoleKind) => t.database.prepared.roles.name(kind);
+  await everyTable((table) => `DROP POLICY ${TENANT_POLICY} ON ${table}`);
+  await everyTable((table) => `DROP POLICY ${MAINTENANCE_POLICY} ON ${table}`);
+  return () =>
+    everyTable((table) =>
+      isolationSql(table, { tenant: name('tenant'), maintenance: name('maintenance') })
+        .filter((statement) => statement.startsWith('CREATE POLICY'))
+        .join(';'),
+    );
+}
 
 /** What succeeded, or undefined where the layers that are left refused. */
 const attempt = async <T>(fn: () => Promise<T>): Promise<T | undefined> => {
@@ -112,6 +135,50 @@ describe('with one layer taken away, nothing leaks through a repository', () => 
     }
   });
 
+  it('without FORCE, which binds only the owner: the tenant role still sees its own rows alone', async () => {
+    await everyTable((table) => `ALTER TABLE ${table} NO FORCE ROW LEVEL SECURITY`);
+    try {
+      await expectNoLeak();
+    } finally {
+      await everyTable((table) => `ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
+    }
+  });
+
+  it('without the policies nothing leaks because nothing is served: each tenant loses its own rows too', async () => {
+    const transaction = t.app.get(TenantTransaction);
+    await rows.clear();
+    const seeds = new Map<EntityMetadata, { own: object; spare: object }>();
+    for (const metadata of rows.metadatas) {
+      await rows.seed(metadata, rows.globex);
+      seeds.set(metadata, {
+        own: await rows.seed(metadata, rows.acme),
+        spare: await rows.make(metadata, rows.acme),
+      });
+    }
+    const before = await Promise.all(rows.metadatas.map((metadata) => rows.stored(metadata, rows.acme)));
+    const restore = await dropPolicies();
+    try {
+      for (const [metadata, { own, spare }] of seeds) {
+        const repository = rows.repository(metadata);
+        const { id } = own as { id: string };
+        const everything = `SELECT id FROM shared.${metadata.tableName}`;
+        for (const tenant of [rows.acme, rows.globex]) {
+          await rows.as(tenant, async () => {
+            expect(await repository.find()).toEqual([]);
+            expect(await transaction.query(everything)).toEqual([]);
+            expect(await repository.update({ id }, rows.change(metadata))).toBe(0);
+            expect(await repository.delete({ id })).toBe(0);
+          });
+        }
+        await expect(rows.as(rows.acme, () => repository.insert(spare))).rejects.toThrow(/row-level security/);
+      }
+    } finally {
+      await restore();
+    }
+    expect(await Promise.all(rows.metadatas.map((metadata) => rows.stored(metadata, rows.acme)))).toEqual(before);
+    await expectNoLeak();
+  });
+
   it('and the attempts above do find a leak once two overlapping layers are gone', async () => {
     rows.source.layersOff.add('filter').add('subscriber');
     await everyTable((table) => `ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`);
@@ -153,6 +220,24 @@ describe('what stands alone leaks without it', () => {
       expect(await read()).toContainEqual({ id: theirs.id });
       expect(await erase()).toContainEqual({ id: theirs.id });
       await t.database.admin(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`);
+    }
+  });
+
+  it('the owner has only FORCE: without it, the migrator reads the rows of every tenant', async () => {
+    const owner = new pg.Client({ connectionString: t.database.prepared.url('migrator', true) });
+    await owner.connect();
+    try {
+      for (const metadata of rows.metadatas) {
+        const theirs = [await rows.seed(metadata, rows.acme), await rows.seed(metadata, rows.globex)];
+        const table = `shared.${metadata.tableName}`;
+        const ids = async () => (await owner.query<{ id: string }>(`SELECT id FROM ${table}`)).rows.map(({ id }) => id);
+        expect(await ids()).toEqual([]);
+        await t.database.admin(`ALTER TABLE ${table} NO FORCE ROW LEVEL SECURITY`);
+        expect(await ids()).toEqual(expect.arrayContaining(theirs.map(({ id }) => id)));
+        await t.database.admin(`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
+      }
+    } finally {
+      await owner.end();
     }
   });
 
