@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { inject } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { prepareDatabase, type PreparedDatabase, ROLE_KINDS } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
+import { runSql } from '../kit/scratch-server.js';
 import { testEnv, withDatabase } from '../kit/test-env.js';
 
 export interface Installation {
@@ -17,28 +18,18 @@ export interface Installation {
 export async function createInstallation(): Promise<Installation> {
   const serverUrl = inject('adminUrl');
   const name = `fresh_${randomBytes(6).toString('hex')}`;
-  await run(serverUrl, `CREATE DATABASE ${name}`);
+  await runSql(serverUrl, `CREATE DATABASE ${name}`);
   const adminUrl = withDatabase(serverUrl, name);
   const env = parseEnv(testEnv({ DATABASE_URL: adminUrl }));
   const prepared = await prepareDatabase(env, MIGRATIONS);
   return {
     env,
     prepared,
-    admin: (sql) => run(adminUrl, sql) as never,
+    admin: (sql) => runSql(adminUrl, sql) as never,
     drop: async () => {
       await prepared.stop();
-      await run(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
-      await run(serverUrl, `DROP ROLE ${ROLE_KINDS.map((kind) => prepared.roles.name(kind)).join(', ')}`);
+      await runSql(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+      await runSql(serverUrl, `DROP ROLE ${ROLE_KINDS.map((kind) => prepared.roles.name(kind)).join(', ')}`);
     },
   };
-}
-
-async function run(url: string, sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows as unknown[];
-  } finally {
-    await client.end();
-  }
 }

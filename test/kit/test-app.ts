@@ -6,7 +6,7 @@ import type { BoundedExpressAdapter } from '../../src/http/index.js';
 import { createLogger } from '../../src/logs/index.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
 import { TenantRegistry } from '../../src/tenant/index.js';
-import { createTestDatabase, type TestDatabase } from './test-database.js';
+import { createTestDatabase, type Overrides, type TestDatabase } from './test-database.js';
 
 export interface Answer {
   status: number;
@@ -40,11 +40,19 @@ export interface TestApp {
 
 /** The real application on a free port over a database of its own, with the demo tenants (limits lifted). */
 export async function createTestApp(
-  overrides: NodeJS.ProcessEnv = {},
+  overrides: Overrides = {},
   keepLimits = false,
   adapter?: BoundedExpressAdapter,
 ): Promise<TestApp> {
-  const database = await createTestDatabase(overrides);
+  return serveTestApp(await createTestDatabase(overrides), keepLimits, adapter);
+}
+
+/** The same over a database that is there already; closing drops it. */
+export async function serveTestApp(
+  database: TestDatabase,
+  keepLimits = false,
+  adapter?: BoundedExpressAdapter,
+): Promise<TestApp> {
   const logs: string[] = [];
   const logger = createLogger(
     { ...database.env, logLevel: 'debug' },

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { inject } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { prepareDatabase, type PreparedDatabase } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
+import { runSql } from './scratch-server.js';
 import { TEMPLATE, testEnv, withDatabase } from './test-env.js';
 
 export interface TestDatabase {
@@ -16,32 +17,25 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+export type Overrides = NodeJS.ProcessEnv | ((adminUrl: string) => NodeJS.ProcessEnv);
+
 /** A database of its own, cloned from the migrated template. */
-export async function createTestDatabase(overrides: NodeJS.ProcessEnv = {}): Promise<TestDatabase> {
+export async function createTestDatabase(overrides: Overrides = {}): Promise<TestDatabase> {
   const serverUrl = inject('adminUrl');
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await run(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
   const adminUrl = withDatabase(serverUrl, name);
-  const env = parseEnv(testEnv({ DATABASE_URL: adminUrl, DEMO: 'on', ...overrides }));
+  const more = typeof overrides === 'function' ? overrides(adminUrl) : overrides;
+  const env = parseEnv(testEnv({ DATABASE_URL: adminUrl, DEMO: 'on', ...more }));
   const prepared = await prepareDatabase(env, MIGRATIONS);
   return {
     env,
     prepared,
     adminUrl,
-    admin: (sql, values) => run(adminUrl, sql, values) as never,
+    admin: (sql, values) => runSql(adminUrl, sql, values) as never,
     drop: async () => {
       await prepared.stop();
-      await run(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+      await runSql(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
-}
-
-async function run(url: string, sql: string, values?: unknown[]): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql, values)).rows as unknown[];
-  } finally {
-    await client.end();
-  }
 }
