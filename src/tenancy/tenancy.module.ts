@@ -88,7 +88,7 @@ export class TenancyModule {
               return source;
             } catch (error) {
               // A provider that throws has no shutdown hook, nor have those made before it.
-              await Promise.all([source, platform].map((opened) => opened.isInitialized && opened.destroy()));
+              for (const opened of [source, platform]) if (opened.isInitialized) await opened.destroy();
               throw error;
             }
           },

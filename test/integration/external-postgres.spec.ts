@@ -71,8 +71,13 @@ describe.each(servers)('on %s', (_, server) => {
   /** Starts the application; `close` leaves the database where it is. */
   async function start(at: Scratch, url = at.url): Promise<TestApp> {
     const prepared = await prepare(url);
-    const { adminUrl, admin } = at;
-    const t = await serveTestApp({ env: envOf(url), prepared, adminUrl, admin, drop: () => prepared.stop() });
+    const t = await serveTestApp({
+      env: envOf(url),
+      prepared,
+      adminUrl: at.adminUrl,
+      admin: (sql, values) => at.admin(sql, values),
+      drop: () => prepared.stop(),
+    });
     drops.push(() => t.close());
     return t;
   }

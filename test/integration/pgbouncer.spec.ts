@@ -112,6 +112,9 @@ describe.skipIf(!present)('behind PgBouncer in transaction mode with one server 
     const each = SESSIONS_EACH * ROUNDS * 2;
     const ids = Object.values(tenants).map((tenant) => tenant.id);
     expect(stored).toEqual(ids.sort().map((id) => ({ tenant_id: id, n: each })));
+    const afterwards = `SELECT nullif(current_setting('app.tenant_id', true), '') AS tenant,
+                               (SELECT count(*)::int FROM chat_messages) AS visible`;
+    expect(await runSql(t.database.prepared.url('tenant'), afterwards)).toEqual([{ tenant: null, visible: 0 }]);
     expect(await serverConnections(t.database.prepared.roles.name('tenant'))).toBe(1);
   });
 
@@ -149,15 +152,15 @@ describe.skipIf(!present)('a pooler that does not know the roles', () => {
   it('stops the start and is named, not the MASTER_KEY', async () => {
     const bouncer = await startPgBouncer(program!, inject('adminUrl'), false);
     try {
-      const { env, drop } = await createInstallation();
+      const installation = await createInstallation();
       try {
-        const url = env.databaseUrl!;
+        const url = installation.env.databaseUrl!;
         const pooled = parseEnv(testEnv({ DATABASE_URL: bouncer.via(url), DATABASE_DIRECT_URL: url }));
         const error: unknown = await prepareDatabase(pooled, MIGRATIONS).catch((reason: unknown) => reason);
         expect(error).toBeInstanceOf(DatabaseSetupError);
         expect((error as Error).message).toMatch(/by DATABASE_DIRECT_URL but not by DATABASE_URL.*auth_query/s);
       } finally {
-        await drop();
+        await installation.drop();
       }
     } finally {
       await bouncer.stop();
