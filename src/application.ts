@@ -1,14 +1,15 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { LRUCache } from 'lru-cache';
 import { Logger as NestPinoLogger } from 'nestjs-pino';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import type { PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
-import { BoundedExpressAdapter, buildOpenApi, configureApp, serveOpenApi } from './http/index.js';
+import { BoundedExpressAdapter, buildOpenApi, configureApp, type DemoVisitor, serveOpenApi } from './http/index.js';
 import { SessionService } from './session/index.js';
-import { TenantDirectory, TenantRunner } from './tenancy/index.js';
-import { isReservedSlug, loadDemoTenants, TenantRegistry } from './tenant/index.js';
+import { TenantContext, TenantDirectory, TenantRunner } from './tenancy/index.js';
+import { DEMO_SLUGS, isReservedSlug, loadDemoTenants, TenantRegistry } from './tenant/index.js';
 
 const RENEW_MS = 6 * 60 * 60 * 1000;
 
@@ -26,29 +27,33 @@ export async function createApplication(
   });
   app.useLogger(app.get(NestPinoLogger));
   configureApp(app, env, logger, isReservedSlug);
-  let demoSession: string | undefined;
-  serveOpenApi(app, buildOpenApi(app), () => demoSession);
+  serveOpenApi(app, buildOpenApi(app), env.demo ? demoVisitors(app, logger) : undefined);
   await app.init();
-  if (env.demo) {
-    await loadDemoTenants(app.get(TenantRegistry));
-    const renew = async (): Promise<void> => {
-      demoSession = await openDemoSession(app);
-    };
-    await renew();
-    setInterval(
-      () => void renew().catch((error: unknown) => logger.warn({ err: error }, 'No demo session')),
-      RENEW_MS,
-    ).unref();
-  }
+  if (env.demo) await loadDemoTenants(app.get(TenantRegistry));
   return app;
 }
 
-async function openDemoSession(app: NestExpressApplication): Promise<string | undefined> {
-  const acme = await app.get(TenantDirectory).findBySlug('acme');
-  if (acme?.status !== 'active') return undefined;
-  return app.get(TenantRunner).run(acme, async () => {
-    const { credential, write } = app.get(SessionService).prepare();
-    await write();
-    return credential;
+/** Opens the sessions that the pages of the demo use: of the tenant whose address it is, else of the first. */
+function demoVisitors(app: NestExpressApplication, logger: Logger): () => Promise<DemoVisitor | undefined> {
+  const visitors = new LRUCache<string, DemoVisitor>({
+    max: 100,
+    ttl: RENEW_MS,
+    fetchMethod: async (slug) => {
+      const tenant = await app.get(TenantDirectory).findBySlug(slug);
+      if (tenant?.status !== 'active') return undefined;
+      return app.get(TenantRunner).run(tenant, async () => {
+        const { credential, write } = app.get(SessionService).prepare();
+        await write();
+        return { tenant: slug, session: credential };
+      });
+    },
   });
+  return async () => {
+    try {
+      return await visitors.fetch(app.get(TenantContext).current()?.slug ?? DEMO_SLUGS[0]!);
+    } catch (error) {
+      logger.warn({ err: error }, 'No demo session');
+      return undefined;
+    }
+  };
 }

@@ -2,6 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post, Query, Req } from '@nest
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import { ForVisitorSession, type VisitorRequest } from '../auth/index.js';
 import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
+import { ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { LimitedBy } from '../limits/index.js';
 import { CredentialCodec, TenantContext } from '../tenancy/index.js';
@@ -43,9 +44,9 @@ export class ChatController {
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('authorization')
   @ApiSecurity('session')
-  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiTenantHeader()
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
   @ApiOperation({ summary: 'Messages of the session in the Authorization header, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   current(
@@ -59,10 +60,14 @@ export class ChatController {
   @Get('api/sessions/:session_id/messages')
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('path')
-  @ApiParam({ name: 'session_id', schema: { type: 'string', example: 'SESSION_ID' } })
-  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiParam({
+    name: 'session_id',
+    schema: { type: 'string', example: 'SESSION_ID' },
+    description: 'As answered by POST /session.',
+  })
+  @ApiTenantHeader()
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
   @ApiOperation({ summary: 'Messages of a session, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   messages(

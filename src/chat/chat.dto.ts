@@ -31,7 +31,7 @@ export class ChatRequest {
   @IsString({ message: 'must be a string' })
   session_id: string;
 
-  @ApiProperty({ example: 'hello from acme', maxLength: MAX_MESSAGE_BYTES, description: 'At most 32 KiB of UTF-8.' })
+  @ApiProperty({ example: 'hello', maxLength: MAX_MESSAGE_BYTES, description: 'At most 32 KiB of UTF-8.' })
   @IsMessageText()
   message: string;
 }
@@ -40,10 +40,10 @@ export class ChatResponse {
   @ApiProperty({ example: 'acme' })
   tenant_id: string;
 
-  @ApiProperty()
+  @ApiProperty({ example: 'SESSION_ID' })
   session_id: string;
 
-  @ApiProperty({ example: "Howdy from Acme! [ACME MOCK] You said: 'hi'. Here's it reversed: 'ih'" })
+  @ApiProperty({ example: "Howdy from Acme! [ACME MOCK] You said: 'hello'. Here's it reversed: 'olleh'" })
   reply: string;
 
   @ApiProperty({ example: 'mock-1' })
@@ -60,10 +60,15 @@ export class MessageView {
   @ApiProperty({ enum: ['user', 'assistant'] })
   role: string;
 
-  @ApiProperty()
+  @ApiProperty({ example: 'hello' })
   content: string;
 
-  @ApiProperty({ type: String, required: false, description: 'The model that answered; absent for the visitor.' })
+  @ApiProperty({
+    type: String,
+    required: false,
+    example: 'mock-1',
+    description: 'The model that answered; absent for the visitor.',
+  })
   model?: string;
 
   @ApiProperty({ format: 'date-time' })
@@ -85,7 +90,8 @@ export class MessagePage {
   items: MessageView[];
 
   @ApiProperty({
-    type: ['string', 'null'] as never,
+    anyOf: [{ type: 'string' }, { type: 'null' }],
+    example: null,
     description: 'Pass as `cursor` for the next page; null at the end.',
   })
   next_cursor: string | null;

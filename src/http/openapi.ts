@@ -1,5 +1,6 @@
+import { STATUS_CODES } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ApiHeader, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
 const PROBLEM = {
   type: 'object',
@@ -19,35 +20,84 @@ const PROBLEM = {
       items: { type: 'object', properties: { pointer: { type: 'string' }, detail: { type: 'string' } } },
     },
   },
+  example: {
+    type: 'urn:tenantry:problem:validation_failed',
+    title: 'Unprocessable Content',
+    status: 422,
+    detail: 'The request does not have the expected shape.',
+    instance: '/session',
+    code: 'validation_failed',
+    remedy: 'Correct the fields listed in `errors` and send the request again.',
+    errors: [{ pointer: '/tenant_id', detail: 'must be a string' }],
+    request_id: 'aaffa9b6-36fc-4ca4-8248-d77385e82db7',
+  },
 } as const;
 
-/** Stands in the committed document where the served one has a session that works. */
-export const SESSION_PLACEHOLDER = 'SESSION_ID';
+/** Stand in the committed document where the served one has a tenant and a session that work. */
+const TENANT_EXAMPLE = '"example":"acme"';
+const SESSION_PLACEHOLDER = 'SESSION_ID';
+
+const DESCRIPTION = `One deployment, many tenants, kept apart at every layer.
+
+Name the tenant of a request in any of these ways; all that are given must agree:
+- subdomain: \`acme.localhost\`, where \`localhost\` is the \`BASE_DOMAIN\` of the service
+- path prefix: \`/acme/api/…\`
+- header: \`X-Tenant-ID: acme\`
+- body: \`"tenant_id": "acme"\`, for \`POST /session\` and \`POST /chat\`
+
+Errors are \`application/problem+json\` (RFC 9457) with a \`code\`, a \`remedy\` and the \`request_id\`.`;
+
+/** In the order in which Swagger UI shows them. */
+const TAGS: [name: string, description: string][] = [
+  ['session', "A visitor's chat session with a tenant"],
+  ['chat', 'Messages to the model of the tenant, and their history'],
+  ['health', 'For load balancers and monitoring'],
+];
+
+/** Whose credentials "Try it out" uses in the demo. */
+export interface DemoVisitor {
+  /** Slug of the tenant. */
+  tenant: string;
+  /** A session_id of it. */
+  session: string;
+}
+
+/** Documents that the header may name the tenant; the tenancy middleware reads it on every route. */
+export const ApiTenantHeader = () =>
+  ApiHeader({
+    name: 'X-Tenant-ID',
+    required: false,
+    example: 'acme',
+    description: 'Slug of the tenant, unless named another way.',
+  });
 
 /** The OpenAPI 3.1 document of the application. */
 export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Tenantry')
-    .setDescription(
-      'A multi-tenant SaaS backend. A tenant is named by subdomain, path prefix, X-Tenant-ID or tenant_id.',
-    )
+    .setDescription(DESCRIPTION)
     .setVersion('0.1.0')
     .setOpenAPIVersion('3.1.0')
     .addSecurity('session', {
       type: 'apiKey',
       in: 'header',
       name: 'Authorization',
-      description: 'The word `Session`, a space, and a session_id.',
+      description: '`Session`, a space, and a `session_id` as answered by `POST /session`. The demo fills one in.',
     })
     .build();
+  config.tags = TAGS.map(([name, description]) => ({ name, description }));
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}`,
   });
   const schemas = (document.components ??= {}).schemas ?? (document.components.schemas = {});
   schemas['Problem'] = PROBLEM as never;
   for (const methods of Object.values(document.paths)) {
-    for (const operation of Object.values(methods) as { responses?: Record<string, unknown> }[]) {
+    for (const operation of Object.values(methods) as {
+      responses?: Record<string, { description: string; content?: unknown }>;
+    }[]) {
       if (!operation.responses) continue;
+      for (const [status, response] of Object.entries(operation.responses))
+        response.description ||= STATUS_CODES[status] ?? '';
       operation.responses['default'] = {
         description: 'The request was not served; the body says why and what to do.',
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
@@ -60,22 +110,30 @@ export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {
 /**
  * Serves `/openapi.json` and Swagger UI at `/docs`.
  *
- * @param demoSession a session of acme that "Try it out" can use as it stands; undefined outside demo mode
+ * @param demoVisitor who makes "Try it out" work as it stands; undefined outside demo mode
  */
 export function serveOpenApi(
   app: NestExpressApplication,
   document: OpenAPIObject,
-  demoSession: () => string | undefined,
+  demoVisitor?: () => Promise<DemoVisitor | undefined>,
 ): void {
   const text = JSON.stringify(document);
-  const current = (): OpenAPIObject =>
-    JSON.parse(text.replaceAll(SESSION_PLACEHOLDER, demoSession() ?? SESSION_PLACEHOLDER)) as OpenAPIObject;
+  const current = async (): Promise<OpenAPIObject> => {
+    const visitor = await demoVisitor?.();
+    if (!visitor) return document;
+    const working = text
+      .replaceAll(SESSION_PLACEHOLDER, visitor.session)
+      .replaceAll(TENANT_EXAMPLE, `"example":"${visitor.tenant}"`);
+    return JSON.parse(working) as OpenAPIObject;
+  };
   SwaggerModule.setup('docs', app, document, {
     jsonDocumentUrl: 'openapi.json',
     yamlDocumentUrl: 'openapi.yaml',
     customSiteTitle: 'Tenantry API',
-    patchDocumentOnRequest: () => current(),
+    customCss: '.swagger-ui .topbar { display: none }',
+    patchDocumentOnRequest: current,
     swaggerOptions: {
+      defaultModelsExpandDepth: 0,
       displayRequestDuration: true,
       onComplete: authorizeDemoSession,
     },
@@ -91,7 +149,8 @@ function authorizeDemoSession(): void {
     };
   };
   const document = ui.specSelectors.specJson().toJS();
-  const chat = document.components?.schemas?.['ChatRequest'] as { properties?: { session_id?: { example?: string } } };
-  const session = chat.properties?.session_id?.example;
+  const chat = document.components?.schemas?.['ChatRequest'] as
+    { properties?: { session_id?: { example?: string } } } | undefined;
+  const session = chat?.properties?.session_id?.example;
   if (session && session !== 'SESSION_ID') ui.preauthorizeApiKey('session', `Session ${session}`);
 }

@@ -19,7 +19,7 @@ export class RootController {
 
   @Get()
   @PublicOnTenant()
-  @ApiOperation({ summary: 'Says hello; on the address of a tenant, in its name' })
+  @ApiOperation({ summary: 'Say hello; on the address of a tenant, in its name' })
   @ApiOkResponse({ schema: { type: 'object', example: { ok: true, tenants: ['acme', 'globex', 'initech'] } } })
   hello(): Record<string, unknown> {
     const tenant = this.context.current();

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { ForTenant, ForVisitorSession, type VisitorRequest } from '../auth/index.js';
 import { AppError } from '../common/index.js';
+import { ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { TenantSettings } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
@@ -55,7 +56,7 @@ export class SessionController {
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('authorization')
   @ApiSecurity('session')
-  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiTenantHeader()
   @ApiOperation({ summary: 'The session in the Authorization header' })
   @ApiOkResponse({ type: SessionView })
   current(@Req() request: VisitorRequest): Promise<SessionView> {
@@ -65,8 +66,12 @@ export class SessionController {
   @Get('api/sessions/:session_id')
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('path')
-  @ApiParam({ name: 'session_id', schema: { type: 'string', example: 'SESSION_ID' } })
-  @ApiHeader({ name: 'X-Tenant-ID', required: false, example: 'acme' })
+  @ApiParam({
+    name: 'session_id',
+    schema: { type: 'string', example: 'SESSION_ID' },
+    description: 'As answered by POST /session.',
+  })
+  @ApiTenantHeader()
   @ApiOperation({ summary: 'A session, for the bearer of its id' })
   @ApiOkResponse({ type: SessionView })
   read(@Req() request: VisitorRequest): Promise<SessionView> {

@@ -20,7 +20,7 @@ export class SessionTenant {
 }
 
 export class SessionResponse {
-  @ApiProperty({ description: "The visitor's credential. Keep it; it is shown once." })
+  @ApiProperty({ example: 'SESSION_ID', description: "The visitor's credential. Keep it; it is shown once." })
   session_id: string;
 
   @ApiProperty({ type: SessionTenant })

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { findChromium, launchBrowser, openPage, saveScreenshot, type WatchedPage } from '../kit/browser.js';
+import { createTestApp, type TestApp } from '../kit/test-app.js';
+
+/** Operations that cannot succeed as they stand, by operationId, and why. */
+const NOT_EXECUTED: Record<string, string> = {};
+
+interface Operation {
+  id: string;
+  title: string;
+  /** The documented 2xx statuses, each with a pointer to the schema of its JSON body, if it has one. */
+  answers: Map<string, string | undefined>;
+}
+
+interface Document {
+  paths: Record<
+    string,
+    Record<string, { operationId: string; responses: Record<string, { content?: Record<string, unknown> }> }>
+  >;
+  tags: { name: string }[];
+}
+
+function operationsOf({ paths }: Document): Operation[] {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, responses }]) => ({
+      id: operationId,
+      title: `${method.toUpperCase()} ${path}`,
+      answers: new Map(
+        Object.entries(responses)
+          .filter(([status]) => /^2\d\d$/.test(status))
+          .map(([status, { content }]) => [
+            status,
+            content?.['application/json']
+              ? `#/paths/${encodeURIComponent(path.replaceAll('/', '~1'))}/${method}/responses/${status}/content/application~1json/schema`
+              : undefined,
+          ]),
+      ),
+    })),
+  );
+}
+
+const committed = JSON.parse(readFileSync('docs/generated/openapi.json', 'utf8')) as Document;
+const documented = operationsOf(committed);
+const executed = documented.filter(({ id }) => !Object.hasOwn(NOT_EXECUTED, id));
+
+// In CI a missing browser is a failure, elsewhere it is not.
+const skipped = !findChromium() && !process.env['CI'];
+if (skipped) console.warn('Skipped: no Chromium. Install it, or set CHROMIUM, to run the browser tests.');
+
+describe.skipIf(skipped)('Swagger UI in a browser', { timeout: 60_000 }, () => {
+  let t: TestApp;
+  let browser: Browser;
+  let watched: WatchedPage;
+  const schemas = formats.default(new Ajv2020({ strict: false })).addSchema(committed, 'openapi');
+  const originOf = (tenant?: string): string => `http://${tenant ? `${tenant}.` : ''}localhost:${t.port}`;
+
+  const openDocs = async (origin: string): Promise<void> => {
+    await watched?.page.close();
+    watched = await openPage(browser);
+    await watched.page.goto(`${origin}/docs`);
+    await watched.page.locator('.opblock').first().waitFor();
+  };
+
+  /** Tries an operation out as it stands, expects the page to show a documented 2xx, and returns what it shows. */
+  const tryOut = async ({ id, answers }: Operation): Promise<string> => {
+    const block = watched.page.locator(`.opblock[id$="-${id.replace('.', '\\\\.')}"]`);
+    const summary = block.locator('.opblock-summary-control');
+    await summary.click();
+    await block.getByRole('button', { name: 'Try it out' }).click();
+    const [answer] = await Promise.all([
+      watched.page.waitForResponse((response) => response.request().resourceType() === 'fetch'),
+      block.getByRole('button', { name: 'Execute' }).click(),
+    ]);
+    const shown = block.locator('.live-responses-table tbody tr.response');
+    const status = (await shown.locator('.response-col_status').innerText()).trim().split(/\s/)[0] ?? '';
+    const text = await shown.innerText();
+    expect([...answers.keys()], text).toContain(status);
+    const schema = answers.get(status);
+    if (schema) {
+      const valid = schemas.validate(`openapi${schema}`, await answer.json());
+      expect(valid, `not of the documented shape: ${schemas.errorsText()}\n${text}`).toBe(true);
+    }
+    // Every open block slows the page down.
+    await summary.click();
+    return text;
+  };
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+    t = await createTestApp();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await t?.close();
+  });
+  beforeEach(({ task }) => onTestFailed(() => saveScreenshot(watched.page, task.name)));
+
+  it('shows every operation of the document, under tags that are described', async () => {
+    const document = (await t.request('GET', '/openapi.json')).json as Document;
+    expect(operationsOf(document)).toEqual(documented);
+    expect(documented.map(({ id }) => id)).toEqual(expect.arrayContaining(Object.keys(NOT_EXECUTED)));
+
+    await openDocs(originOf());
+    expect(await watched.page.locator('.opblock').count()).toBe(documented.length);
+    const sections = watched.page.locator('.opblock-tag-section');
+    expect(await sections.count()).toBe(document.tags.length);
+    for (const section of await sections.all()) expect(await section.locator('h3 small').innerText()).not.toBe('');
+  });
+
+  describe('on the address of the service', () => {
+    beforeAll(() => openDocs(originOf()));
+
+    it.each(executed)('executes $title without editing', async (operation) => {
+      await tryOut(operation);
+    });
+
+    it('complains of nothing and asks nothing of anyone else', () => {
+      expect(watched.complaints).toEqual([]);
+      expect([...watched.origins]).toEqual([originOf()]);
+    });
+  });
+
+  it.each(['acme', 'globex'])('speaks for %s on its own address', async (tenant) => {
+    await openDocs(originOf(tenant));
+    // The tenant in the body, in a header with a credential, and in the body with a credential.
+    const speaking = documented.filter(({ id }) => ['Session.open', 'Session.current', 'Chat.chat'].includes(id));
+    expect(speaking.length).toBe(3);
+    for (const operation of speaking) expect(await tryOut(operation)).toContain(`"${tenant}"`);
+    expect(watched.complaints).toEqual([]);
+    expect([...watched.origins]).toEqual([originOf(tenant)]);
+  });
+});
