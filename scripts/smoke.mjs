@@ -1,6 +1,6 @@
 // Starts the real thing the way a user does, walks through it once, stops it, and starts it again.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -25,10 +25,13 @@ const base = `http://127.0.0.1:${port}`;
 let server;
 let output = '';
 
-function start() {
-  // What `npm start` runs, without npm: npm dies of SIGTERM itself, which would hide the server's own exit code.
+const NPM_START = ['npm', ['start']];
+// What `npm start` runs, without npm: npm dies of SIGTERM itself, which would hide the server's own exit code.
+const LAUNCHER = [process.execPath, [join(root, 'scripts', 'run.mjs'), 'start']];
+
+function start([command, args]) {
   // In a process group of its own, so that nothing is left behind if we have to give up.
-  const child = spawn(process.execPath, [join(root, 'scripts', 'run.mjs'), 'start'], {
+  const child = spawn(command, args, {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -59,6 +62,17 @@ async function ready(seconds) {
     await sleep(200);
   }
   throw new Error(`not ready within ${seconds} s`);
+}
+
+/** As a terminal does on Ctrl-C. npm's own end says nothing of the server's; the lock is what it gives back last. */
+async function interrupt() {
+  const lock = join(dataDir, 'tenantry.lock');
+  if (!existsSync(lock)) throw new Error(`the running server holds no ${lock}`);
+  process.kill(-server.child.pid, 'SIGINT');
+  for (let waited = 0; existsSync(lock); waited += 100) {
+    if (waited >= 20_000) throw new Error('no clean stop within 20 s of Ctrl-C');
+    await sleep(100);
+  }
 }
 
 async function stop() {
@@ -136,7 +150,7 @@ async function walk() {
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.once('exit', () => {
-  if (server && !server.ended) {
+  if (server) {
     try {
       process.kill(-server.child.pid, 'SIGKILL');
     } catch {
@@ -147,14 +161,14 @@ process.once('exit', () => {
 });
 
 try {
-  start();
-  await step('first start', async () => `ready after ${await ready(180)} s`);
+  start(NPM_START);
+  await step('npm start', async () => `ready after ${await ready(180)} s`);
   await walk();
-  await step('stop', stop);
+  await step('stop by Ctrl-C', interrupt);
   output = '';
-  start();
+  start(LAUNCHER);
   await step('second start', async () => `ready after ${await ready(20)} s`);
-  await step('stop again', stop);
+  await step('stop by SIGTERM', stop);
   console.log('Smoke test passed.');
   process.exit(0);
 } catch (error) {
