@@ -6,7 +6,7 @@ const layers = [
   ['health', 'health/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],
-  ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings)/'],
+  ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox)/'],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],
   ['env', 'env(\\.ts$|/)'],

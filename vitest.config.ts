@@ -7,8 +7,9 @@ export default defineConfig({
     globalSetup: './test/kit/global-setup.ts',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Generous: a busy machine is no reason to fail. What takes long hangs.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     reporters: ['default', './scripts/vitest-reporter.mjs'],
   },
 });

@@ -1,9 +1,20 @@
 import type { MigrationSet } from '../src/database/index.js';
 import { CreateRegistry1763600000000 } from './platform/1763600000000-create-registry.js';
+import { ExtendAudit1763600000004 } from './platform/1763600000004-extend-audit.js';
+import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create-platform-auth.js';
+import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
+import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
+import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
-  { schema: 'platform', migrations: [CreateRegistry1763600000000] },
-  { schema: 'shared', migrations: [CreateChat1763600000001] },
+  {
+    schema: 'platform',
+    migrations: [CreateRegistry1763600000000, ExtendAudit1763600000004, CreatePlatformAuth1763600000011],
+  },
+  {
+    schema: 'shared',
+    migrations: [CreateChat1763600000001, CreateOutbox1763600000002, CreateAudit1763600000003, CreateAuth1763600000010],
+  },
 ];

@@ -1,23 +1,39 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
-import { AuditModule } from './audit/index.js';
-import { AccessGuard } from './auth/index.js';
+import { AuditModule, TenantAuditEvent } from './audit/index.js';
+import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
+import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
-import { DeclaredTenantLimits, LimitsModule, limitsProviders, TenantLimits } from './limits/index.js';
+import {
+  addressLimitProviders,
+  DeclaredTenantLimits,
+  LimitsModule,
+  limitsProviders,
+  TenantLimits,
+} from './limits/index.js';
 import { LogsModule } from './logs/index.js';
+import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
+import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
 import { TenancyModule } from './tenancy/index.js';
 import { TenantModule } from './tenant/index.js';
 
 /** Every tenant-owned entity of the application. */
-export const TENANT_ENTITIES = [ChatSession, ChatMessage, IdempotencyKey];
+export const TENANT_ENTITIES = [
+  ...AUTH_ENTITIES,
+  ChatSession,
+  ChatMessage,
+  IdempotencyKey,
+  OutboxEvent,
+  TenantAuditEvent,
+];
 
 @Module({})
 export class AppModule {
@@ -28,19 +44,24 @@ export class AppModule {
         LogsModule.forRoot(logger),
         DatabaseModule.forRoot(env, database),
         TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
+        ChangesModule,
         TenantModule,
         SettingsModule,
         AuditModule,
+        OutboxModule,
+        MailModule,
         MetricsModule,
         HealthModule,
         IdempotencyModule,
         LimitsModule,
+        AuthModule,
         SessionModule,
         ChatModule,
       ],
-      // In this order: who is it and may they, then the tenant's limit.
+      // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [
         { provide: TenantLimits, useClass: DeclaredTenantLimits },
+        ...addressLimitProviders,
         { provide: APP_GUARD, useClass: AccessGuard },
         ...limitsProviders,
       ],

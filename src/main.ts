@@ -47,6 +47,9 @@ function banner(env: Env, app: NestExpressApplication): void {
     `  Health        ${base}/health/ready`,
     `  Metrics       http://localhost:${app.get(MetricsService).port}/metrics`,
     '',
+    ...(env.demo
+      ? [`  Demo users    owner@acme.example, member@globex.example, … (password ${env.demoPassword})`, '']
+      : []),
     '  Try it:',
     `  curl -s -X POST ${base}/session -H 'Content-Type: application/json' -d '{"tenant_id":"acme"}'`,
     '',

@@ -1,13 +1,27 @@
 -- tables
 platform.audit_events owner=migrator rls=f force=f
+platform.email_directory owner=migrator rls=f force=f
+platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
+platform.platform_admins owner=migrator rls=f force=f
+platform.platform_devices owner=migrator rls=f force=f
+platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
+shared.api_keys owner=migrator rls=t force=t
+shared.audit_events owner=migrator rls=t force=t
 shared.chat_messages owner=migrator rls=t force=t
 shared.chat_sessions owner=migrator rls=t force=t
+shared.devices owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
+shared.invitations owner=migrator rls=t force=t
 shared.migrations owner=migrator rls=f force=f
+shared.outbox_events owner=migrator rls=t force=t
+shared.recovery_codes owner=migrator rls=t force=t
+shared.roles owner=migrator rls=t force=t
+shared.user_tokens owner=migrator rls=t force=t
+shared.users owner=migrator rls=t force=t
 
 -- columns
 platform.audit_events.id uuid NOT NULL
@@ -18,12 +32,69 @@ platform.audit_events.request_id text
 platform.audit_events.address text
 platform.audit_events.occurrences integer NOT NULL DEFAULT 1
 platform.audit_events.details jsonb NOT NULL DEFAULT '{}'::jsonb
+platform.audit_events.actor_kind text NOT NULL DEFAULT 'system'::text
+platform.audit_events.actor_id text
+platform.audit_events.actor_name text
+platform.audit_events.impersonator_id text
+platform.audit_events.impersonator_name text
+platform.audit_events.target_kind text
+platform.audit_events.target_id text
+platform.audit_events.before jsonb
+platform.audit_events.after jsonb
+platform.audit_events.reason text
+platform.email_directory.email_hmac bytea NOT NULL
+platform.email_directory.tenant_id uuid NOT NULL
+platform.impersonations.id uuid NOT NULL
+platform.impersonations.admin_id uuid NOT NULL
+platform.impersonations.tenant_id uuid NOT NULL
+platform.impersonations.user_id uuid NOT NULL
+platform.impersonations.reason text NOT NULL
+platform.impersonations.status text NOT NULL
+platform.impersonations.minutes integer NOT NULL
+platform.impersonations.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.impersonations.decided_by uuid
+platform.impersonations.started_at timestamp with time zone
+platform.impersonations.expires_at timestamp with time zone
 platform.installation.id integer NOT NULL
 platform.installation.key_fingerprint text NOT NULL
 platform.installation.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
+platform.platform_admins.id uuid NOT NULL
+platform.platform_admins.email text NOT NULL
+platform.platform_admins.email_key text NOT NULL
+platform.platform_admins.name text NOT NULL
+platform.platform_admins.role text NOT NULL
+platform.platform_admins.status text NOT NULL DEFAULT 'active'::text
+platform.platform_admins.password_hash text
+platform.platform_admins.token_version integer NOT NULL DEFAULT 1
+platform.platform_admins.mfa_secret bytea
+platform.platform_admins.mfa_enabled_at timestamp with time zone
+platform.platform_admins.mfa_last_step integer
+platform.platform_admins.recovery_hashes bytea[] NOT NULL DEFAULT '{}'::bytea[]
+platform.platform_admins.last_sign_in_at timestamp with time zone
+platform.platform_admins.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.platform_admins.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.platform_devices.id uuid NOT NULL
+platform.platform_devices.user_id uuid NOT NULL
+platform.platform_devices.name text NOT NULL
+platform.platform_devices.address text
+platform.platform_devices.token_hash bytea NOT NULL
+platform.platform_devices.previous_hash bytea
+platform.platform_devices.rotated_at timestamp with time zone
+platform.platform_devices.successor bytea
+platform.platform_devices.in_cookie boolean NOT NULL DEFAULT false
+platform.platform_devices.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.platform_devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
+platform.platform_devices.expires_at timestamp with time zone NOT NULL
+platform.signing_keys.kid text NOT NULL
+platform.signing_keys.audience text NOT NULL
+platform.signing_keys.public_jwk jsonb NOT NULL
+platform.signing_keys.private_key bytea NOT NULL
+platform.signing_keys.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.signing_keys.active_from timestamp with time zone NOT NULL
+platform.signing_keys.retired_at timestamp with time zone
 platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
@@ -37,6 +108,35 @@ platform.tenants.settings jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.extra jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.tenants.updated_at timestamp with time zone NOT NULL DEFAULT now()
+shared.api_keys.tenant_id uuid NOT NULL
+shared.api_keys.id uuid NOT NULL
+shared.api_keys.name text NOT NULL
+shared.api_keys.hint text NOT NULL
+shared.api_keys.key_hash bytea NOT NULL
+shared.api_keys.permissions text[] NOT NULL
+shared.api_keys.address_ranges text[] NOT NULL DEFAULT '{}'::text[]
+shared.api_keys.created_by uuid
+shared.api_keys.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.api_keys.expires_at timestamp with time zone
+shared.api_keys.last_used_at timestamp with time zone
+shared.api_keys.last_used_address text
+shared.audit_events.tenant_id uuid NOT NULL
+shared.audit_events.id uuid NOT NULL
+shared.audit_events.occurred_at timestamp with time zone NOT NULL
+shared.audit_events.event text NOT NULL
+shared.audit_events.actor_kind text NOT NULL
+shared.audit_events.actor_id text
+shared.audit_events.actor_name text
+shared.audit_events.impersonator_id text
+shared.audit_events.impersonator_name text
+shared.audit_events.target_kind text
+shared.audit_events.target_id text
+shared.audit_events.before jsonb
+shared.audit_events.after jsonb
+shared.audit_events.details jsonb
+shared.audit_events.address text
+shared.audit_events.request_id text
+shared.audit_events.occurrences integer NOT NULL DEFAULT 1
 shared.chat_messages.tenant_id uuid NOT NULL
 shared.chat_messages.id uuid NOT NULL
 shared.chat_messages.session_id uuid NOT NULL
@@ -49,6 +149,20 @@ shared.chat_sessions.id uuid NOT NULL
 shared.chat_sessions.token_hash bytea NOT NULL
 shared.chat_sessions.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.chat_sessions.last_active_at timestamp with time zone NOT NULL DEFAULT now()
+shared.chat_sessions.user_id uuid
+shared.devices.tenant_id uuid NOT NULL
+shared.devices.id uuid NOT NULL
+shared.devices.user_id uuid NOT NULL
+shared.devices.name text NOT NULL
+shared.devices.address text
+shared.devices.token_hash bytea NOT NULL
+shared.devices.previous_hash bytea
+shared.devices.rotated_at timestamp with time zone
+shared.devices.successor bytea
+shared.devices.in_cookie boolean NOT NULL DEFAULT false
+shared.devices.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
+shared.devices.expires_at timestamp with time zone NOT NULL
 shared.idempotency_keys.tenant_id uuid NOT NULL
 shared.idempotency_keys.id uuid NOT NULL
 shared.idempotency_keys.key_hash bytea NOT NULL
@@ -57,67 +171,222 @@ shared.idempotency_keys.claimed_until timestamp with time zone NOT NULL
 shared.idempotency_keys.expires_at timestamp with time zone NOT NULL
 shared.idempotency_keys.status integer
 shared.idempotency_keys.answer bytea
+shared.invitations.tenant_id uuid NOT NULL
+shared.invitations.id uuid NOT NULL
+shared.invitations.email text NOT NULL
+shared.invitations.email_key text NOT NULL
+shared.invitations.role text NOT NULL
+shared.invitations.token_hash bytea NOT NULL
+shared.invitations.invited_by uuid
+shared.invitations.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.invitations.sent_at timestamp with time zone NOT NULL DEFAULT now()
+shared.invitations.expires_at timestamp with time zone NOT NULL
+shared.invitations.accepted_at timestamp with time zone
+shared.invitations.revoked_at timestamp with time zone
 shared.migrations.id integer NOT NULL DEFAULT nextval('shared.migrations_id_seq'::regclass)
 shared.migrations."timestamp" bigint NOT NULL
 shared.migrations.name character varying NOT NULL
+shared.outbox_events.tenant_id uuid NOT NULL
+shared.outbox_events.id uuid NOT NULL
+shared.outbox_events.type text NOT NULL
+shared.outbox_events.payload bytea NOT NULL
+shared.outbox_events.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.outbox_events.attempts integer NOT NULL DEFAULT 0
+shared.outbox_events.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+shared.outbox_events.dead_at timestamp with time zone
+shared.outbox_events.last_error text
+shared.recovery_codes.tenant_id uuid NOT NULL
+shared.recovery_codes.id uuid NOT NULL
+shared.recovery_codes.user_id uuid NOT NULL
+shared.recovery_codes.code_hash bytea NOT NULL
+shared.recovery_codes.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.roles.tenant_id uuid NOT NULL
+shared.roles.id uuid NOT NULL
+shared.roles.name text NOT NULL
+shared.roles.description text NOT NULL DEFAULT ''::text
+shared.roles.permissions text[] NOT NULL
+shared.roles.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.roles.updated_at timestamp with time zone NOT NULL DEFAULT now()
+shared.user_tokens.tenant_id uuid NOT NULL
+shared.user_tokens.id uuid NOT NULL
+shared.user_tokens.user_id uuid NOT NULL
+shared.user_tokens.purpose text NOT NULL
+shared.user_tokens.token_hash bytea NOT NULL
+shared.user_tokens.email text
+shared.user_tokens.attempts integer NOT NULL DEFAULT 0
+shared.user_tokens.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.user_tokens.expires_at timestamp with time zone NOT NULL
+shared.users.tenant_id uuid NOT NULL
+shared.users.id uuid NOT NULL
+shared.users.email text NOT NULL
+shared.users.email_key text NOT NULL
+shared.users.name text NOT NULL
+shared.users.role text NOT NULL
+shared.users.status text NOT NULL DEFAULT 'active'::text
+shared.users.password_hash text
+shared.users.email_verified_at timestamp with time zone
+shared.users.token_version integer NOT NULL DEFAULT 1
+shared.users.mfa_secret bytea
+shared.users.mfa_enabled_at timestamp with time zone
+shared.users.mfa_last_step integer
+shared.users.last_sign_in_at timestamp with time zone
+shared.users.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.users.updated_at timestamp with time zone NOT NULL DEFAULT now()
 
 -- constraints
+platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 platform.audit_events audit_events_pkey PRIMARY KEY (id)
+platform.email_directory email_directory_pkey PRIMARY KEY (email_hmac, tenant_id)
+platform.impersonations impersonations_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id)
+platform.impersonations impersonations_pkey PRIMARY KEY (id)
+platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'refused'::text, 'ended'::text])))
+platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id)
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+platform.platform_admins platform_admins_email_key UNIQUE (email_key)
+platform.platform_admins platform_admins_pkey PRIMARY KEY (id)
+platform.platform_admins platform_admins_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'support'::text, 'billing'::text, 'read-only'::text])))
+platform.platform_admins platform_admins_status_known CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
+platform.platform_devices platform_devices_pkey PRIMARY KEY (id)
+platform.platform_devices platform_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
+platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
+platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
 platform.tenants tenants_pkey PRIMARY KEY (id)
 platform.tenants tenants_slug_is_a_dns_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 platform.tenants tenants_slug_key UNIQUE (slug)
 platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'failed'::text, 'suspended'::text, 'archived'::text, 'deleted'::text])))
+shared.api_keys api_keys_pkey PRIMARY KEY (tenant_id, id)
+shared.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
+shared.audit_events audit_events_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_role_known CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
 shared.chat_messages chat_messages_session FOREIGN KEY (tenant_id, session_id) REFERENCES shared.chat_sessions(tenant_id, id) ON DELETE CASCADE
 shared.chat_sessions chat_sessions_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_sessions chat_sessions_token_key UNIQUE (tenant_id, token_hash)
+shared.chat_sessions chat_sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE SET NULL (user_id)
+shared.devices devices_pkey PRIMARY KEY (tenant_id, id)
+shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
+shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
 shared.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+shared.outbox_events outbox_events_pkey PRIMARY KEY (tenant_id, id)
+shared.recovery_codes recovery_codes_pkey PRIMARY KEY (tenant_id, id)
+shared.recovery_codes recovery_codes_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
+shared.roles roles_name_key UNIQUE (tenant_id, name)
+shared.roles roles_pkey PRIMARY KEY (tenant_id, id)
+shared.user_tokens user_tokens_pkey PRIMARY KEY (tenant_id, id)
+shared.user_tokens user_tokens_purpose_known CHECK ((purpose = ANY (ARRAY['reset-password'::text, 'verify-email'::text, 'mfa'::text])))
+shared.user_tokens user_tokens_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
+shared.users users_email_key UNIQUE (tenant_id, email_key)
+shared.users users_pkey PRIMARY KEY (tenant_id, id)
+shared.users users_status_known CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 
 -- indexes
+CREATE INDEX audit_events_actor ON platform.audit_events USING btree (actor_id, id)
+CREATE INDEX audit_events_actor ON shared.audit_events USING btree (tenant_id, actor_id, id)
+CREATE INDEX audit_events_event ON shared.audit_events USING btree (tenant_id, event, id)
+CREATE INDEX audit_events_target ON shared.audit_events USING btree (tenant_id, target_kind, target_id, id)
+CREATE INDEX audit_events_tenant ON platform.audit_events USING btree (tenant_id, id)
 CREATE INDEX audit_events_time ON platform.audit_events USING btree (occurred_at, id)
 CREATE INDEX chat_messages_history ON shared.chat_messages USING btree (tenant_id, session_id, id)
 CREATE INDEX chat_sessions_idle ON shared.chat_sessions USING btree (last_active_at)
+CREATE INDEX chat_sessions_of_user ON shared.chat_sessions USING btree (tenant_id, user_id, id)
+CREATE INDEX devices_expiry ON shared.devices USING btree (expires_at)
+CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
+CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
+CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
+CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
+CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
+CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
+CREATE INDEX users_role ON shared.users USING btree (tenant_id, role)
 CREATE UNIQUE INDEX "PK_8c82d7f526340ab734260ea46be" ON platform.migrations USING btree (id)
 CREATE UNIQUE INDEX "PK_8c82d7f526340ab734260ea46be" ON shared.migrations USING btree (id)
+CREATE UNIQUE INDEX api_keys_pkey ON shared.api_keys USING btree (tenant_id, id)
 CREATE UNIQUE INDEX audit_events_pkey ON platform.audit_events USING btree (id)
+CREATE UNIQUE INDEX audit_events_pkey ON shared.audit_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_messages_pkey ON shared.chat_messages USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_sessions_pkey ON shared.chat_sessions USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_sessions_token_key ON shared.chat_sessions USING btree (tenant_id, token_hash)
+CREATE UNIQUE INDEX devices_pkey ON shared.devices USING btree (tenant_id, id)
+CREATE UNIQUE INDEX email_directory_pkey ON platform.email_directory USING btree (email_hmac, tenant_id)
 CREATE UNIQUE INDEX idempotency_keys_key ON shared.idempotency_keys USING btree (tenant_id, key_hash)
 CREATE UNIQUE INDEX idempotency_keys_pkey ON shared.idempotency_keys USING btree (tenant_id, id)
+CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (id)
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
+CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
+CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
+CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
+CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
+CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
+CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
+CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
+CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
+CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
+CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX slugs_pkey ON platform.slugs USING btree (slug)
 CREATE UNIQUE INDEX tenants_pkey ON platform.tenants USING btree (id)
 CREATE UNIQUE INDEX tenants_slug_key ON platform.tenants USING btree (slug)
+CREATE UNIQUE INDEX user_tokens_pkey ON shared.user_tokens USING btree (tenant_id, id)
+CREATE UNIQUE INDEX users_email_key ON shared.users USING btree (tenant_id, email_key)
+CREATE UNIQUE INDEX users_pkey ON shared.users USING btree (tenant_id, id)
 
 -- policies
+shared.api_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.api_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.audit_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.audit_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.chat_messages maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.chat_messages tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.chat_sessions maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.chat_sessions tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.devices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.devices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.idempotency_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.invitations tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.outbox_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.outbox_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.recovery_codes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.recovery_codes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.roles maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.roles tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.user_tokens maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.user_tokens tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.users tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 
 -- grants
 platform.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator platform=ar/migrator
+platform.email_directory migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
 platform.migrations 
 platform.migrations_id_seq 
+platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator
+shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
 shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.migrations 
 shared.migrations_id_seq 
+shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 
 -- schemas
 platform maintenance=U/migrator migrator=UC/migrator platform=U/migrator

@@ -1,30 +1,49 @@
-import { Injectable, Logger, Module, Global, type OnApplicationShutdown } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
-import { newId } from '../common/index.js';
-import { InjectPlatformDataSource, TenantContext, TenantRunner } from '../tenancy/index.js';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { newId, timeOf } from '../common/index.js';
+import { type Actor, TenantContext, TenantRunner } from '../tenancy/index.js';
+import { type AuditEntry, type AuditTarget, entryOf, originOf } from './audit.entry.js';
+import { PlatformAudit } from './platform.audit.js';
+import { TenantSecurityLog } from './tenant.security-log.js';
 
 export interface AuditEvent {
   event: string;
   /** The tenant whose credential was used; never the tenant aimed at. */
   tenantId?: string;
+  /** Whose credential was used; default: who acts in the current scope, when that scope is this tenant's. */
+  actor?: Actor;
+  target?: AuditTarget;
   address?: string;
   details: Record<string, string | undefined>;
 }
 
-/** Length of the window in which equal events become one row with a count, in ms. */
+/** Length of the window in which equal events are counted instead of stored again, in ms. */
 const WINDOW_MS = 10_000;
 const MAX_KEYS = 10_000;
 
-/** The platform's security log: a log line and a row for the first of its kind, a count for the flood behind it. */
+interface Flood {
+  entry: AuditEntry;
+  tenantId: string | undefined;
+  extra: number;
+  until: number;
+}
+
+/**
+ * Security events: a log line, a row in the platform's log and one in the log of the tenant whose credential was used.
+ *
+ * Of equal events within ten seconds the first is stored at once. The platform's row is given the count when the window
+ * ends; the tenant's log takes no change, so a second row there says how many more there were: `occurrences` of both
+ * add up to all.
+ */
 @Injectable()
 export class AuditService implements OnApplicationShutdown {
   private readonly logger = new Logger('Audit');
-  private readonly recent = new Map<string, { id: string; extra: number; until: number }>();
+  private readonly recent = new Map<string, Flood>();
   private readonly pending = new Set<Promise<unknown>>();
-  private readonly timer = setInterval(() => void this.flush(Date.now()), 1000).unref();
+  private readonly timer = setInterval(() => void this.tick(), 1000).unref();
 
   constructor(
-    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly platform: PlatformAudit,
+    private readonly tenants: TenantSecurityLog,
     private readonly runner: TenantRunner,
     private readonly context: TenantContext,
   ) {}
@@ -32,49 +51,61 @@ export class AuditService implements OnApplicationShutdown {
   /** Never fails and never delays the request: a failing audit store is logged as an error with the event itself. */
   record(event: AuditEvent): void {
     const now = Date.now();
-    const key = `${event.event}|${event.tenantId ?? ''}|${event.details.reason ?? ''}|${event.details.target ?? ''}`;
+    const { details, tenantId, target } = event;
+    const parts = [event.event, tenantId, details.reason, details.target, target?.kind, target?.id];
+    const key = parts.join('|');
     const known = this.recent.get(key);
     if (known && known.until > now) {
       known.extra += 1;
       return;
     }
-    if (this.recent.size >= MAX_KEYS) void this.flush(Infinity);
-    const id = newId();
-    this.recent.set(key, { id, extra: 0, until: now + WINDOW_MS });
-    const requestId = this.context.requestId();
-    this.logger.warn({ audit: event.event, tenant_id: event.tenantId, ...event.details });
-    this.track(
-      `INSERT INTO audit_events (id, occurred_at, event, tenant_id, request_id, address, details)
-       VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-      [id, new Date(now), event.event, event.tenantId, requestId, event.address, JSON.stringify(event.details)],
-    );
+    if (known) this.close(key, known);
+    if (this.recent.size >= MAX_KEYS) this.closeEnded(Infinity);
+    const entry = this.entryOf(event);
+    this.recent.set(key, { entry, tenantId, extra: 0, until: now + WINDOW_MS });
+    this.logger.warn({ audit: event.event, tenant_id: tenantId, ...details });
+    this.track(entry, () => this.platform.insert(entry, { tenantId }));
+    if (tenantId !== undefined) this.tenants.add(tenantId, entry);
   }
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
-    this.flush(Infinity);
-    await Promise.all(this.pending);
+    this.closeEnded(Infinity);
+    await Promise.all([...this.pending, this.tenants.drain()]);
   }
 
-  private flush(now: number): void {
-    for (const [key, entry] of this.recent) {
-      if (entry.until > now) continue;
-      this.recent.delete(key);
-      if (entry.extra > 0) {
-        this.track('UPDATE audit_events SET occurrences = $2 WHERE id = $1', [entry.id, entry.extra + 1]);
-      }
-    }
+  private entryOf({ event, tenantId, actor, target, address, details }: AuditEvent): AuditEntry {
+    const scope = originOf(this.context);
+    const own = this.context.current()?.id === tenantId;
+    return entryOf(
+      { event, target, details },
+      { ...scope, actor: actor ?? (own ? scope.actor : undefined), address: address ?? scope.address },
+    );
   }
 
-  private track(sql: string, values: unknown[]): void {
+  private async tick(): Promise<void> {
+    this.closeEnded(Date.now());
+    await this.tenants.drain();
+  }
+
+  private closeEnded(now: number): void {
+    for (const [key, flood] of this.recent) if (flood.until <= now) this.close(key, flood);
+  }
+
+  private close(key: string, { entry, tenantId, extra }: Flood): void {
+    this.recent.delete(key);
+    if (extra === 0) return;
+    this.track(entry, () => this.platform.setOccurrences(entry.id, extra + 1));
+    if (tenantId === undefined) return;
+    const id = newId();
+    this.tenants.add(tenantId, { ...entry, id, occurredAt: timeOf(id), occurrences: extra });
+  }
+
+  private track(entry: AuditEntry, write: () => Promise<void>): void {
     const work = this.runner
-      .runAsPlatform('audit', () => this.platform.query(sql, values))
-      .catch((error: unknown) => this.logger.error({ err: error, values }, 'An audit event could not be stored'))
+      .runAsPlatform('audit', write)
+      .catch((error: unknown) => this.logger.error({ err: error, audit: entry }, 'An audit event could not be stored'))
       .finally(() => this.pending.delete(work));
     this.pending.add(work);
   }
 }
-
-@Global()
-@Module({ providers: [AuditService], exports: [AuditService] })
-export class AuditModule {}

@@ -1,1 +1,10 @@
-export * from './audit.service.js';
+export type { AuditInput, AuditTarget } from './audit.entry.js';
+export * from './audit.export.js';
+export { AuditModule } from './audit.module.js';
+export { type AuditFilter, AuditQuery } from './audit.query.js';
+export { AuditRetention, type Purged } from './audit.retention.js';
+export { type AuditEvent, AuditService } from './audit.service.js';
+export { AUDIT_RETENTION_DAYS } from './audit.settings.js';
+export { PlatformAudit, type PlatformAuditInput } from './platform.audit.js';
+export { TenantAuditEvent } from './tenant-audit-event.entity.js';
+export { TenantAudit } from './tenant.audit.js';

@@ -1,3 +1,12 @@
-export * from './access.decorator.js';
-export * from './access.guard.js';
+export * from './access/access.decorator.js';
+export * from './access/access.guard.js';
+export * from './access/permissions.js';
+export * from './access/principal.js';
+export * from './access/session.authenticator.js';
+export { AuditController } from './audit/audit.controller.js';
 export * from './auth.errors.js';
+export * from './auth.module.js';
+export * from './auth.settings.js';
+export * from './tokens/signing-keys.js';
+export { DemoUsers } from './users/demo.users.js';
+export { User } from './users/user.entity.js';

@@ -1,10 +1,11 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Query, Req } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
-import { ForVisitorSession, type VisitorRequest } from '../auth/index.js';
+import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
 import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
 import { ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
-import { LimitedBy } from '../limits/index.js';
+import { AddressLimited, LimitedBy } from '../limits/index.js';
+import { SESSION_READ, SESSION_WRITE } from '../session/index.js';
 import { CredentialCodec, TenantContext } from '../tenancy/index.js';
 import { ChatRequest, ChatResponse, MAX_MESSAGE_BYTES, MessagePage, MessageView } from './chat.dto.js';
 import { ChatService } from './chat.service.js';
@@ -23,7 +24,8 @@ export class ChatController {
 
   @Post('chat')
   @HttpCode(200)
-  @ForVisitorSession('body')
+  @ForVisitorSession('body', SESSION_WRITE)
+  @AddressLimited('visitor')
   @LimitedBy('chat')
   @ApiOperation({
     summary: "Send a message to the tenant's model",
@@ -31,7 +33,7 @@ export class ChatController {
   })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
   @ApiOkResponse({ type: ChatResponse })
-  chat(@Body() body: ChatRequest, @Req() request: VisitorRequest): Promise<ChatResponse> {
+  chat(@Body() body: ChatRequest, @Req() request: AccessRequest): Promise<ChatResponse> {
     if (Buffer.byteLength(body.message) > MAX_MESSAGE_BYTES) throw messageTooLarge();
     const sessionId = sessionOf(request);
     return this.idempotency.execute<ChatResponse>(
@@ -50,7 +52,7 @@ export class ChatController {
   @ApiOperation({ summary: 'Messages of the session in the Authorization header, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   current(
-    @Req() request: VisitorRequest,
+    @Req() request: AccessRequest,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<MessagePage> {
@@ -59,7 +61,7 @@ export class ChatController {
 
   @Get('api/sessions/:session_id/messages')
   @Header('Cache-Control', 'no-store')
-  @ForVisitorSession('path')
+  @ForVisitorSession('path', SESSION_READ)
   @ApiParam({
     name: 'session_id',
     schema: { type: 'string', example: 'SESSION_ID' },
@@ -71,14 +73,14 @@ export class ChatController {
   @ApiOperation({ summary: 'Messages of a session, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   messages(
-    @Req() request: VisitorRequest,
+    @Req() request: AccessRequest,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<MessagePage> {
     return this.page(request, limit, cursor);
   }
 
-  private async page(request: VisitorRequest, limit: unknown, cursor: unknown): Promise<MessagePage> {
+  private async page(request: AccessRequest, limit: unknown, cursor: unknown): Promise<MessagePage> {
     const sessionId = sessionOf(request);
     const page = await this.chats.history(sessionId, parseLimit(limit, 50, 100), this.position(sessionId, cursor));
     return { items: page.items.map((message) => MessageView.of(message)), next_cursor: page.next_cursor };
@@ -93,7 +95,7 @@ export class ChatController {
   }
 }
 
-function sessionOf(request: VisitorRequest): string {
+function sessionOf(request: AccessRequest): string {
   if (!request.visitor) throw new Error('The access guard has not run.');
   return request.visitor.sessionId;
 }

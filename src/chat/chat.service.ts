@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { UnknownSession } from '../auth/index.js';
-import { newId } from '../common/index.js';
+import { newId, type Page } from '../common/index.js';
 import type { Commit } from '../idempotency/index.js';
 import { SESSION_IDLE_MS, WELCOME } from '../session/index.js';
 import { TenantSettings } from '../settings/index.js';
@@ -24,11 +24,6 @@ export interface ChatAnswer {
   reply: string;
   model: string;
   mock: boolean;
-}
-
-export interface Page<T> {
-  items: T[];
-  next_cursor: string | null;
 }
 
 @Injectable()

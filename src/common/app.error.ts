@@ -14,6 +14,8 @@ export interface AppErrorOptions {
   remedy?: string;
   errors?: FieldError[];
   headers?: Record<string, string>;
+  /** Members of the problem beyond the usual ones (RFC 9457, section 3.2). */
+  extensions?: Record<string, unknown>;
   cause?: unknown;
 }
 
@@ -27,6 +29,7 @@ export class AppError extends Error {
   readonly remedy?: string;
   readonly errors?: FieldError[];
   readonly headers?: Record<string, string>;
+  readonly extensions?: Record<string, unknown>;
 
   constructor(options: AppErrorOptions) {
     super(options.detail, { cause: options.cause });
@@ -36,6 +39,7 @@ export class AppError extends Error {
     this.remedy = options.remedy;
     this.errors = options.errors;
     this.headers = options.headers;
+    this.extensions = options.extensions;
   }
 }
 

@@ -7,6 +7,18 @@ export function newId(): string {
   return v7();
 }
 
+/** @returns when a UUIDv7 was made, to the ms */
+export function timeOf(id: string): Date {
+  return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+}
+
+/** @returns the lowest UUIDv7 of that ms: a bound for ranges over time by id alone. Clamped to what the 48 bits hold. */
+export function firstIdAt(time: Date): string {
+  const ms = Math.min(Math.max(time.getTime(), 0), 2 ** 48 - 1);
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
+
 export function isUuid(text: unknown): text is string {
   return typeof text === 'string' && UUID.test(text);
 }

@@ -1,5 +1,12 @@
 import { AppError } from './app.error.js';
 
+/** One page of a list, as clients see it. */
+export interface Page<T> {
+  items: T[];
+  /** Null on the last page. */
+  next_cursor: string | null;
+}
+
 /** @throws AppError 422 for anything but an integer from 1 to `max` */
 export function parseLimit(value: unknown, fallback: number, max: number): number {
   if (value === undefined) return fallback;

@@ -41,15 +41,35 @@ describe('the environment', () => {
     ['MASTER_KEY', 'short'],
     ['DEMO', 'maybe'],
     ['NODE_ENV', 'staging'],
+    ['PASSWORD_HASH_CONCURRENCY', '0'],
+    ['PASSWORD_HASH_QUEUE', 'long'],
+    ['SMTP_URL', 'http://mail'],
+    ['SMTP_URL', 'smtp://me:sec%ZZret@mail'],
+    ['SMTP_URL', 'smtp://mail?tls.rejectUnauthorized=false'],
+    ['MAIL_FROM', 'nobody'],
+    ['MAIL_FROM', 'Eve <eve@example.com>, mallory@example.com'],
   ])('refuses %s=%s by name, value and what is allowed', (name, value) => {
     const allowed = VARIABLES.find((variable) => variable.name === name)?.allowed ?? '';
     const message = problems({ [name]: value });
-    expect(message).toContain(`${name}="${/KEY|DATABASE/.test(name) ? '***' : value}"`);
+    expect(message).toContain(`${name}="${/KEY|DATABASE|SMTP/.test(name) ? '***' : value}"`);
     expect(message).toContain(allowed);
   });
 
   it('never shows the password of a wrong URL', () => {
     expect(problems({ DATABASE_URL: 'postgres://me:sec/ret@db:x/x' })).not.toContain('ret@');
+  });
+
+  it('sends mail from the host of PUBLIC_URL unless MAIL_FROM says otherwise', () => {
+    expect(parseEnv({ PUBLIC_URL: 'https://app.example.com:8443/x' }).mailFrom).toEqual({
+      name: 'Tenantry',
+      address: 'no-reply@app.example.com',
+    });
+    expect(parseEnv({ PUBLIC_URL: 'http://127.0.0.1:1' }).mailFrom.address).toBe('no-reply@localhost');
+    expect(parseEnv({ MAIL_FROM: '"Acme, Inc." <mail@acme.example>' }).mailFrom).toEqual({
+      name: 'Acme, Inc.',
+      address: 'mail@acme.example',
+    });
+    expect(parseEnv({ MAIL_FROM: 'mail@acme.example' }).mailFrom).toEqual({ name: '', address: 'mail@acme.example' });
   });
 
   it('refuses a direct way to a database that it has no way to', () => {
@@ -61,6 +81,13 @@ describe('the environment', () => {
     const message = problems({ NODE_ENV: 'production', DEMO: 'on' });
     expect(message).toContain('DEMO');
     expect(message).toContain('MASTER_KEY');
+  });
+
+  it('leaves a thread of the pool free of password hashes, however many cores there are', () => {
+    expect(parseEnv({ UV_THREADPOOL_SIZE: '2' }).passwordHashConcurrency).toBe(1);
+    expect(parseEnv({ UV_THREADPOOL_SIZE: '1' }).passwordHashConcurrency).toBe(1);
+    expect(parseEnv({}).passwordHashConcurrency).toBeLessThanOrEqual(3);
+    expect(parseEnv({ PASSWORD_HASH_CONCURRENCY: '12' }).passwordHashConcurrency).toBe(12);
   });
 
   it('documents every variable', () => {

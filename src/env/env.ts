@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { isSmtpUrl, mailHost, parseSender } from './mail.js';
 
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
 export interface Env {
@@ -15,10 +17,21 @@ export interface Env {
   databasePoolSize: number;
   masterKey: string | undefined;
   baseDomain: string;
+  /** Unset: mails are written to files under DATA_DIR/mail. */
+  smtpUrl: string | undefined;
+  mailFrom: { name: string; address: string };
   trustedProxies: string[];
   logLevel: LogLevel;
   demo: boolean;
+  /** Of every demo user. */
+  demoPassword: string;
   tenantCacheSize: number;
+  /** How long the platform's own audit events are kept, in days. */
+  auditRetentionDays: number;
+  /** Password hashes computed at the same time. */
+  passwordHashConcurrency: number;
+  /** Password hashes that may wait for their turn. */
+  passwordHashQueue: number;
 }
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -89,6 +102,18 @@ export const VARIABLES: readonly Variable[] = [
     about: '<slug>.BASE_DOMAIN reaches that tenant',
   },
   {
+    name: 'SMTP_URL',
+    example: '',
+    allowed: 'smtp://[user:password@]host[:port] or smtps://…, special characters percent-encoded',
+    about: 'where mail is handed over, always under TLS except on loopback; unset: files under DATA_DIR/mail',
+  },
+  {
+    name: 'MAIL_FROM',
+    example: '',
+    allowed: 'an address such as no-reply@example.com, or Name <no-reply@example.com>',
+    about: 'the sender of mail; default Tenantry <no-reply@(host of PUBLIC_URL)>',
+  },
+  {
     name: 'TRUSTED_PROXIES',
     example: '',
     allowed: 'comma-separated addresses or CIDR ranges',
@@ -102,10 +127,36 @@ export const VARIABLES: readonly Variable[] = [
     about: 'loads the missing demo tenants of tenants.jsonl; on by default only with the embedded database',
   },
   {
+    name: 'DEMO_PASSWORD',
+    example: 'demo-password',
+    allowed: 'at least 8 characters',
+    about: 'of the demo users owner@, admin@, member@ and viewer@<slug>.example, which exist in demo mode only',
+  },
+  {
     name: 'TENANT_CACHE_SIZE',
     example: '250000',
     allowed: 'an integer from 1 to 10000000',
     about: 'entries of the in-process tenant look-up cache',
+  },
+  {
+    name: 'AUDIT_RETENTION_DAYS',
+    example: '730',
+    allowed: 'an integer from 30 to 3650',
+    about: "days the platform's audit events are kept; a tenant's own follow its setting audit.retention_days",
+  },
+  {
+    name: 'PASSWORD_HASH_CONCURRENCY',
+    example: '',
+    allowed: 'an integer from 1 to 1024',
+    about:
+      'password hashes at the same time, 19 MiB and one thread each; default cores - 1, and no more than the threads ' +
+      'of UV_THREADPOOL_SIZE (4) - 1',
+  },
+  {
+    name: 'PASSWORD_HASH_QUEUE',
+    example: '64',
+    allowed: 'an integer from 0 to 100000',
+    about: 'password hashes that may wait; a sign-in past that is answered 503',
   },
 ];
 
@@ -123,7 +174,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   const wrong = (name: string): void => {
     const variable = VARIABLES.find((candidate) => candidate.name === name);
     // A key or a URL with a password must not reach a screen, least of all when it does not parse.
-    const shown = /KEY|DATABASE/.test(name) ? '***' : (raw(name) ?? '');
+    const shown = /KEY|PASSWORD$|DATABASE|SMTP/.test(name) ? '***' : (raw(name) ?? '');
     problems.push(`${name}="${shown}" is not allowed; use ${variable?.allowed ?? 'another value'}.`);
   };
   const integer = (name: string, fallback: number, min: number, max: number): number => {
@@ -168,6 +219,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   if (masterKey === undefined && nodeEnv === 'production') {
     problems.push('MASTER_KEY is required with NODE_ENV=production; use at least 32 random characters.');
   }
+  if ((raw('DEMO_PASSWORD') ?? 'demo-password').length < 8) wrong('DEMO_PASSWORD');
   const baseDomain = (raw('BASE_DOMAIN') ?? 'localhost').toLowerCase();
   if (!/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(baseDomain)) {
     wrong('BASE_DOMAIN');
@@ -179,22 +231,36 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   }
   const port = integer('PORT', 8001, 0, 65_535);
   const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
+  // One core and one thread of libuv's pool stay free: sign-ins must not starve requests, nor file and DNS look-ups.
+  const poolThreads = Number(raw('UV_THREADPOOL_SIZE') ?? 4) || 4;
+  const hashThreads = Math.max(1, Math.min(availableParallelism(), poolThreads) - 1);
+  const publicUrl = url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`;
+  const smtpUrl = url('SMTP_URL', ['smtp:', 'smtps:']);
+  if (smtpUrl && !isSmtpUrl(smtpUrl)) wrong('SMTP_URL');
+  const mailFrom = parseSender(raw('MAIL_FROM') ?? `Tenantry <no-reply@${mailHost(publicUrl)}>`);
+  if (!mailFrom) wrong('MAIL_FROM');
   const env: Env = {
     nodeEnv,
     host: raw('HOST') ?? (demo ? '127.0.0.1' : '0.0.0.0'),
     port,
     metricsPort: integer('METRICS_PORT', metricsFallback, 0, 65_535),
-    publicUrl: url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`,
+    publicUrl,
     dataDir: path.resolve(cwd, raw('DATA_DIR') ?? '.data'),
     databaseUrl,
     databaseDirectUrl: url('DATABASE_DIRECT_URL', ['postgres:', 'postgresql:']) ?? databaseUrl,
     databasePoolSize: integer('DATABASE_POOL_SIZE', 10, 1, 1000),
     masterKey,
     baseDomain,
+    smtpUrl,
+    mailFrom: mailFrom ?? { name: '', address: '' },
     trustedProxies: proxies,
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     demo,
+    demoPassword: raw('DEMO_PASSWORD') ?? 'demo-password',
     tenantCacheSize: integer('TENANT_CACHE_SIZE', 250_000, 1, 10_000_000),
+    auditRetentionDays: integer('AUDIT_RETENTION_DAYS', 730, 30, 3650),
+    passwordHashConcurrency: integer('PASSWORD_HASH_CONCURRENCY', hashThreads, 1, 1024),
+    passwordHashQueue: integer('PASSWORD_HASH_QUEUE', 64, 0, 100_000),
   };
   if (problems.length > 0) throw new EnvError(problems);
   return env;

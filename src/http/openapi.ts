@@ -35,6 +35,7 @@ const PROBLEM = {
 
 /** Stand in the committed document where the served one has a tenant and a session that work. */
 const TENANT_EXAMPLE = '"example":"acme"';
+const EMAIL_EXAMPLE = '@acme.example';
 const SESSION_PLACEHOLDER = 'SESSION_ID';
 
 const DESCRIPTION = `One deployment, many tenants, kept apart at every layer.
@@ -51,6 +52,8 @@ Errors are \`application/problem+json\` (RFC 9457) with a \`code\`, a \`remedy\`
 const TAGS: [name: string, description: string][] = [
   ['session', "A visitor's chat session with a tenant"],
   ['chat', 'Messages to the model of the tenant, and their history'],
+  ['auth', 'Signing in as a user of a tenant, and the keys that sign access tokens'],
+  ['audit', 'Who did what in the tenant'],
   ['health', 'For load balancers and monitoring'],
 ];
 
@@ -84,6 +87,10 @@ export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {
       name: 'Authorization',
       description: '`Session`, a space, and a `session_id` as answered by `POST /session`. The demo fills one in.',
     })
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'An `access_token` of `POST /api/auth/login`, or an API key.' },
+      'bearer',
+    )
     .build();
   config.tags = TAGS.map(([name, description]) => ({ name, description }));
   const document = SwaggerModule.createDocument(app, config, {
@@ -123,7 +130,8 @@ export function serveOpenApi(
     if (!visitor) return document;
     const working = text
       .replaceAll(SESSION_PLACEHOLDER, visitor.session)
-      .replaceAll(TENANT_EXAMPLE, `"example":"${visitor.tenant}"`);
+      .replaceAll(TENANT_EXAMPLE, `"example":"${visitor.tenant}"`)
+      .replaceAll(EMAIL_EXAMPLE, `@${visitor.tenant}.example`);
     return JSON.parse(working) as OpenAPIObject;
   };
   SwaggerModule.setup('docs', app, document, {

@@ -51,6 +51,7 @@ export function sendProblem(request: Request, response: TracedResponse, error: u
     remedy: problem.remedy,
     errors: problem.errors,
     request_id: response.requestId,
+    ...problem.extensions,
   };
   response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
   response.end(JSON.stringify(body));
@@ -58,10 +59,10 @@ export function sendProblem(request: Request, response: TracedResponse, error: u
 
 function asProblem(error: unknown): AppErrorOptions {
   if (error instanceof AppError) {
-    const { status, code, message, remedy, errors, headers } = error;
+    const { status, code, message, remedy, errors, headers, extensions } = error;
     // The words of a 5xx are for operators: they stand in the log under the same request id.
     if (status === 500) return internal();
-    return { status, code, detail: message, remedy, errors, headers };
+    return { status, code, detail: message, remedy, errors, headers, extensions };
   }
   const status = statusOf(error);
   if (status === 503) return { status, code: 'unavailable', detail: messageOf(error), remedy: 'Try again shortly.' };

@@ -3,8 +3,10 @@ import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { redactPath } from '../logs/index.js';
 import type { MetricsService } from '../metrics/index.js';
+import type { Actor, TenancyStore } from '../tenancy/index.js';
 
-export type TracedResponse = Response & { requestId?: string; tenantSlug?: string };
+/** The scope is kept here because the response closes outside it. */
+export type TracedResponse = Response & { requestId?: string; scope?: TenancyStore };
 
 const ACCEPTED_ID = /^[\w.-]{8,64}$/;
 
@@ -24,8 +26,10 @@ export function requestLog(logger: Logger, metrics: MetricsService) {
       logger.info(
         {
           request_id: requestId,
-          tenant: response.tenantSlug,
+          tenant: response.scope?.tenant?.slug,
+          actor: whoOf(response.scope?.actor),
           method: request.method,
+          route,
           path,
           status: response.statusCode,
           ms: Math.round(ms * 100) / 100,
@@ -36,4 +40,9 @@ export function requestLog(logger: Logger, metrics: MetricsService) {
     });
     next();
   };
+}
+
+/** Ids only: names and addresses of people stay out of the log. */
+function whoOf(actor: Actor | undefined): object | undefined {
+  return actor && { kind: actor.kind, id: actor.id, impersonator: actor.impersonator?.id };
 }

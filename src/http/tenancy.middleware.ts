@@ -21,11 +21,9 @@ export function tenancyMiddleware(
       request.url = prefixed[2] + query;
     }
     const enter = (resolution: Resolution): void => {
-      const store: TenancyStore = { requestId: response.requestId, resolution };
-      if (resolution.kind === 'tenant') {
-        store.tenant = resolution.tenant;
-        response.tenantSlug = resolution.tenant.slug;
-      }
+      const store: TenancyStore = { requestId: response.requestId, address: request.ip, resolution };
+      response.scope = store;
+      if (resolution.kind === 'tenant') store.tenant = resolution.tenant;
       runner.runRequest(store, next);
     };
     const resolution = resolver.resolve({

@@ -1,9 +1,11 @@
 import { Module, type Provider } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
+import { AddressLimitGuard } from './address-limit.guard.js';
 import { MemoryThrottlerStorage } from './memory-throttler.storage.js';
 import { TenantLimitGuard } from './tenant-limit.guard.js';
 
+export * from './address-limit.guard.js';
 export * from './declared.limits.js';
 export * from './limits.errors.js';
 export * from './memory-throttler.storage.js';
@@ -21,6 +23,12 @@ export * from './tenant-limit.guard.js';
   exports: [ThrottlerModule],
 })
 export class LimitsModule {}
+
+/** The guard that comes before all others. */
+export const addressLimitProviders: Provider[] = [
+  AddressLimitGuard,
+  { provide: APP_GUARD, useExisting: AddressLimitGuard },
+];
 
 /**
  * The guard, applied to every route. List these after the guards that establish the tenant, in a module that imports

@@ -23,3 +23,17 @@ export class LimitExceeded extends AppError {
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
+
+/** One address has asked too often: 429 with the time to wait. */
+export class AddressLimitExceeded extends AppError {
+  /** @param windowSeconds and retryAfterSeconds in seconds */
+  constructor(name: string, quota: number, windowSeconds: number, retryAfterSeconds: number) {
+    super({
+      status: 429,
+      code: 'address_rate_limited',
+      detail: `Limit ${name} of ${quota} requests in ${windowSeconds} seconds exceeded for this address.`,
+      remedy: `Wait ${retryAfterSeconds} second${retryAfterSeconds === 1 ? '' : 's'} (see Retry-After).`,
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    });
+  }
+}

@@ -1,11 +1,23 @@
-import { Column, Entity } from 'typeorm';
+import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
+import { User } from '../auth/index.js';
 import { TenantOwned } from '../tenancy/index.js';
 
-/** A visitor's conversation. The credential that opens it is stored only as a hash. */
+/** A conversation, of a visitor or of a user. The credential that opens it is stored only as a hash. */
 @Entity('chat_sessions')
 export class ChatSession extends TenantOwned {
   @Column('bytea', { name: 'token_hash' })
   tokenHash: Buffer;
+
+  /** Whose session it is; null for a visitor's. */
+  @Column('uuid', { name: 'user_id', nullable: true })
+  userId: string | null;
+
+  @ManyToOne(() => User, { nullable: true, onDelete: 'SET NULL' })
+  @JoinColumn([
+    { name: 'tenant_id', referencedColumnName: 'tenantId' },
+    { name: 'user_id', referencedColumnName: 'id' },
+  ])
+  user?: Relation<User> | null;
 
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;

@@ -8,15 +8,16 @@ import {
   ApiSecurity,
   ApiTags,
 } from '@nestjs/swagger';
-import { ForTenant, ForVisitorSession, type VisitorRequest } from '../auth/index.js';
-import { AppError } from '../common/index.js';
+import { type AccessRequest, CHAT_PUBLIC, ForTenant, ForVisitorSession, SignInRequired } from '../auth/index.js';
 import { ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
+import { AddressLimited } from '../limits/index.js';
 import { TenantSettings } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { SessionRequest, SessionResponse, SessionView } from './session.dto.js';
+import { SESSION_READ, SESSION_WRITE } from './session.permissions.js';
 import { SESSION_IDLE_MS, SessionService } from './session.service.js';
-import { CHAT_PUBLIC, WELCOME } from './session.settings.js';
+import { WELCOME } from './session.settings.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 
@@ -33,19 +34,22 @@ export class SessionController {
   @Post('session')
   @HttpCode(201)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
-  @ApiOperation({ summary: 'Open a chat session with a tenant' })
+  @ForTenant(SESSION_WRITE)
+  @AddressLimited('visitor')
+  @ApiOperation({ summary: 'Open a chat session with a tenant, as a visitor or signed in' })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
   @ApiCreatedResponse({ type: SessionResponse })
-  open(@Body() body: SessionRequest, @Req() request: VisitorRequest): Promise<SessionResponse> {
-    if (!this.settings.get(CHAT_PUBLIC)) throw signInRequired();
+  open(@Body() body: SessionRequest, @Req() request: AccessRequest): Promise<SessionResponse> {
+    const { principal } = request;
+    if (!principal && !this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
     const tenant = this.context.currentOrThrow('A chat session');
     // An anonymous caller has no name, so the address and agent keep two callers' equal keys apart.
-    const scope = `session:${request.ip ?? ''}:${request.get('user-agent') ?? ''}`;
+    const caller = principal?.id ?? `${request.ip ?? ''}:${request.get('user-agent') ?? ''}`;
+    const scope = `session:${caller}`;
     return this.idempotency.execute<SessionResponse>(
       { key: request.get('idempotency-key'), scope, body, ttlMs: HOUR_MS },
       (commit) => {
-        const { credential, write } = this.sessions.prepare();
+        const { credential, write } = this.sessions.prepare(principal?.kind === 'user' ? principal.id : undefined);
         const welcome = this.settings.get(WELCOME);
         return commit({ session_id: credential, tenant: { id: tenant.slug, name: tenant.name, welcome } }, write);
       },
@@ -59,13 +63,13 @@ export class SessionController {
   @ApiTenantHeader()
   @ApiOperation({ summary: 'The session in the Authorization header' })
   @ApiOkResponse({ type: SessionView })
-  current(@Req() request: VisitorRequest): Promise<SessionView> {
+  current(@Req() request: AccessRequest): Promise<SessionView> {
     return this.view(request);
   }
 
   @Get('api/sessions/:session_id')
   @Header('Cache-Control', 'no-store')
-  @ForVisitorSession('path')
+  @ForVisitorSession('path', SESSION_READ)
   @ApiParam({
     name: 'session_id',
     schema: { type: 'string', example: 'SESSION_ID' },
@@ -74,11 +78,11 @@ export class SessionController {
   @ApiTenantHeader()
   @ApiOperation({ summary: 'A session, for the bearer of its id' })
   @ApiOkResponse({ type: SessionView })
-  read(@Req() request: VisitorRequest): Promise<SessionView> {
+  read(@Req() request: AccessRequest): Promise<SessionView> {
     return this.view(request);
   }
 
-  private async view(request: VisitorRequest): Promise<SessionView> {
+  private async view(request: AccessRequest): Promise<SessionView> {
     const session = await this.sessions.get(request.visitor?.sessionId ?? '');
     return {
       id: session.id,
@@ -88,14 +92,4 @@ export class SessionController {
       expires_at: new Date(session.lastActiveAt.getTime() + SESSION_IDLE_MS).toISOString(),
     };
   }
-}
-
-function signInRequired(): AppError {
-  return new AppError({
-    status: 401,
-    code: 'sign_in_required',
-    detail: 'This tenant takes no anonymous visitors.',
-    remedy: 'Sign in first.',
-    headers: { 'WWW-Authenticate': 'Bearer' },
-  });
 }

@@ -40,16 +40,24 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
     super();
   }
 
-  /** @returns a new credential and the write that makes it valid, to be awaited before the credential is given out */
-  prepare(): { credential: string; write: () => Promise<void> } {
+  /**
+   * @param userId whose session it will be; left out for a visitor
+   * @returns a new credential and the write that makes it valid, to be awaited before the credential is given out
+   */
+  prepare(userId?: string): { credential: string; write: () => Promise<void> } {
     const tenant = this.context.currentOrThrow('A chat session');
     const credential = this.credentials.mint('session', tenant.id);
     const tokenHash = this.credentials.hash(credential);
     const write = async (): Promise<void> => {
       const now = new Date();
       const id = newId();
-      await this.sessions.insert({ id, tokenHash, createdAt: now, lastActiveAt: now });
-      this.remember(tokenHash, { sessionId: id, tenantId: tenant.id, lastActiveAt: now.getTime() });
+      await this.sessions.insert({ id, tokenHash, userId: userId ?? null, createdAt: now, lastActiveAt: now });
+      this.remember(tokenHash, {
+        sessionId: id,
+        tenantId: tenant.id,
+        lastActiveAt: now.getTime(),
+        ...(userId !== undefined && { userId }),
+      });
     };
     return { credential, write };
   }
@@ -66,6 +74,12 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
       return this.noteActivity(known, now);
     }
     return this.lookUp(tokenHash, tenantId);
+  }
+
+  async find(sessionId: string): Promise<Visitor | undefined> {
+    const session = await this.sessions.findOneBy({ id: sessionId });
+    if (!session || Date.now() - session.lastActiveAt.getTime() >= SESSION_IDLE_MS) return undefined;
+    return { sessionId: session.id, ...(session.userId !== null && { userId: session.userId }) };
   }
 
   /** @throws UnknownSession when it has expired or gone meanwhile */
@@ -89,7 +103,9 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
     const session = await this.sessions.findOneBy({ tokenHash });
     if (!session || now - session.lastActiveAt.getTime() >= SESSION_IDLE_MS) return undefined;
     const lastActiveAt = session.lastActiveAt.getTime();
-    return this.noteActivity(this.remember(tokenHash, { sessionId: session.id, tenantId, lastActiveAt }), now);
+    const { id: sessionId, userId } = session;
+    const owner = userId === null ? {} : { userId };
+    return this.noteActivity(this.remember(tokenHash, { sessionId, tenantId, lastActiveAt, ...owner }), now);
   }
 
   private remember(tokenHash: Buffer, session: Omit<KnownSession, 'checkedAt'>): KnownSession {

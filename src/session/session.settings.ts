@@ -1,13 +1,5 @@
 import { declareSetting } from '../settings/index.js';
 
-/** Whether visitors without an account may open sessions. */
-export const CHAT_PUBLIC = declareSetting<boolean>({
-  key: 'chat.public',
-  default: false,
-  allowed: 'true or false',
-  accepts: (value): value is boolean => typeof value === 'boolean',
-});
-
 /** What a visitor is greeted with. */
 export const WELCOME = declareSetting<string>({
   key: 'welcome',

@@ -1,3 +1,5 @@
+export * from './actor.js';
+export * from './live.cache.js';
 export * from './boot-preconditions.js';
 export * from './tenancy.errors.js';
 export * from './tenancy.module.js';

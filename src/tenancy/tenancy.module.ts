@@ -7,7 +7,8 @@ import { checkBootPreconditions } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
 import { TenantContext } from './tenant.context.js';
 import { TenantDataSource } from './tenant.data-source.js';
-import { TenantCache, TenantDirectory } from './tenant.directory.js';
+import { LiveCache } from './live.cache.js';
+import { TenantDirectory } from './tenant.directory.js';
 import type { TenantOwned } from './tenant-owned.js';
 import { TenantRepository, tenantRepositoryToken } from './tenant.repository.js';
 import {
@@ -99,7 +100,7 @@ export class TenancyModule {
           useFactory: (directory: TenantDirectory) =>
             new TenantResolver(
               [subdomainStrategy(env.baseDomain), pathPrefixStrategy, headerStrategy, bodyStrategy],
-              new TenantCache(directory, env.tenantCacheSize),
+              new LiveCache(directory, (slug) => directory.findBySlug(slug), env.tenantCacheSize),
             ),
         },
         ...entities.map((entity) => ({

@@ -1,4 +1,5 @@
 import type { ClsStore } from 'nestjs-cls';
+import type { Actor } from './actor.js';
 import type { TenantUnit } from './tenant.transaction.js';
 import type { Tenant } from './tenant.js';
 
@@ -11,6 +12,10 @@ export type Resolution =
 /** The one CLS store. Only the kernel writes it. */
 export interface TenancyStore extends ClsStore {
   requestId?: string;
+  /** Where the request came from. */
+  address?: string;
+  /** Absent: nobody was identified, and the audit says `system`. */
+  actor?: Actor;
   tenant?: Tenant;
   /** Set by an outer tenant scope, kept inside `runAsPlatform`, so that no other tenant's scope opens beneath it. */
   outerTenantId?: string;

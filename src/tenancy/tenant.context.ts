@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ClsService } from 'nestjs-cls';
+import type { Actor } from './actor.js';
 import { TenantContextMissing } from './tenancy.errors.js';
 import type { Resolution, TenancyStore } from './tenancy.store.js';
 import type { Tenant } from './tenant.js';
@@ -22,6 +23,16 @@ export class TenantContext {
 
   requestId(): string | undefined {
     return this.store()?.requestId;
+  }
+
+  /** Undefined until the guard has identified the caller, and outside a request. */
+  actor(): Actor | undefined {
+    return this.store()?.actor;
+  }
+
+  /** Of the client; undefined outside a request. */
+  address(): string | undefined {
+    return this.store()?.address;
   }
 
   /** What the request's signals amounted to; `none` outside a request. */

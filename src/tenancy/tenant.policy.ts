@@ -11,15 +11,24 @@ export const TENANT_PREDICATE = `tenant_id = (select nullif(current_setting('app
 export const TENANT_POLICY = `tenant_${hash(TENANT_PREDICATE)}`;
 export const MAINTENANCE_POLICY = `maintenance_${hash('true')}`;
 
+export interface IsolationOptions {
+  /** What a tenant has written, it cannot change or remove; only retention, as the maintenance role, removes. */
+  appendOnly?: boolean;
+}
+
 /** The statements that put a table under row-level security, its owner included. */
-export function isolationSql(table: string, roles: { tenant: string; maintenance: string }): string[] {
+export function isolationSql(
+  table: string,
+  roles: { tenant: string; maintenance: string },
+  { appendOnly = false }: IsolationOptions = {},
+): string[] {
   return [
     `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`,
     `ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`,
     `CREATE POLICY ${TENANT_POLICY} ON ${table} USING (${TENANT_PREDICATE}) WITH CHECK (${TENANT_PREDICATE})`,
     `CREATE POLICY ${MAINTENANCE_POLICY} ON ${table} TO ${roles.maintenance} USING (true) WITH CHECK (true)`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${roles.tenant}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${roles.maintenance}`,
+    `GRANT ${appendOnly ? 'SELECT, INSERT' : 'SELECT, INSERT, UPDATE, DELETE'} ON ${table} TO ${roles.tenant}`,
+    `GRANT ${appendOnly ? 'SELECT, DELETE' : 'SELECT, INSERT, UPDATE, DELETE'} ON ${table} TO ${roles.maintenance}`,
   ];
 }
 
@@ -27,11 +36,11 @@ export function isolationSql(table: string, roles: { tenant: string; maintenance
  * For migrations: isolates a table just created. Roles follow from the migrator's own name, which carries the
  * installation.
  */
-export async function isolateTable(runner: QueryRunner, table: string): Promise<void> {
+export async function isolateTable(runner: QueryRunner, table: string, options?: IsolationOptions): Promise<void> {
   const rows = (await runner.query('SELECT current_user AS name')) as { name: string }[];
   const prefix = (rows[0]?.name ?? '').replace(/migrator$/, '');
   const roles = { tenant: `"${prefix}tenant"`, maintenance: `"${prefix}maintenance"` };
-  for (const statement of isolationSql(table, roles)) await runner.query(statement);
+  for (const statement of isolationSql(table, roles, options)) await runner.query(statement);
 }
 
 function hash(text: string): string {

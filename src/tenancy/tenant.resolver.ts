@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Resolution } from './tenancy.store.js';
-import type { TenantCache } from './tenant.directory.js';
+import type { LiveCache } from './live.cache.js';
 import type { Tenant } from './tenant.js';
 
 export const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -55,7 +55,7 @@ export const bodyStrategy: ResolutionStrategy = {
 export class TenantResolver {
   constructor(
     private readonly strategies: readonly ResolutionStrategy[],
-    private readonly cache: TenantCache,
+    private readonly cache: LiveCache<Tenant>,
   ) {}
 
   resolve(signals: Signals): Resolution | Promise<Resolution> {

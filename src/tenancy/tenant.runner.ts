@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import { ClsService } from 'nestjs-cls';
-import { TenantScopeConflict } from './tenancy.errors.js';
+import type { Actor } from './actor.js';
+import { TenantContextMissing, TenantScopeConflict } from './tenancy.errors.js';
 import type { TenancyStore } from './tenancy.store.js';
 import type { Tenant } from './tenant.js';
 
@@ -33,6 +35,25 @@ export class TenantRunner {
     return this.enter({ ...this.carried(outer), outerTenantId, platformReason: reason }, fn);
   }
 
+  /**
+   * Names who acts, for the rest of the current scope and those opened in it; for the guard.
+   *
+   * @throws TenantContextMissing outside every scope
+   */
+  identify(actor: Actor): void {
+    const store = this.outer();
+    if (!store) throw new TenantContextMissing('An actor');
+    store.actor = actor;
+  }
+
+  /**
+   * Ties `fn` to the current scope. For what others call later: a stream's reads come in the context of whoever drains
+   * it, on a kept-alive connection even in that of another tenant's request.
+   */
+  bind<A extends unknown[], T>(fn: (...args: A) => T): (...args: A) => T {
+    return AsyncLocalStorage.bind(fn);
+  }
+
   /** Opens the scope of a request; for the tenancy middleware. */
   runRequest<T>(store: TenancyStore, fn: () => T): T {
     return this.enter(store, fn);
@@ -52,6 +73,8 @@ export class TenantRunner {
   }
 
   private carried(outer: TenancyStore | undefined): TenancyStore {
-    return outer ? { requestId: outer.requestId, resolution: outer.resolution } : {};
+    if (!outer) return {};
+    const { requestId, resolution, address, actor } = outer;
+    return { requestId, resolution, address, actor };
   }
 }

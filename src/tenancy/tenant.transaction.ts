@@ -9,6 +9,7 @@ import { TenantRunner } from './tenant.runner.js';
 export interface TenantUnit {
   runner: QueryRunner;
   ended: boolean;
+  readonly committed: (() => void)[];
 }
 
 /** A unit of work of the current tenant. Repositories used inside take part by themselves. */
@@ -28,12 +29,13 @@ export class TenantTransaction {
   async run<T>(fn: () => Promise<T>): Promise<T> {
     this.context.currentOrThrow('A tenant transaction');
     if (this.openUnit()) return fn();
-    const unit: TenantUnit = { runner: this.source.createQueryRunner(), ended: false };
+    const unit: TenantUnit = { runner: this.source.createQueryRunner(), ended: false, committed: [] };
     try {
       await unit.runner.startTransaction();
       const result = await this.runner.runUnit(unit, fn);
       unit.ended = true;
       await unit.runner.commitTransaction();
+      for (const fn of unit.committed) fn();
       return result;
     } catch (error) {
       unit.ended = true;
@@ -42,6 +44,17 @@ export class TenantTransaction {
     } finally {
       await unit.runner.release();
     }
+  }
+
+  /**
+   * Runs `fn` once the current unit of work has committed, at once when none is open, and never after a rollback.
+   *
+   * @param fn must not throw: what is committed can no longer fail
+   */
+  afterCommit(fn: () => void): void {
+    const unit = this.openUnit();
+    if (unit) unit.committed.push(fn);
+    else fn();
   }
 
   /**

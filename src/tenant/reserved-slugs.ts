@@ -1,5 +1,5 @@
 /** First path segments of the service's own routes; a test compares them with the route table. */
-const ROUTE_SEGMENTS = ['api', 'session', 'chat', 'health', 'docs', 'openapi'];
+const ROUTE_SEGMENTS = ['api', 'session', 'chat', 'health', 'docs', 'openapi', '.well-known'];
 
 const RESERVED = new Set([
   ...ROUTE_SEGMENTS,

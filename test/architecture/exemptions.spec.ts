@@ -4,6 +4,11 @@ import { describe, expect, it } from 'vitest';
 
 /** Who runs raw tenant-owned SQL, and why. Only row-level security stands between such SQL and other tenants. */
 const RAW_TENANT_SQL: Record<string, string> = {
+  'src/auth/api-keys/api-key-states.ts': 'reads a key on every miss of its cache, and notes its use',
+  'src/auth/devices/device.tokens.ts': 'trades a refresh token in one UPDATE, so that exactly one of many at once wins',
+  'src/auth/mfa/mfa-challenges.ts': 'counts an attempt in the statement that reads the challenge',
+  'src/auth/sign-in/sign-in.service.ts': 'raises the token version in place; deletes all devices but one',
+  'src/auth/users/user-states.ts': 'reads user, role and devices in one statement; notifies of changes',
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
   'src/idempotency/idempotency.service.ts':

@@ -25,6 +25,7 @@ export class Rows {
     readonly acme: Tenant,
     readonly globex: Tenant,
     private readonly allowed: Map<string, string>,
+    private readonly unchangeable: Set<string>,
   ) {
     this.source = t.app.get(TenantDataSource);
     this.runner = t.app.get(TenantRunner);
@@ -39,11 +40,23 @@ export class Rows {
         WHERE k.contype = 'c' AND k.connamespace = 'shared'::regnamespace`,
     );
     const allowed = new Map(checks.map(({ key, def }) => [key, /'([^']*)'/.exec(def)?.[1] ?? '']));
-    return new Rows(t, await t.tenant('acme'), await t.tenant('globex'), allowed);
+    const unchangeable = await t.database.admin<{ name: string }>(
+      `SELECT relname AS name FROM pg_class
+        WHERE relnamespace = 'shared'::regnamespace AND relkind IN ('r', 'p')
+          AND NOT has_any_column_privilege($1, oid, 'UPDATE') AND NOT has_table_privilege($1, oid, 'DELETE, TRUNCATE')`,
+      [t.database.prepared.roles.name('tenant')],
+    );
+    const names = new Set(unchangeable.map((table) => table.name));
+    return new Rows(t, await t.tenant('acme'), await t.tenant('globex'), allowed, names);
   }
 
   get metadatas(): EntityMetadata[] {
     return this.source.entityMetadatas;
+  }
+
+  /** Whether the grants leave the tenant role no way to change or remove a row of the table. */
+  appendOnly(metadata: EntityMetadata): boolean {
+    return this.unchangeable.has(metadata.tableName);
   }
 
   repository(metadata: EntityMetadata): TenantRepository<TenantOwned> {
@@ -104,6 +117,7 @@ export class Rows {
     const allowed = this.allowed.get(`${metadata.tableName}.${column.databaseName}`);
     if (allowed) return allowed;
     const type = String(column.type);
+    if (column.isArray) return [randomBytes(4).toString('hex')];
     if (type === 'uuid') return newId();
     if (type === 'bytea') return randomBytes(32);
     if (type.startsWith('timestamp')) return new Date(Math.floor(Math.random() * 1e12));

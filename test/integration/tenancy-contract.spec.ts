@@ -22,6 +22,7 @@ describe.each(rows.metadatas.map((metadata) => ({ name: metadata.name, metadata 
   const entity = metadata.target as Entity;
   const table = metadata.tableName;
   const repository = rows.repository(metadata);
+  const appendOnly = rows.appendOnly(metadata);
   let theirs: Row;
   let own: Row;
   let before: unknown;
@@ -79,12 +80,39 @@ describe.each(rows.metadatas.map((metadata) => ({ name: metadata.name, metadata 
 
   it("does not update, delete or upsert acme's row", async () => {
     await asGlobex(async () => {
-      expect(await repository.update({ id: theirs.id }, rows.change(metadata))).toBe(0);
-      expect(await repository.delete({ id: theirs.id })).toBe(0);
-      await repository.upsert({ ...(await rows.make(metadata, globex)), id: theirs.id }, ['id']);
+      const update = () => repository.update({ id: theirs.id }, rows.change(metadata));
+      const erase = () => repository.delete({ id: theirs.id });
+      const row = { ...(await rows.make(metadata, globex)), id: theirs.id };
+      const upsert = () => repository.upsert(row, ['id']);
+      if (appendOnly) {
+        for (const verb of [update, erase, upsert]) await expect(verb()).rejects.toThrow(/permission denied/);
+        return;
+      }
+      expect(await update()).toBe(0);
+      expect(await erase()).toBe(0);
+      await upsert();
       expect(await repository.findOneBy({ id: theirs.id })).toMatchObject({ tenantId: globex.id });
     });
   });
+
+  if (appendOnly) {
+    it('lets globex change or remove not even its own row, which stays as it was', async () => {
+      const mine = await rows.stored(metadata, globex);
+      await asGlobex(async () => {
+        const loaded = await repository.findOneBy({ id: own.id });
+        const verbs = [
+          () => repository.update({ id: own.id }, rows.change(metadata)),
+          () => repository.delete({ id: own.id }),
+          () => repository.upsert({ ...own, ...rows.change(metadata) }, ['id']),
+          () => source.manager.save(Object.assign(loaded!, rows.change(metadata))),
+          () => source.manager.remove(loaded),
+          () => transaction.query(`TRUNCATE ${table}`),
+        ];
+        for (const verb of verbs) await expect(verb(), String(verb)).rejects.toThrow(/permission denied/);
+      });
+      expect(await rows.stored(metadata, globex)).toEqual(mine);
+    });
+  }
 
   it('stays within globex in a query builder, whatever is added to it', async () => {
     await asGlobex(async () => {
@@ -152,8 +180,10 @@ describe.each(rows.metadatas.map((metadata) => ({ name: metadata.name, metadata 
       expect(idsOf(await transaction.query<{ id: string }>(`SELECT * FROM ${table}`))).toEqual([own.id]);
       const byTenant = `SELECT * FROM ${table} WHERE tenant_id = $1`;
       expect(await transaction.query(byTenant, [acme.id])).toEqual([]);
-      expect(await transaction.query(`UPDATE ${table} SET id = id RETURNING id`)).toEqual([{ id: own.id }]);
-      expect(await transaction.query(`DELETE FROM ${table} RETURNING id`)).toEqual([{ id: own.id }]);
+      for (const change of [`UPDATE ${table} SET id = id RETURNING id`, `DELETE FROM ${table} RETURNING id`]) {
+        if (appendOnly) await expect(transaction.query(change)).rejects.toThrow(/permission denied/);
+        else expect(await transaction.query(change)).toEqual([{ id: own.id }]);
+      }
     });
   });
 
@@ -168,7 +198,7 @@ describe.each(rows.metadatas.map((metadata) => ({ name: metadata.name, metadata 
         ]),
       ).rejects.toThrow(/row-level security/);
       await expect(transaction.query(`UPDATE ${table} SET tenant_id = $1`, [acme.id])).rejects.toThrow(
-        /row-level security|foreign key/,
+        appendOnly ? /permission denied/ : /row-level security|foreign key/,
       );
     });
   });

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import type pg from 'pg';
 import { inject } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.js';
@@ -25,8 +28,9 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
   const name = `test_${randomBytes(6).toString('hex')}`;
   await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
   const adminUrl = withDatabase(serverUrl, name);
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-data-'));
   const more = typeof overrides === 'function' ? overrides(adminUrl) : overrides;
-  const env = parseEnv(testEnv({ DATABASE_URL: adminUrl, DEMO: 'on', ...more }));
+  const env = parseEnv(testEnv({ DATABASE_URL: adminUrl, DEMO: 'on', DATA_DIR: dataDir, ...more }));
   const prepared = await prepareDatabase(env, MIGRATIONS);
   return {
     env,
@@ -36,6 +40,7 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
     drop: async () => {
       await prepared.stop();
       await runSql(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+      await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

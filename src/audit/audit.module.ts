@@ -1,0 +1,14 @@
+import { Global, Module } from '@nestjs/common';
+import { AuditQuery } from './audit.query.js';
+import { AuditRetention } from './audit.retention.js';
+import { AuditService } from './audit.service.js';
+import { PlatformAudit } from './platform.audit.js';
+import { TenantAudit } from './tenant.audit.js';
+import { TenantSecurityLog } from './tenant.security-log.js';
+
+@Global()
+@Module({
+  providers: [AuditService, AuditQuery, AuditRetention, PlatformAudit, TenantAudit, TenantSecurityLog],
+  exports: [AuditService, AuditQuery, PlatformAudit, TenantAudit],
+})
+export class AuditModule {}

@@ -1,0 +1,28 @@
+import { SetMetadata } from '@nestjs/common';
+
+/** What a route asks of its caller. Every route declares exactly one; a test fails on a route that declares none. */
+export type Access =
+  /** No tenant is looked at. */
+  | { kind: 'public' }
+  /** Open to all; on a tenant's own address it speaks for that tenant. */
+  | { kind: 'public-on-tenant' }
+  /** A tenant must be named. Without `permission` no credential is looked at; with it, one that is sent must hold it. */
+  | { kind: 'tenant'; permission?: string }
+  /** A visitor's chat session of the named tenant, or a signed-in caller with the permission. */
+  | { kind: 'visitor-session'; from: 'body' | 'path' | 'authorization'; permission?: string }
+  /** A user or program of the named tenant that holds the permission. */
+  | { kind: 'permission'; permission: string }
+  /** A platform admin who holds the permission, on an address that names no tenant. */
+  | { kind: 'platform'; permission: string };
+
+export const ACCESS = 'tenantry:access';
+
+const access = (value: Access) => SetMetadata(ACCESS, value);
+
+export const Public = () => access({ kind: 'public' });
+export const PublicOnTenant = () => access({ kind: 'public-on-tenant' });
+export const ForTenant = (permission?: string) => access({ kind: 'tenant', ...(permission && { permission }) });
+export const ForVisitorSession = (from: 'body' | 'path' | 'authorization', permission?: string) =>
+  access({ kind: 'visitor-session', from, ...(permission && { permission }) });
+export const RequiresPermission = (permission: string) => access({ kind: 'permission', permission });
+export const RequiresPlatformPermission = (permission: string) => access({ kind: 'platform', permission });

@@ -1,0 +1,37 @@
+import type { Request } from 'express';
+
+/** Who is behind a request to a tenant, once the credential has been checked. */
+export interface TenantPrincipal {
+  kind: 'user' | 'api-key';
+  id: string;
+  tenantId: string;
+  name: string;
+  permissions: ReadonlySet<string>;
+  /** Users only: where they are signed in; the impersonation's id for a platform admin who acts as the user. */
+  deviceId?: string;
+  role?: string;
+  impersonator?: { id: string; name: string };
+}
+
+/** A platform admin. Never a tenant's principal. */
+export interface PlatformPrincipal {
+  kind: 'platform-admin';
+  id: string;
+  name: string;
+  role: string;
+  permissions: ReadonlySet<string>;
+  deviceId: string;
+}
+
+/** The visitor behind a checked session credential. */
+export interface Visitor {
+  sessionId: string;
+  /** The user whose session it is; a visitor's own has none. */
+  userId?: string;
+}
+
+export type AccessRequest = Request & {
+  principal?: TenantPrincipal;
+  admin?: PlatformPrincipal;
+  visitor?: Visitor;
+};

@@ -1,0 +1,107 @@
+import { Injectable } from '@nestjs/common';
+import { AppError, newId } from '../../common/index.js';
+import {
+  CredentialCodec,
+  InjectTenantRepository,
+  TenantContext,
+  type TenantRepository,
+  TenantTransaction,
+} from '../../tenancy/index.js';
+import { UserToken } from '../users/user-token.entity.js';
+import { User } from '../users/user.entity.js';
+
+/** How long the second step of a sign-in may take, in seconds. */
+const CHALLENGE_SECONDS = 5 * 60;
+/** Wrong codes before the sign-in has to start over. */
+const MAX_ATTEMPTS = 5;
+
+/** The password was right; now the second factor. */
+export class MfaRequired extends AppError {
+  /** @param enrol whether the user has none yet and must set one up first */
+  constructor(mfaToken: string, enrol: boolean) {
+    super({
+      status: 401,
+      code: enrol ? 'mfa_enrolment_required' : 'mfa_required',
+      detail: enrol ? 'This role needs a second factor and there is none yet.' : 'A second factor is needed.',
+      remedy: enrol
+        ? 'Send mfa_token to POST /api/auth/mfa/enrol, then a code to POST /api/auth/mfa/confirm.'
+        : 'Send mfa_token and a code (or a recovery code) to POST /api/auth/login/mfa.',
+      headers: { 'WWW-Authenticate': 'Bearer' },
+      extensions: { mfa_token: mfaToken, expires_in: CHALLENGE_SECONDS },
+    });
+  }
+}
+
+export class MfaRefused extends AppError {
+  constructor() {
+    super({
+      status: 401,
+      code: 'mfa_refused',
+      detail: 'The code is not right, was used before, or the sign-in took too long.',
+      remedy: 'Try the newest code of your app; after five wrong ones, sign in again.',
+      headers: { 'WWW-Authenticate': 'Bearer' },
+    });
+  }
+}
+
+/** The short time between a right password and a right second factor. */
+@Injectable()
+export class MfaChallenges {
+  constructor(
+    @InjectTenantRepository(UserToken) private readonly tokens: TenantRepository<UserToken>,
+    @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
+    private readonly credentials: CredentialCodec,
+    private readonly transaction: TenantTransaction,
+    private readonly context: TenantContext,
+  ) {}
+
+  /**
+   * Passes for a user who has no second factor and needs none.
+   *
+   * @throws MfaRequired with the token for the second step
+   */
+  async demandSecondFactor(user: User, demanded: boolean): Promise<void> {
+    const enrolled = user.mfaEnabledAt !== null;
+    if (!enrolled && !demanded) return;
+    const id = newId();
+    const token = this.credentials.mint('mfa', this.context.currentOrThrow('A sign-in').id, id);
+    await this.tokens.insert({
+      id,
+      userId: user.id,
+      purpose: 'mfa',
+      tokenHash: this.credentials.hash(token),
+      email: null,
+      attempts: 0,
+      createdAt: new Date(),
+      expiresAt: new Date(Date.now() + CHALLENGE_SECONDS * 1000),
+    });
+    throw new MfaRequired(token, !enrolled);
+  }
+
+  /**
+   * The user behind a challenge. Every call counts as an attempt, before the code is looked at, so that guesses sent in
+   * parallel are all counted.
+   *
+   * @throws MfaRefused
+   */
+  async attempt(token: string): Promise<User> {
+    const opened = this.credentials.open('mfa', token);
+    const tenant = this.context.currentOrThrow('A sign-in');
+    if (opened?.tenantId !== tenant.id) throw new MfaRefused();
+    const [challenge] = await this.transaction.query<{ user_id: string }>(
+      `UPDATE user_tokens SET attempts = attempts + 1
+        WHERE tenant_id = $1 AND id = $2 AND token_hash = $3 AND purpose = 'mfa' AND expires_at > now() AND attempts < $4
+       RETURNING user_id`,
+      [tenant.id, opened.subjectId, this.credentials.hash(token), MAX_ATTEMPTS],
+    );
+    const user = challenge && (await this.users.findOneBy({ id: challenge.user_id }));
+    if (user?.status !== 'active') throw new MfaRefused();
+    return user;
+  }
+
+  /** Uses a challenge up. @throws MfaRefused when somebody else did at the same time */
+  async complete(token: string): Promise<void> {
+    const id = this.credentials.open('mfa', token)?.subjectId ?? '';
+    if ((await this.tokens.delete({ id, tokenHash: this.credentials.hash(token) })) !== 1) throw new MfaRefused();
+  }
+}

@@ -1,0 +1,21 @@
+/** What platform admins may do. Apart from the tenants' permissions: no tenant's role can hold one of these. */
+export const PLATFORM_PERMISSIONS = {
+  'platform-account:manage': 'Manage the own account: password, second factor, devices',
+  'platform-admin:read': 'List platform admins',
+  'platform-admin:write': 'Add, change and disable platform admins',
+  'platform-audit:read': "Read the platform's audit log",
+  'impersonation:read': 'List impersonations',
+  'impersonation:create': 'Act as a user of a tenant',
+} as const;
+
+export type PlatformPermission = keyof typeof PLATFORM_PERMISSIONS;
+export type PlatformRole = 'admin' | 'support' | 'billing' | 'read-only';
+
+const EVERYBODY: PlatformPermission[] = ['platform-account:manage'];
+
+export const PLATFORM_ROLES: Record<PlatformRole, readonly PlatformPermission[]> = {
+  admin: Object.keys(PLATFORM_PERMISSIONS) as PlatformPermission[],
+  support: [...EVERYBODY, 'impersonation:read', 'impersonation:create', 'platform-audit:read'],
+  billing: EVERYBODY,
+  'read-only': [...EVERYBODY, 'platform-admin:read', 'platform-audit:read', 'impersonation:read'],
+};

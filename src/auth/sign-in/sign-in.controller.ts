@@ -1,0 +1,124 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { ApiTenantHeader } from '../../http/index.js';
+import { AddressLimited } from '../../limits/index.js';
+import { CredentialCodec } from '../../tenancy/index.js';
+import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
+import { ACCOUNT_MANAGE } from '../access/permissions.js';
+import type { AccessRequest } from '../access/principal.js';
+import { CredentialInvalid, RefreshRefused } from '../auth.errors.js';
+import { RefreshCookie } from './refresh.cookie.js';
+import { LoginRequest, RefreshRequest, TokenResponse } from './sign-in.dto.js';
+import { type Client, SignInService, type TokenPair } from './sign-in.service.js';
+
+@ApiTags('auth')
+@ApiTenantHeader()
+@Controller('api/auth')
+export class SignInController {
+  constructor(
+    private readonly signIns: SignInService,
+    private readonly cookie: RefreshCookie,
+    private readonly credentials: CredentialCodec,
+  ) {}
+
+  @Post('login')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ForTenant()
+  @AddressLimited('sign-in')
+  @ApiOperation({ summary: 'Sign in with e-mail address and password' })
+  @ApiOkResponse({ type: TokenResponse })
+  async login(
+    @Body() body: LoginRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TokenResponse> {
+    const pair = await this.signIns.signIn(body.email, body.password, clientOf(request, body.cookie === true));
+    return this.answer(request, response, pair);
+  }
+
+  @Post('refresh')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ForTenant()
+  @AddressLimited('refresh')
+  @ApiOperation({ summary: 'Trade a refresh token for a new pair of tokens' })
+  @ApiOkResponse({ type: TokenResponse })
+  async refresh(
+    @Body() body: RefreshRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TokenResponse> {
+    const pair = await this.signIns.refresh(this.tokenOf(body, request), { address: request.ip });
+    return this.answer(request, response, pair);
+  }
+
+  @Post('logout')
+  @HttpCode(204)
+  @ForTenant()
+  @AddressLimited('refresh')
+  @ApiOperation({ summary: 'Sign this device out', description: 'The refresh token and its access tokens end.' })
+  @ApiNoContentResponse()
+  async logout(
+    @Body() body: RefreshRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<void> {
+    await this.signIns.signOut(this.tokenOf(body, request));
+    if (this.cookie.read(request)) this.cookie.clear(request, response);
+  }
+
+  @Post('logout-all')
+  @HttpCode(204)
+  @RequiresPermission(ACCOUNT_MANAGE)
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Sign out everywhere' })
+  @ApiNoContentResponse()
+  async logoutAll(@Req() request: AccessRequest, @Res({ passthrough: true }) response: Response): Promise<void> {
+    await this.signIns.signOutEverywhere(personOf(request).id);
+    if (this.cookie.read(request)) this.cookie.clear(request, response);
+  }
+
+  @Get('me')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(ACCOUNT_MANAGE)
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Who is signed in, and what they may do' })
+  @ApiOkResponse({
+    schema: {
+      type: 'object',
+      example: { id: '…', name: 'Olivia Owner', role: 'owner', permissions: ['account:manage'] },
+    },
+  })
+  me(@Req() request: AccessRequest): object {
+    const { id, name, role, permissions, impersonator } = personOf(request);
+    return { id, name, role, permissions: [...permissions].sort(), ...(impersonator && { impersonator }) };
+  }
+
+  /** From the body; or from the cookie, and then with the proof that our own page asks. */
+  private tokenOf(body: RefreshRequest, request: AccessRequest): string {
+    if (body.refresh_token !== undefined) return body.refresh_token;
+    const token = this.cookie.read(request);
+    const opened = token === undefined ? undefined : this.credentials.open('refresh', token);
+    if (token === undefined || !opened) throw new RefreshRefused();
+    this.cookie.check(request, opened.subjectId);
+    return token;
+  }
+
+  private answer(request: AccessRequest, response: Response, pair: TokenPair): TokenResponse {
+    if (!pair.inCookie) return TokenResponse.of(pair);
+    return TokenResponse.of(pair, this.cookie.set(request, response, pair.refreshToken, pair.deviceId));
+  }
+}
+
+export function clientOf(request: AccessRequest, inCookie = false): Client {
+  return { address: request.ip, agent: (request.get('user-agent') ?? 'unknown').slice(0, 200), inCookie };
+}
+
+/** The signed-in user behind the request. @throws CredentialInvalid for a program, which has no account */
+export function personOf(request: AccessRequest) {
+  const { principal } = request;
+  if (principal?.kind !== 'user') throw new CredentialInvalid();
+  return principal;
+}

@@ -1,0 +1,167 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { sha256 } from '../../common/index.js';
+import { addressBucket } from '../../common/index.js';
+import { TooManyAttempts } from './sign-in.errors.js';
+
+export interface SignInThrottleOptions {
+  /** Monotonic clock in milliseconds (default `performance.now`). */
+  now?: () => number;
+  /** Most accounts, most addresses and most pairs of both held at once (default 50,000 of each). */
+  capacity?: number;
+}
+
+export const SIGN_IN_THROTTLE_OPTIONS = Symbol('SIGN_IN_THROTTLE_OPTIONS');
+
+/** Failures without a success in between, and the time of the last one. */
+interface Streak {
+  failures: number;
+  lastMs: number;
+}
+
+interface Rule {
+  /** Failures after which the next attempt has to wait: 1 s, then twice as long after each. */
+  free: number;
+  longestMs: number;
+}
+
+const PAIR: Rule = { free: 4, longestMs: 15 * 60_000 };
+const ACCOUNT: Rule = { free: 10, longestMs: 30_000 };
+const ADDRESS_FAILURES = 50;
+const ADDRESS_WINDOW_MS = 15 * 60_000;
+// Longer than any burst gained by waiting is worth: forgetting after an hour would allow more guesses a day, not fewer.
+const FORGET_MS = 24 * 3_600_000;
+
+/**
+ * An attempt that was let through. It counts as failed from that moment, so that guesses sent in parallel hold each
+ * other, and until one of these says otherwise.
+ */
+export interface SignInAttempt {
+  /** The credential was right: the pair of account and address starts afresh. */
+  succeeded(): void;
+  /** No credential was looked at (busy, database away): takes the count back, though not the time of the last one. */
+  abandoned(): void;
+}
+
+/**
+ * Slows guesses down without locking anybody out. Three rules, on failures only:
+ *
+ * - account and address together: from the 4th in a row 1 s, 2 s, 4 s … at most 15 min, until a success;
+ * - address over all accounts: 50 in 15 min, then nothing until they age out;
+ * - account over all addresses: from the 10th 1 s, 2 s … at most 30 s. However many addresses an attacker has, that is
+ *   at most 2,893 guesses in any 24 h against one account (10 at once, then one in 30 s). A success does not end it, or
+ *   every sign-in of the victim would give the attacker a fresh burst.
+ *
+ * An address that the account has signed in from before (`trusted`) is under the first rule only, so nobody elsewhere
+ * can hold its owner, and its failures do not hold others. Whoever shares it gets 108 guesses a day between two
+ * sign-ins of its owner. On a new address the owner takes turns with the attackers while they are at it.
+ * Accounts that do not exist are treated alike: nothing here knows which do.
+ *
+ * In process: with n processes the figures are n times as high. Memory is bounded; when full, the least recently tried
+ * are forgotten first, which costs an attacker 50,000 attempts to win back a burst of ten.
+ */
+@Injectable()
+export class SignInThrottle {
+  private readonly now: () => number;
+  private readonly pairs: LRUCache<string, Streak>;
+  private readonly accounts: LRUCache<string, Streak>;
+  /** Times of the failures inside the window, oldest first. */
+  private readonly addresses: LRUCache<string, number[]>;
+
+  constructor(@Optional() @Inject(SIGN_IN_THROTTLE_OPTIONS) options: SignInThrottleOptions = {}) {
+    const max = options.capacity ?? 50_000;
+    this.now = options.now ?? (() => performance.now());
+    this.pairs = new LRUCache({ max });
+    this.accounts = new LRUCache({ max });
+    this.addresses = new LRUCache({ max });
+  }
+
+  /** Entries held at the moment, of all three kinds. */
+  get size(): number {
+    return this.pairs.size + this.accounts.size + this.addresses.size;
+  }
+
+  /**
+   * Call before the credential is looked at, and settle the attempt afterwards; one that is not settled has failed.
+   *
+   * @param tenantId UUID of the tenant, or another name of the realm (platform admins)
+   * @param account the email as it is looked up, whether or not it is known; or what else is guessed at, by a name of
+   *   its own (`mfa:<user id>`)
+   * @param address of the client, as a proxy that is believed reports it
+   * @param trusted whether this account signed in from the same {@link addressBucket} before
+   * @throws TooManyAttempts with the seconds to wait; such a try is not counted
+   */
+  check(
+    tenantId: string,
+    account: string,
+    address: string | undefined,
+    { trusted }: { trusted: boolean },
+  ): SignInAttempt {
+    const now = this.now();
+    const bucket = addressBucket(address);
+    const accountKey = keyOf(tenantId, account);
+    const pairKey = `${accountKey} ${bucket}`;
+    const recent = this.recent(bucket, now);
+    const waitMs = Math.max(
+      wait(PAIR, this.pairs.get(pairKey), now),
+      trusted ? 0 : wait(ACCOUNT, this.accounts.get(accountKey), now),
+      trusted || recent.length < ADDRESS_FAILURES ? 0 : (recent[0] as number) + ADDRESS_WINDOW_MS - now,
+    );
+    if (waitMs > 0) throw new TooManyAttempts(Math.max(1, Math.ceil(waitMs / 1000)));
+
+    const pair = count(this.pairs, pairKey, now);
+    const streaks = trusted ? [pair] : [pair, count(this.accounts, accountKey, now)];
+    recent.push(now);
+    // A trusted address is let through past the limit; what it remembers stays bounded.
+    if (recent.length > ADDRESS_FAILURES) recent.shift();
+    this.addresses.set(bucket, recent);
+    return settlement(() => {
+      for (const streak of streaks) streak.failures = Math.max(0, streak.failures - 1);
+      const index = recent.indexOf(now);
+      if (index >= 0) recent.splice(index, 1);
+    }, pair);
+  }
+
+  private recent(bucket: string, now: number): number[] {
+    const times = this.addresses.get(bucket) ?? [];
+    while (times.length > 0 && (times[0] as number) + ADDRESS_WINDOW_MS <= now) times.shift();
+    return times;
+  }
+}
+
+function settlement(takeBack: () => void, pair: Streak): SignInAttempt {
+  let settled = false;
+  const once = (settle: () => void) => () => {
+    if (settled) return;
+    settled = true;
+    settle();
+  };
+  return {
+    abandoned: once(takeBack),
+    succeeded: once(() => {
+      takeBack();
+      pair.failures = 0;
+    }),
+  };
+}
+
+/** @returns milliseconds until the rule lets the next attempt through, 0 or less when it does now */
+function wait(rule: Rule, streak: Streak | undefined, now: number): number {
+  if (!streak || streak.failures < rule.free || now - streak.lastMs >= FORGET_MS) return 0;
+  return streak.lastMs + Math.min(rule.longestMs, 1000 * 2 ** (streak.failures - rule.free)) - now;
+}
+
+function count(streaks: LRUCache<string, Streak>, key: string, now: number): Streak {
+  let streak = streaks.get(key);
+  if (!streak || now - streak.lastMs >= FORGET_MS) streak = { failures: 0, lastMs: now };
+  streak.failures++;
+  streak.lastMs = now;
+  streaks.set(key, streak);
+  return streak;
+}
+
+/** A hash, so that keys are short whatever is typed, and no address of a person lies in memory. */
+function keyOf(tenantId: string, account: string): string {
+  const normalised = account.normalize('NFC').trim().toLowerCase();
+  return sha256(`${tenantId}\0${normalised}`).toString('base64url');
+}

@@ -1,0 +1,39 @@
+import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
+import { TenantOwned } from '../../tenancy/index.js';
+import { User } from './user.entity.js';
+
+export type UserTokenPurpose = 'reset-password' | 'verify-email' | 'mfa';
+
+/** A credential for one purpose, of one user, once. Using it deletes it. */
+@Entity('user_tokens')
+export class UserToken extends TenantOwned {
+  @Column('uuid', { name: 'user_id' })
+  userId: string;
+
+  @ManyToOne(() => User, { onDelete: 'CASCADE' })
+  @JoinColumn([
+    { name: 'tenant_id', referencedColumnName: 'tenantId' },
+    { name: 'user_id', referencedColumnName: 'id' },
+  ])
+  user?: Relation<User>;
+
+  @Column('text')
+  purpose: UserTokenPurpose;
+
+  @Column('bytea', { name: 'token_hash' })
+  tokenHash: Buffer;
+
+  /** The address that is being verified. */
+  @Column('text', { nullable: true })
+  email: string | null;
+
+  /** Wrong codes given with it so far. */
+  @Column('integer')
+  attempts: number;
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt: Date;
+
+  @Column('timestamptz', { name: 'expires_at' })
+  expiresAt: Date;
+}

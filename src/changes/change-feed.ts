@@ -1,0 +1,122 @@
+import {
+  Global,
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import pg from 'pg';
+import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import type { ChangeSource } from '../tenancy/index.js';
+
+const RECONNECT_MS = 500;
+const HEARTBEAT_MS = 5000;
+
+/** Keys that changed, or undefined for "anything may have". */
+type Listener = (keys: string[] | undefined) => void;
+
+/**
+ * Hears of changes that any process made, through LISTEN on one direct connection. A payload is keys separated by
+ * commas, or nothing for "anything". While it cannot hear, `live` is false and caches are to be bypassed.
+ */
+@Injectable()
+export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger('ChangeFeed');
+  private readonly listeners = new Map<string, Listener[]>();
+  private client: pg.Client | undefined;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  private closed = false;
+  private listening = false;
+
+  constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
+
+  get live(): boolean {
+    return this.listening;
+  }
+
+  /** Call before the application has started; later channels would not be listened to. */
+  on(channel: string, listener: Listener): void {
+    this.listeners.set(channel, [...(this.listeners.get(channel) ?? []), listener]);
+  }
+
+  /** One channel as the source that a cache asks for. */
+  channel(name: string): ChangeSource {
+    const isLive = (): boolean => this.live;
+    return {
+      get live() {
+        return isLive();
+      },
+      onChange: (listener) => this.on(name, listener),
+    };
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.listen();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.retry);
+    clearInterval(this.heartbeat);
+    await this.client?.end().catch(() => undefined);
+  }
+
+  private async listen(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.database.url('platform', true) });
+    this.client = client;
+    client.on('error', () => this.lost(client));
+    client.on('end', () => this.lost(client));
+    client.on('notification', ({ channel, payload }) => this.emit(channel, payload ? payload.split(',') : undefined));
+    try {
+      await client.connect();
+      // eslint-disable-next-line no-restricted-syntax -- LISTEN takes no parameters; the channel is escaped
+      for (const channel of this.listeners.keys()) await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+    } catch (error) {
+      this.logger.warn(`Cannot listen for changes: ${(error as Error).message}`);
+      this.lost(client);
+      return;
+    }
+    // Whatever changed while nobody listened.
+    this.emitAll();
+    this.listening = true;
+    this.heartbeat = setInterval(() => void this.beat(client), HEARTBEAT_MS).unref();
+  }
+
+  /** A half-open connection hears nothing and reports nothing; asking it something shows. */
+  private async beat(client: pg.Client): Promise<void> {
+    const late = setTimeout(() => this.lost(client), HEARTBEAT_MS / 2);
+    try {
+      await client.query('SELECT 1');
+    } catch {
+      this.lost(client);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  private lost(client: pg.Client): void {
+    if (this.client !== client || this.closed) return;
+    this.client = undefined;
+    this.listening = false;
+    clearInterval(this.heartbeat);
+    this.emitAll();
+    void client.end().catch(() => undefined);
+    this.logger.warn('Changes are not heard of; caches are bypassed until they are');
+    this.retry = setTimeout(() => void this.listen(), RECONNECT_MS).unref();
+  }
+
+  private emit(channel: string, keys: string[] | undefined): void {
+    for (const listener of this.listeners.get(channel) ?? []) listener(keys);
+  }
+
+  private emitAll(): void {
+    for (const channel of this.listeners.keys()) this.emit(channel, undefined);
+  }
+}
+
+@Global()
+@Module({ providers: [ChangeFeed], exports: [ChangeFeed] })
+export class ChangesModule {}

@@ -1,0 +1,98 @@
+import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
+import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
+import type { Request } from 'express';
+import { addressBucket } from '../common/index.js';
+import { declareSetting, settingOf } from '../settings/index.js';
+import { TenantContext } from '../tenancy/index.js';
+import { AddressLimitExceeded } from './limits.errors.js';
+import { type HeaderSink, setRateLimitHeaders } from './rate-limit.headers.js';
+
+/** The plan whose tenants are never limited by address. */
+const UNLIMITED = 'unlimited';
+
+/** Requests one address may make to routes of a class, per window. */
+const CLASSES = {
+  'sign-in': { quota: 60, windowSeconds: 60 },
+  refresh: { quota: 300, windowSeconds: 60 },
+  /** Whatever makes us send a mail to an address that the caller chose. */
+  mail: { quota: 10, windowSeconds: 600 },
+  /** Whatever takes a single-use credential out of a mail. */
+  redeem: { quota: 30, windowSeconds: 600 },
+  visitor: { quota: undefined, windowSeconds: 10 },
+} as const;
+export type AddressLimitClass = keyof typeof CLASSES;
+
+/** Visitors have no account to hold responsible, so a tenant may want this tighter or wider. */
+export const VISITOR_LIMIT = declareSetting<number>({
+  key: 'limits.visitor_address_per_10s',
+  default: 300,
+  allowed: 'an integer from 1 to 1,000,000',
+  accepts: (value): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 1_000_000,
+});
+
+const ADDRESS_LIMITED = 'tenantry:address-limited';
+
+/** Counts requests from one address (IPv6: one /64) to routes of the class, tenant by tenant, before anything else. */
+export const AddressLimited = (name: AddressLimitClass) => SetMetadata(ADDRESS_LIMITED, name);
+
+interface AddressLimitRequest extends ThrottlerRequest {
+  name: AddressLimitClass;
+}
+
+const PASS = Promise.resolve(true);
+const generateKey = (_context: ExecutionContext, tracker: string, name: string): string => `${name}|${tracker}`;
+
+/** The first of the guards: it costs no look-up, and what it refuses reaches nothing else. */
+@Injectable()
+export class AddressLimitGuard extends ThrottlerGuard {
+  @Inject(TenantContext)
+  protected readonly tenants: TenantContext;
+
+  override onModuleInit(): Promise<void> {
+    this.throttlers = [];
+    this.commonOptions = {};
+    return Promise.resolve();
+  }
+
+  override canActivate(context: ExecutionContext): Promise<boolean> {
+    const name = this.reflector.get<AddressLimitClass | undefined>(ADDRESS_LIMITED, context.getHandler());
+    if (name === undefined) return PASS;
+    const tenant = this.tenants.current();
+    if (tenant?.plan === UNLIMITED) return PASS;
+    // Visitors of a tenant; a caller with a bearer credential is counted by what that stands for.
+    const request = context.switchToHttp().getRequest<Request>();
+    if (name === 'visitor' && (!tenant || request.headers.authorization?.startsWith('Bearer '))) return PASS;
+    const { quota, windowSeconds } = CLASSES[name];
+    const limit = quota ?? (tenant ? settingOf(tenant, VISITOR_LIMIT) : VISITOR_LIMIT.default);
+    const ttl = windowSeconds * 1000;
+    return this.handleRequest({
+      context,
+      name,
+      limit,
+      ttl,
+      blockDuration: 0,
+      throttler: { name, limit, ttl, setHeaders: false },
+      getTracker: () => `${tenant?.id ?? ''}|${addressBucket(request.ip)}`,
+      generateKey,
+    });
+  }
+
+  protected override async handleRequest(request: AddressLimitRequest): Promise<boolean> {
+    const { context, name, limit, ttl, blockDuration } = request;
+    const policy = `address-${name}`;
+    const tracker = await request.getTracker({}, context);
+    const key = request.generateKey(context, tracker, policy);
+    const hit = await this.storageService.increment(key, ttl, limit, blockDuration, policy);
+    if (!hit.isBlocked) return true;
+    const retryAfterSeconds = Math.max(1, hit.timeToBlockExpire);
+    setRateLimitHeaders(context.switchToHttp().getResponse<HeaderSink>(), {
+      name: policy,
+      quota: limit,
+      windowSeconds: ttl / 1000,
+      remaining: 0,
+      resetSeconds: hit.timeToExpire,
+      retryAfterSeconds,
+    });
+    throw new AddressLimitExceeded(name, limit, ttl / 1000, retryAfterSeconds);
+  }
+}

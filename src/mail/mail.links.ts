@@ -1,0 +1,46 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import type { Tenant } from '../tenancy/index.js';
+
+declare const link: unique symbol;
+/** An address that {@link MailLinks} built; nothing else may become a link in a mail. */
+export type MailLink = string & { readonly [link]: true };
+
+/**
+ * Builds links from PUBLIC_URL and never from a request, whose Host the client chooses. A tenant is at
+ * `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and under `PUBLIC_URL/<slug>` otherwise.
+ */
+@Injectable()
+export class MailLinks {
+  private readonly base: URL;
+  private readonly subdomains: boolean;
+
+  constructor(@Inject(ENV) env: Env) {
+    this.base = new URL(env.publicUrl);
+    this.subdomains = this.base.hostname === env.baseDomain;
+  }
+
+  /**
+   * @param path begins with a slash
+   * @param params go into the fragment, which browsers send to no server, so that tokens reach no log
+   */
+  linkFor(tenant: Pick<Tenant, 'slug'>, path: string, params: Record<string, string> = {}): MailLink {
+    const url = new URL(this.base);
+    if (this.subdomains) url.hostname = `${tenant.slug}.${this.base.hostname}`;
+    return finish(url, this.subdomains ? path : `/${tenant.slug}${path}`, params);
+  }
+
+  /** A link to the platform itself, beneath no tenant. */
+  platformLink(path: string, params: Record<string, string> = {}): MailLink {
+    return finish(new URL(this.base), path, params);
+  }
+}
+
+function finish(url: URL, path: string, params: Record<string, string>): MailLink {
+  if (!path.startsWith('/')) throw new Error('The path of a link begins with a slash.');
+  url.pathname = url.pathname.replace(/\/$/, '') + path;
+  url.search = '';
+  url.hash = new URLSearchParams(params).toString();
+  return url.toString() as MailLink;
+}

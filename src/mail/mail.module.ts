@@ -1,0 +1,9 @@
+import { Global, Module } from '@nestjs/common';
+import { MailLinks } from './mail.links.js';
+import { MailPost } from './mail.post.js';
+import { MailRenderer } from './mail.renderer.js';
+import { Mailer } from './mailer.service.js';
+
+@Global()
+@Module({ providers: [MailRenderer, MailPost, MailLinks, Mailer], exports: [Mailer, MailLinks] })
+export class MailModule {}

@@ -1,0 +1,77 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { OutboxHandlers } from '../outbox/index.js';
+import { settingOf } from '../settings/index.js';
+import { type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.js';
+import { oneLine } from './mail.address.js';
+import { type MailContent, MailRenderer } from './mail.renderer.js';
+import { MAIL_BRAND } from './mail.settings.js';
+import { FileTransport, type MailTransport, type OutgoingMail, SmtpTransport } from './mail.transport.js';
+
+export const MAIL_SEND = 'mail.send';
+
+/** A mail as it waits in the outbox. */
+export interface Letter extends MailContent {
+  to: { address: string; name: string };
+}
+
+/** Renders mails and hands them to the transport; handles `mail.send` of the outbox. */
+@Injectable()
+export class MailPost implements OnModuleInit, OnApplicationShutdown {
+  private readonly logger = new Logger('Mail');
+  private readonly transport: MailTransport;
+
+  constructor(
+    @Inject(ENV) private readonly env: Env,
+    private readonly handlers: OutboxHandlers,
+    private readonly renderer: MailRenderer,
+    private readonly context: TenantContext,
+    private readonly transaction: TenantTransaction,
+  ) {
+    this.transport = env.smtpUrl
+      ? new SmtpTransport(env.smtpUrl)
+      : new FileTransport(env, (mail, file) => this.logWritten(mail, file));
+  }
+
+  onModuleInit(): void {
+    this.handlers.register(MAIL_SEND, ({ id, payload, signal }) =>
+      this.deliver(id, payload as Letter, this.context.currentOrThrow('A mail'), signal),
+    );
+    if (!this.env.smtpUrl && !this.env.demo) {
+      this.logger.warn('SMTP_URL is not set: mails are written to files under DATA_DIR/mail and reach nobody');
+    }
+  }
+
+  /**
+   * @param id Message-ID and file name come from it
+   * @param tenant whose mail it is; undefined for the platform
+   * @throws OutboxFailure whose reason holds nothing of the mail
+   */
+  async deliver(id: string, letter: Letter, tenant: Tenant | undefined, signal: AbortSignal): Promise<void> {
+    this.transaction.assertNone('A mail server');
+    const { mailFrom } = this.env;
+    const platform = mailFrom.name || 'Tenantry';
+    const brand = tenant ? oneLine(settingOf(tenant, MAIL_BRAND) || tenant.name) : platform;
+    // Says who runs the address: a tenant may call itself what it likes.
+    const sender = tenant ? oneLine(`${brand} via ${platform}`, 150) : platform;
+    const mail: OutgoingMail = {
+      id,
+      template: letter.template,
+      from: { name: sender, address: mailFrom.address },
+      to: letter.to,
+      link: letter.links.action,
+      ...this.renderer.render(letter, brand),
+    };
+    await this.transport.deliver(mail, signal);
+  }
+
+  onApplicationShutdown(): void {
+    this.transport.close();
+  }
+
+  private logWritten({ template, link }: OutgoingMail, file: string): void {
+    // A link may sign somebody in: outside the demo it stays in the mail.
+    this.logger.log({ file, template, link: this.env.demo ? link : undefined }, 'Mail written');
+  }
+}

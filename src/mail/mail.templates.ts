@@ -1,0 +1,140 @@
+import type { MailLink } from './mail.links.js';
+
+/** What each mail is told. Texts are plain; they are escaped where they are put into HTML. Times are for reading. */
+export interface MailData {
+  invitation: { inviter: string; role: string; expires: string };
+  'verify-email': { expires: string };
+  'reset-password': { expires: string };
+  'password-changed': { when: string; address?: string };
+  'new-device': { when: string; device: string; address?: string };
+  'which-tenants': { tenants: { name: string; url: MailLink }[] };
+  'mfa-changed': { change: 'enabled' | 'disabled' | 'new recovery codes'; when: string };
+  'email-changed': { new_email: string; when: string };
+  'api-key-created': { key: string; creator: string; when: string };
+  'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
+}
+
+/** The links each mail needs. `action` is its button. */
+export type MailLinksOf<T extends MailTemplate> = T extends 'which-tenants'
+  ? { action?: undefined }
+  : { action: MailLink };
+
+export type MailTemplate = keyof MailData;
+
+/** One source for both parts, so that text and HTML cannot say different things. Strings are Liquid. */
+export interface MailText {
+  subject: string;
+  heading: string;
+  paragraphs: string[];
+  /** Rows of a small table: label and name of the datum; those without a value are left out. */
+  facts?: [label: string, datum: string][];
+  button?: string;
+  /** Below the button: what to do when this was not expected. */
+  closing: string;
+}
+
+const NOT_YOU = 'If this was not you, set a new password at once and tell an administrator of {{ brand }}.';
+
+export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
+  invitation: {
+    subject: '{{ inviter }} invites you to {{ brand }}',
+    heading: 'Join {{ brand }}',
+    paragraphs: [
+      '{{ inviter }} invites you to {{ brand }} as {{ role }}.',
+      'The invitation works once and ends {{ expires }}.',
+    ],
+    button: 'Accept the invitation',
+    closing: 'If you do not know what this is about, ignore this mail: without you nothing happens.',
+  },
+  'verify-email': {
+    subject: 'Confirm your mail address for {{ brand }}',
+    heading: 'Confirm your mail address',
+    paragraphs: [
+      'Somebody, probably you, gave this address to {{ brand }}.',
+      'The link works once and ends {{ expires }}.',
+    ],
+    button: 'Confirm the address',
+    closing: 'If it was not you, ignore this mail: the address stays unconfirmed.',
+  },
+  'reset-password': {
+    subject: 'Set a new password for {{ brand }}',
+    heading: 'Set a new password',
+    paragraphs: [
+      'Somebody, probably you, asked for a new password at {{ brand }}.',
+      'The link works once and ends {{ expires }}.',
+    ],
+    button: 'Set a new password',
+    closing: 'If it was not you, ignore this mail: your password stays as it is.',
+  },
+  'password-changed': {
+    subject: 'Your password for {{ brand }} was changed',
+    heading: 'Your password was changed',
+    paragraphs: ['The password of your account at {{ brand }} was changed.'],
+    facts: [
+      ['When', 'when'],
+      ['From', 'address'],
+    ],
+    button: 'Review your account',
+    closing: NOT_YOU,
+  },
+  'new-device': {
+    subject: 'New sign-in to {{ brand }}',
+    heading: 'A new device signed in',
+    paragraphs: ['Your account at {{ brand }} was used from a device that we have not seen before.'],
+    facts: [
+      ['When', 'when'],
+      ['Device', 'device'],
+      ['From', 'address'],
+    ],
+    button: 'Review your devices',
+    closing: NOT_YOU,
+  },
+  'which-tenants': {
+    subject: 'Where you have an account',
+    heading: 'Where you have an account',
+    paragraphs: [
+      '{% if tenants.size == 0 %}No account uses this mail address.{% else %}This mail address has an account at:{% endif %}',
+    ],
+    closing: 'Somebody, probably you, asked for this list. If it was not you, ignore this mail: only you were told.',
+  },
+  'mfa-changed': {
+    subject: 'The second factor of your account at {{ brand }} was changed',
+    heading: 'Your second factor was changed',
+    paragraphs: ['The second factor of your account at {{ brand }}: {{ change }}.'],
+    facts: [['When', 'when']],
+    button: 'Review your account',
+    closing: NOT_YOU,
+  },
+  'email-changed': {
+    subject: 'The mail address of your account at {{ brand }} was changed',
+    heading: 'Your mail address was changed',
+    paragraphs: [
+      'Your account at {{ brand }} now has the address {{ new_email }}. This one is no longer in use there.',
+    ],
+    facts: [['When', 'when']],
+    button: 'Review your account',
+    closing: NOT_YOU,
+  },
+  'api-key-created': {
+    subject: 'New API key at {{ brand }}: {{ key }}',
+    heading: 'An API key was created',
+    paragraphs: ['{{ creator }} created the API key “{{ key }}” at {{ brand }}.'],
+    facts: [['When', 'when']],
+    button: 'Review the API keys',
+    closing: 'If you did not expect this, revoke the key.',
+  },
+  'impersonation-notice': {
+    subject: 'Support works in {{ brand }} as {{ user }}',
+    heading: 'Support works in your account',
+    paragraphs: [
+      '{{ admin }} of the platform works in {{ brand }} as {{ user }}, for at most {{ minutes }} minutes.',
+      'Whatever is done is in your audit log under both names.',
+    ],
+    facts: [
+      ['Reason', 'reason'],
+      ['Since', 'when'],
+    ],
+    button: 'See the audit log',
+    closing: 'If you do not expect this, contact the operator of the platform.',
+  },
+};

@@ -1,0 +1,129 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { createTransport } from 'nodemailer';
+import type { Env } from '../env/index.js';
+import { OutboxFailure } from '../outbox/index.js';
+
+/** A mail ready to go. Addresses and names travel apart, so that no name is ever parsed as an address. */
+export interface OutgoingMail {
+  /** The same at every attempt: Message-ID, and name of the file, come from it. */
+  id: string;
+  template: string;
+  from: { name: string; address: string };
+  to: { name: string; address: string };
+  subject: string;
+  text: string;
+  html: string;
+  /** The link of its button, for the demo's log. */
+  link: string | undefined;
+}
+
+/** Where mail leaves the process. */
+export interface MailTransport {
+  /** @throws OutboxFailure whose reason holds no address */
+  deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+const CONNECTIONS = 4;
+const COMMON = { disableFileAccess: true, disableUrlAccess: true } as const;
+
+function message(mail: OutgoingMail) {
+  const domain = mail.from.address.slice(mail.from.address.indexOf('@') + 1);
+  return {
+    messageId: `<${mail.id}@${domain}>`,
+    from: mail.from,
+    to: mail.to,
+    envelope: { from: mail.from.address, to: [mail.to.address] },
+    subject: mail.subject,
+    text: mail.text,
+    html: mail.html,
+    // RFC 3834: keeps holiday notices from answering.
+    headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
+  };
+}
+
+/** Hands mail to an SMTP server over pooled connections, under TLS wherever it leaves the machine. */
+export class SmtpTransport implements MailTransport {
+  private readonly mailer;
+
+  constructor(smtpUrl: string) {
+    const url = new URL(smtpUrl);
+    const secure = url.protocol === 'smtps:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    this.mailer = createTransport({
+      ...COMMON,
+      pool: true,
+      host,
+      port: url.port ? Number(url.port) : undefined,
+      secure,
+      requireTLS: !secure && !isLoopback(host),
+      // Certificates of servers on this machine are their own; nobody is in between.
+      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: !isLoopback(host) },
+      auth: url.username
+        ? { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }
+        : undefined,
+      maxConnections: CONNECTIONS,
+      // The outbox tries again, and it alone: two layers of retries would send twice.
+      maxRequeues: 0,
+      dnsTimeout: 10_000,
+      connectionTimeout: 10_000,
+      greetingTimeout: 10_000,
+      socketTimeout: 30_000,
+    });
+  }
+
+  async deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void> {
+    try {
+      await this.mailer.sendMail({ ...message(mail), signal });
+    } catch (error) {
+      const { code, responseCode } = error as { code?: string; responseCode?: number };
+      // Of what the server said only the number is kept: its text quotes the recipient.
+      const reason = ['smtp', code, responseCode].filter((part) => part !== undefined).join(' ');
+      const aboutThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+      throw new OutboxFailure(reason, aboutThisMail && (responseCode ?? 0) >= 500, { cause: error });
+    }
+  }
+
+  close(): void {
+    this.mailer.close();
+  }
+}
+
+/** Writes each mail to a file of its own, for development and for machines without a mail server. */
+export class FileTransport implements MailTransport {
+  private readonly composer = createTransport({ ...COMMON, streamTransport: true, buffer: true, newline: 'windows' });
+  private readonly folder: string;
+
+  constructor(
+    env: Pick<Env, 'dataDir'>,
+    private readonly onWritten: (mail: OutgoingMail, file: string) => void,
+  ) {
+    this.folder = path.join(env.dataDir, 'mail');
+  }
+
+  async deliver(mail: OutgoingMail): Promise<void> {
+    const { message: content } = await this.composer.sendMail(message(mail));
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    const file = path.join(this.folder, `${mail.id}-${mail.template}.eml`);
+    const temporary = `${file}.tmp`;
+    await rm(temporary, { force: true });
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(content as Buffer);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+    this.onWritten(mail, file);
+  }
+
+  close(): void {
+    // Nothing stays open between mails.
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,5 @@
+export { OutboxEvent } from './outbox-event.entity.js';
+export { type OutboxDelivery, OutboxFailure, type OutboxHandler, OutboxHandlers } from './outbox.handlers.js';
+export { OutboxModule } from './outbox.module.js';
+export { OutboxRelay } from './outbox.relay.js';
+export { Outbox } from './outbox.service.js';

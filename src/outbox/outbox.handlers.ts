@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../common/index.js';
+
+/** An event as its handler gets it, inside the scope of its tenant and outside every transaction. */
+export interface OutboxDelivery {
+  /** The same for every attempt: what a handler deduplicates by. */
+  id: string;
+  payload: unknown;
+  /** 1 for the first. */
+  attempt: number;
+  /** Aborted when the lease is lost, the time is up or the process stops; the work should end soon after. */
+  signal: AbortSignal;
+}
+
+export type OutboxHandler = (delivery: OutboxDelivery) => Promise<void>;
+
+/** A handler's failure whose reason may be stored and logged: it holds nothing of the payload. */
+export class OutboxFailure extends Error {
+  /**
+   * @param reason for the operator, without anything of the payload
+   * @param permanent true when trying again cannot help
+   */
+  constructor(
+    readonly reason: string,
+    readonly permanent = false,
+    options?: ErrorOptions,
+  ) {
+    super(reason, options);
+    this.name = 'OutboxFailure';
+  }
+}
+
+/** Who handles which type of event. Handlers register when their module starts. */
+@Injectable()
+export class OutboxHandlers {
+  private readonly handlers = new Map<string, OutboxHandler>();
+
+  /**
+   * @param type `noun.verb`, such as `mail.send`
+   * @param handler may run more than once for the same event, so its effect must bear that
+   */
+  register(type: string, handler: OutboxHandler): void {
+    if (this.handlers.has(type)) throw new Error(`Outbox type ${type} has two handlers.`);
+    this.handlers.set(type, handler);
+  }
+
+  find(type: string): OutboxHandler | undefined {
+    return this.handlers.get(type);
+  }
+
+  types(): string[] {
+    return [...this.handlers.keys()];
+  }
+}
+
+/** What may be stored of a failure. Messages stay out: servers and drivers quote what they were given. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof OutboxFailure) return error.reason;
+  if (error instanceof AppError) return error.code;
+  if (!(error instanceof Error)) return 'unknown';
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? `${error.name} ${code}` : error.name;
+}

@@ -1,0 +1,128 @@
+import { Inject, Injectable } from '@nestjs/common';
+import pg from 'pg';
+import { DATABASE, type PreparedDatabase } from '../database/index.js';
+
+/** A relay's hold on an event. `attempts` fences it: whoever claims the row next has another number. */
+export interface Claim {
+  tenantId: string;
+  id: string;
+  attempts: number;
+}
+
+export interface ClaimedEvent extends Claim {
+  type: string;
+  payload: Buffer;
+}
+
+/** How many of a tenant's events to take. */
+export interface Share {
+  tenantId: string;
+  rows: number;
+}
+
+const CONNECTIONS = 4;
+
+/** The outbox across all tenants, as the maintenance role. Every statement is a transaction of its own. */
+@Injectable()
+export class OutboxStore {
+  private readonly pool: pg.Pool;
+
+  constructor(@Inject(DATABASE) database: PreparedDatabase) {
+    this.pool = new pg.Pool({
+      connectionString: database.url('maintenance'),
+      max: CONNECTIONS,
+      connectionTimeoutMillis: 10_000,
+      idleTimeoutMillis: 30_000,
+      allowExitOnIdle: true,
+    });
+    // An idle connection that breaks is replaced; unheard, its error would end the process.
+    this.pool.on('error', () => undefined);
+  }
+
+  /**
+   * Steps through tenants with pending events, in the order of their ids, without reading the rows between them.
+   *
+   * @param after the tenant to start behind
+   * @param limit how many tenants to look at
+   */
+  async pendingTenants(after: string, types: string[], limit: number): Promise<{ tenantId: string; due: boolean }[]> {
+    const { rows } = await this.pool.query<{ tenantId: string; due: boolean }>(
+      `WITH RECURSIVE pending AS (
+         (SELECT tenant_id FROM outbox_events WHERE dead_at IS NULL AND tenant_id > $1 ORDER BY tenant_id LIMIT 1)
+         UNION ALL
+         SELECT (SELECT e.tenant_id FROM outbox_events e WHERE e.dead_at IS NULL AND e.tenant_id > p.tenant_id
+                  ORDER BY e.tenant_id LIMIT 1)
+           FROM pending p WHERE p.tenant_id IS NOT NULL)
+       SELECT p.tenant_id AS "tenantId",
+              EXISTS (SELECT 1 FROM outbox_events e WHERE e.tenant_id = p.tenant_id AND e.dead_at IS NULL
+                         AND e.next_attempt_at <= now() AND e.type = ANY ($2)) AS due
+         FROM pending p WHERE p.tenant_id IS NOT NULL LIMIT $3`,
+      [after, types, limit],
+    );
+    return rows;
+  }
+
+  /** Takes due events, each for `leaseMs`; those that another relay is taking are passed over. */
+  async claim(shares: Share[], types: string[], leaseMs: number): Promise<ClaimedEvent[]> {
+    const { rows } = await this.pool.query<ClaimedEvent>(
+      `WITH due AS MATERIALIZED (
+         SELECT d.tenant_id, d.id FROM unnest($1::uuid[], $2::int[]) AS share (tenant_id, rows)
+          CROSS JOIN LATERAL (
+            SELECT e.tenant_id, e.id FROM outbox_events e
+             WHERE e.tenant_id = share.tenant_id AND e.dead_at IS NULL AND e.next_attempt_at <= now()
+               AND e.type = ANY ($3)
+             ORDER BY e.next_attempt_at, e.id LIMIT share.rows FOR UPDATE SKIP LOCKED) d)
+       UPDATE outbox_events e
+          SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
+         FROM due WHERE e.tenant_id = due.tenant_id AND e.id = due.id
+       RETURNING e.tenant_id AS "tenantId", e.id, e.attempts, e.type, e.payload`,
+      [shares.map((share) => share.tenantId), shares.map((share) => share.rows), types, leaseMs],
+    );
+    return rows;
+  }
+
+  /** @returns the ids of the claims that still hold */
+  async renew(claims: Claim[], leaseMs: number): Promise<Set<string>> {
+    const { rows } = await this.pool.query<{ id: string }>(
+      `UPDATE outbox_events e SET next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
+         FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS held (tenant_id, id, attempts)
+        WHERE e.tenant_id = held.tenant_id AND e.id = held.id AND e.attempts = held.attempts AND e.dead_at IS NULL
+       RETURNING e.id`,
+      [claims.map((c) => c.tenantId), claims.map((c) => c.id), claims.map((c) => c.attempts), leaseMs],
+    );
+    return new Set(rows.map((row) => row.id));
+  }
+
+  async done({ tenantId, id, attempts }: Claim): Promise<void> {
+    await this.pool.query('DELETE FROM outbox_events WHERE tenant_id = $1 AND id = $2 AND attempts = $3', [
+      tenantId,
+      id,
+      attempts,
+    ]);
+  }
+
+  /** @param retryMs how long until the next attempt; undefined gives the event up */
+  async failed({ tenantId, id, attempts }: Claim, reason: string, retryMs: number | undefined): Promise<void> {
+    await this.pool.query(
+      `UPDATE outbox_events
+          SET last_error = $4, next_attempt_at = clock_timestamp() + coalesce($5::float8, 0) * interval '1 millisecond',
+              dead_at = CASE WHEN $5::float8 IS NULL THEN clock_timestamp() END
+        WHERE tenant_id = $1 AND id = $2 AND attempts = $3`,
+      [tenantId, id, attempts, reason, retryMs ?? null],
+    );
+  }
+
+  /** Types that wait for a handler nobody here has. */
+  async strangers(types: string[]): Promise<{ type: string; waiting: number }[]> {
+    const { rows } = await this.pool.query<{ type: string; waiting: number }>(
+      `SELECT type, count(*)::int AS waiting FROM outbox_events
+        WHERE dead_at IS NULL AND type <> ALL ($1) AND next_attempt_at < now() - interval '1 minute' GROUP BY type`,
+      [types],
+    );
+    return rows;
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+}

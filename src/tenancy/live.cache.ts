@@ -1,0 +1,64 @@
+import { LRUCache } from 'lru-cache';
+
+const ABSENT = Symbol('absent');
+
+/** Hears of changes made by any process. */
+export interface ChangeSource {
+  /** False while changes made elsewhere might not reach this process; caches are bypassed then. */
+  readonly live: boolean;
+  /** `undefined` means: anything may have changed. */
+  onChange(listener: (keys: string[] | undefined) => void): void;
+}
+
+/** A bounded cache that changes made elsewhere invalidate; absent entries are cached too. A fill that raced a change is dropped. */
+export class LiveCache<V extends object> {
+  private readonly entries: LRUCache<string, V | typeof ABSENT>;
+  private readonly inFlight = new Map<string, Promise<V | undefined>>();
+  private generation = 0;
+
+  /** @param max entries held at most */
+  constructor(
+    private readonly source: ChangeSource,
+    private readonly load: (key: string) => Promise<V | undefined>,
+    max: number,
+  ) {
+    this.entries = new LRUCache({ max });
+    source.onChange((keys) => this.invalidate(keys));
+  }
+
+  /** Synchronous when warm, so that a warm look-up costs no turn of the event loop. */
+  find(key: string): V | undefined | Promise<V | undefined> {
+    if (!this.source.live) return this.load(key);
+    const entry = this.entries.get(key);
+    if (entry === ABSENT) return undefined;
+    return entry ?? this.fill(key);
+  }
+
+  /** @param keys what changed; a key ending in `*` means all that begin like it; undefined means everything */
+  invalidate(keys: string[] | undefined): void {
+    this.generation += 1;
+    this.inFlight.clear();
+    if (!keys) return this.entries.clear();
+    for (const key of keys) {
+      if (!key.endsWith('*')) this.entries.delete(key);
+      else
+        for (const held of [...this.entries.keys()]) if (held.startsWith(key.slice(0, -1))) this.entries.delete(held);
+    }
+  }
+
+  private fill(key: string): Promise<V | undefined> {
+    const running = this.inFlight.get(key);
+    if (running) return running;
+    const generation = this.generation;
+    const lookup = this.load(key)
+      .then((value) => {
+        if (generation === this.generation) this.entries.set(key, value ?? ABSENT);
+        return value;
+      })
+      .finally(() => {
+        if (this.inFlight.get(key) === lookup) this.inFlight.delete(key);
+      });
+    this.inFlight.set(key, lookup);
+    return lookup;
+  }
+}
