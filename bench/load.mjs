@@ -63,7 +63,41 @@ const REQUESTS = {
     post('/chat', slug, { tenant_id: slug, session_id: session, message: 'hello, can you help me with my order?' }),
   'session-read': ({ slug, session }) =>
     Buffer.from(`GET /api/sessions/${session} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\n\r\n`),
+  'signed-in-read': ({ slug, session, token }) =>
+    Buffer.from(
+      `GET /api/sessions/${session} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\n` +
+        `Authorization: Bearer ${token}\r\n\r\n`,
+    ),
+  'sign-in': ({ slug, email, password }) => post('/api/auth/login', slug, { email, password }),
 };
+
+/** Signs one user per tenant in and opens sessions of theirs; returns the UUIDs with the token. */
+async function openSignedIn({ port, slugs }) {
+  const call = async (path, slug, token, body) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: {
+        'content-type': 'application/json',
+        'x-tenant-id': slug,
+        ...(token && { authorization: `Bearer ${token}` }),
+      },
+      body: body && JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  };
+  const tokens = {};
+  const sessions = [];
+  for (const slug of slugs) {
+    tokens[slug] ??= (
+      await call('/api/auth/login', slug, undefined, { email: `owner@${slug}.example`, password: 'demo-password' })
+    ).access_token;
+    const { session_id: credential } = await call('/session', slug, tokens[slug], {});
+    const { id } = await call(`/api/sessions/${credential}`, slug, tokens[slug]);
+    sessions.push({ slug, session: id, token: tokens[slug] });
+  }
+  return sessions;
+}
 
 /** Opens one session per slug, in the order given. */
 async function open({ port, slugs }) {
@@ -143,7 +177,7 @@ function measure({ port, scenario, sessions, access, connections, warmupMs, meas
   });
 }
 
-const JOBS = { open, measure };
+const JOBS = { open, openSignedIn, measure };
 
 process.on('message', ({ id, job, input }) => {
   JOBS[job](input).then(

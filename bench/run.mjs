@@ -1,5 +1,5 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -30,8 +30,8 @@ const { values: options } = parseArgs({
 });
 const SECONDS = Number(options.seconds);
 if (!(SECONDS > 0 && SECONDS <= 60)) throw new Error('--seconds takes a number up to 60');
-if (options.only && !['chat', 'session-read', 'tenants', 'profile', 'profile-read'].includes(options.only)) {
-  throw new Error('--only takes chat, session-read, tenants, profile or profile-read');
+if (options.only && !['chat', 'session-read', 'tenants', 'auth', 'profile', 'profile-read'].includes(options.only)) {
+  throw new Error('--only takes chat, session-read, tenants, auth, profile or profile-read');
 }
 const wanted = (name) => (options.only ? options.only === name : !name.startsWith('profile'));
 
@@ -43,6 +43,11 @@ const REGISTERED = 100_000;
 const SPREAD = 2000;
 const LIMIT = 1_000_000;
 const MAX_P50_RATIO = 1.1;
+const MIN_SIGNED_IN_RATIO = 0.9;
+const MAX_SIGN_IN_P99_RATIO = 2;
+const SIGN_INS = 20;
+/** Connections of the chat whose latency is measured beside sign-ins: a service in use, not one at its limit. */
+const BESIDE = 4;
 const DEMO = ['acme', 'globex', 'initech'];
 const MASTER_KEY = 'a-master-key-for-the-bench-of-32-characters';
 const CONTENDERS = {
@@ -189,7 +194,8 @@ async function startTenantry(dir, label, url, nodeArgs) {
   const server = await startServer(dir, label, path.join(root, 'dist/src/main.js'), tenantryEnv(dir, url), nodeArgs);
   await sql(
     url,
-    `UPDATE platform.tenants SET settings = jsonb_set(settings, '{limits.chat_per_10s}', '${LIMIT}')
+    `UPDATE platform.tenants SET settings = settings
+        || '{"limits.chat_per_10s":${LIMIT},"limits.visitor_address_per_10s":${LIMIT}}'
       WHERE slug IN (${DEMO.map((slug) => `'${slug}'`).join(', ')})`,
     'NOTIFY tenantry_tenants',
   );
@@ -226,13 +232,13 @@ async function registerTenants(dir, url) {
 
 // --- measuring -----------------------------------------------------------------------------------------------
 
-async function measure(load, server, scenario, sessions, access = 'uniform') {
+async function measure(load, server, scenario, sessions, access = 'uniform', connections = CONNECTIONS) {
   const result = await load('measure', {
     port: server.port,
     scenario,
     sessions,
     access,
-    connections: CONNECTIONS,
+    connections,
     warmupMs: WARMUP_MS,
     measureMs: SECONDS * 1000,
   });
@@ -322,6 +328,38 @@ async function compareTenants(dir, server, load) {
   return result;
 }
 
+/** What signing in costs: a signed-in read against a visitor's, and chat while others sign in. */
+async function compareAuth(dir, server, load) {
+  const url = await createDatabase(server, 'bench_auth');
+  const target = await startTenantry(dir, 'auth', url);
+  // Sign-ins from one address are limited, except for this plan.
+  await sql(url, `UPDATE platform.tenants SET plan = 'unlimited' WHERE slug = 'globex'`, 'NOTIFY tenantry_tenants');
+  const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+  const visitors = await load('open', { port: target.port, slugs });
+  const users = await load('openSignedIn', { port: target.port, slugs });
+  const reads = await inTurn('auth', {
+    "visitor's read": () => measure(load, target, 'session-read', visitors),
+    'signed-in read': () => measure(load, target, 'signed-in-read', users),
+  });
+  const others = startLoad();
+  const someone = [{ slug: 'globex', email: 'member@globex.example', password: 'demo-password' }];
+  const chat = () => measure(load, target, 'chat', visitors, 'uniform', BESIDE);
+  let signIns = 0;
+  const beside = await inTurn('auth', {
+    'chat alone': chat,
+    [`chat beside ${SIGN_INS} sign-ins`]: async () => {
+      const [result, { rps }] = await Promise.all([
+        chat(),
+        measure(others, target, 'sign-in', someone, 'uniform', SIGN_INS),
+      ]);
+      signIns = rps;
+      return result;
+    },
+  });
+  await target.stop();
+  return { ...reads, ...beside, signIns };
+}
+
 async function profile(dir, server, load, scenario) {
   const folder = path.join(out, 'profile');
   rmSync(folder, { recursive: true, force: true });
@@ -348,7 +386,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, cpu, machine }) {
+function report({ comparison, tenants, auth, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -380,13 +418,36 @@ function report({ comparison, tenants, cpu, machine }) {
     });
     table([['p50 against', 'ratio', 'target', ''], ...lines]);
   }
+  if (auth) {
+    const { signIns, ...cells } = auth;
+    table([['auth', ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
+    const [visitor, signedIn, alone, beside] = Object.values(cells);
+    const lines = [
+      ['signed-in read / visitor, requests/s', signedIn.rps / visitor.rps, '>=', MIN_SIGNED_IN_RATIO],
+      [
+        `chat beside ${SIGN_INS} sign-ins (${signIns.toFixed(0)}/s) / alone, p99`,
+        beside.p99 / alone.p99,
+        '<=',
+        MAX_SIGN_IN_P99_RATIO,
+      ],
+    ].map(([against, ratio, relation, target]) => {
+      const ok = relation === '>=' ? ratio >= target : ratio <= target;
+      ratios.push({ scenario: 'auth', against, ratio, target, ok });
+      return [against, ratio.toFixed(2), `${relation} ${target.toFixed(2)}`, verdict(ok)];
+    });
+    table([['auth', 'ratio', 'target', ''], ...lines]);
+  }
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
     table([['self time by caller', 'busy'], ...lines(cpu.callers)]);
     table([['self time by function', 'busy'], ...lines(cpu.functions)]);
   }
-  for (const [scenario, results] of Object.entries({ ...comparison, ...(tenants && { tenants }) })) {
+  for (const [scenario, results] of Object.entries({
+    ...comparison,
+    ...(tenants && { tenants }),
+    ...(auth && { auth: { ...auth, signIns: {} } }),
+  })) {
     for (const [name, { errors, firstError }] of Object.entries(results)) {
       if (errors > 0) console.log(`  INVALID: ${scenario}, ${name}: ${errors} errors, first: ${firstError}`);
     }
@@ -405,6 +466,7 @@ async function main() {
   const [{ version }] = await sql(server.url, `SELECT current_setting('server_version') AS version`);
   const comparison = await compare(dir, server, load);
   const tenants = wanted('tenants') ? await compareTenants(dir, server, load) : undefined;
+  const auth = wanted('auth') ? await compareAuth(dir, server, load) : undefined;
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -412,10 +474,10 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
-    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, cpu, ratios },
+    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, cpu, ratios },
     null,
     2,
   );

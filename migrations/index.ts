@@ -2,6 +2,7 @@ import type { MigrationSet } from '../src/database/index.js';
 import { CreateRegistry1763600000000 } from './platform/1763600000000-create-registry.js';
 import { ExtendAudit1763600000004 } from './platform/1763600000004-extend-audit.js';
 import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create-platform-auth.js';
+import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-extend-platform-admins.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
@@ -11,7 +12,12 @@ import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.
 export const MIGRATIONS: MigrationSet[] = [
   {
     schema: 'platform',
-    migrations: [CreateRegistry1763600000000, ExtendAudit1763600000004, CreatePlatformAuth1763600000011],
+    migrations: [
+      CreateRegistry1763600000000,
+      ExtendAudit1763600000004,
+      CreatePlatformAuth1763600000011,
+      ExtendPlatformAdmins1763600000012,
+    ],
   },
   {
     schema: 'shared',

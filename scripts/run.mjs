@@ -300,6 +300,11 @@ const commands = {
     );
     return app('cli.js', 'tenants:import', ...resolved);
   },
+
+  async 'keys:rotate'(...args) {
+    await ensureBuilt();
+    return app('cli.js', 'keys:rotate', ...args);
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { Logger as NestPinoLogger } from 'nestjs-pino';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
-import { DemoUsers } from './auth/index.js';
+import { DemoUsers, FirstAdmin } from './auth/index.js';
 import type { PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { BoundedExpressAdapter, buildOpenApi, configureApp, type DemoVisitor, serveOpenApi } from './http/index.js';
@@ -30,6 +30,12 @@ export async function createApplication(
   configureApp(app, env, logger, isReservedSlug);
   serveOpenApi(app, buildOpenApi(app), env.demo ? demoVisitors(app, logger) : undefined);
   await app.init();
+  try {
+    await app.get(FirstAdmin).fromEnv();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   if (env.demo) {
     await loadDemoTenants(app.get(TenantRegistry));
     const found = await Promise.all(DEMO_SLUGS.map((slug) => app.get(TenantDirectory).findBySlug(slug)));

@@ -5,6 +5,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
 import { MIGRATIONS } from '../migrations/index.js';
 import { createApplication } from './application.js';
+import { FirstAdmin } from './auth/index.js';
 import { DatabaseSetupError, prepareDatabase, type PreparedDatabase } from './database/index.js';
 import { type Env, EnvError, loadEnv } from './env/index.js';
 import { createLogger } from './logs/index.js';
@@ -30,13 +31,15 @@ async function serve(env: Env, database: PreparedDatabase, logger: Logger, stopp
   const app = await createApplication(env, database, logger);
   if (!stopping.aborted) {
     await app.listen(env.port, env.host);
-    banner(env, app);
+    // Only now: a start that fails on its port must not use up the one-time password.
+    banner(env, app, await app.get(FirstAdmin).withOneTimePassword());
     if (!stopping.aborted) await once(stopping, 'abort');
   }
   await shutDown(app, logger);
 }
 
-function banner(env: Env, app: NestExpressApplication): void {
+/** On standard error, past the log: it may hold passwords. */
+function banner(env: Env, app: NestExpressApplication, admin?: { email: string; password: string }): void {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const base = env.port === port ? env.publicUrl : `http://localhost:${port}`;
   const lines = [
@@ -50,6 +53,7 @@ function banner(env: Env, app: NestExpressApplication): void {
     ...(env.demo
       ? [`  Demo users    owner@acme.example, member@globex.example, … (password ${env.demoPassword})`, '']
       : []),
+    ...(admin ? [`  Admin         ${admin.email} (one-time password ${admin.password}, shown only now)`, ''] : []),
     '  Try it:',
     `  curl -s -X POST ${base}/session -H 'Content-Type: application/json' -d '{"tenant_id":"acme"}'`,
     '',

@@ -6,6 +6,7 @@ platform.installation owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
+platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
@@ -76,6 +77,8 @@ platform.platform_admins.recovery_hashes bytea[] NOT NULL DEFAULT '{}'::bytea[]
 platform.platform_admins.last_sign_in_at timestamp with time zone
 platform.platform_admins.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_admins.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.platform_admins.must_change_password boolean NOT NULL DEFAULT false
+platform.platform_admins.mfa_pending bytea
 platform.platform_devices.id uuid NOT NULL
 platform.platform_devices.user_id uuid NOT NULL
 platform.platform_devices.name text NOT NULL
@@ -88,6 +91,11 @@ platform.platform_devices.in_cookie boolean NOT NULL DEFAULT false
 platform.platform_devices.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.expires_at timestamp with time zone NOT NULL
+platform.platform_mfa_challenges.id uuid NOT NULL
+platform.platform_mfa_challenges.admin_id uuid NOT NULL
+platform.platform_mfa_challenges.token_hash bytea NOT NULL
+platform.platform_mfa_challenges.attempts integer NOT NULL DEFAULT 0
+platform.platform_mfa_challenges.expires_at timestamp with time zone NOT NULL
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -250,6 +258,8 @@ platform.platform_admins platform_admins_role_known CHECK ((role = ANY (ARRAY['a
 platform.platform_admins platform_admins_status_known CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 platform.platform_devices platform_devices_pkey PRIMARY KEY (id)
 platform.platform_devices platform_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
+platform.platform_mfa_challenges platform_mfa_challenges_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
+platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
@@ -297,9 +307,11 @@ CREATE INDEX chat_sessions_of_user ON shared.chat_sessions USING btree (tenant_i
 CREATE INDEX devices_expiry ON shared.devices USING btree (expires_at)
 CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
+CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
+CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
 CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
@@ -324,6 +336,7 @@ CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tena
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
 CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
+CREATE UNIQUE INDEX platform_mfa_challenges_pkey ON platform.platform_mfa_challenges USING btree (id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
@@ -370,6 +383,7 @@ platform.migrations
 platform.migrations_id_seq 
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_mfa_challenges migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator

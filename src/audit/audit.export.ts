@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Json } from './audit.content.js';
+import type { AuditEntry } from './audit.entry.js';
 import type { TenantAuditEvent } from './tenant-audit-event.entity.js';
 
 export type AuditExportFormat = 'csv' | 'jsonl';
@@ -43,7 +44,7 @@ const COLUMNS: (keyof AuditEventJson)[] = [
   'occurrences',
 ];
 
-export function auditEventJson(event: TenantAuditEvent): AuditEventJson {
+export function auditEventJson(event: AuditEntry): AuditEventJson {
   return {
     id: event.id,
     occurred_at: event.occurredAt.toISOString(),

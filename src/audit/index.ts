@@ -5,6 +5,7 @@ export { type AuditFilter, AuditQuery } from './audit.query.js';
 export { AuditRetention, type Purged } from './audit.retention.js';
 export { type AuditEvent, AuditService } from './audit.service.js';
 export { AUDIT_RETENTION_DAYS } from './audit.settings.js';
+export { type PlatformAuditEvent, type PlatformAuditFilter, PlatformAuditQuery } from './platform-audit.query.js';
 export { PlatformAudit, type PlatformAuditInput } from './platform.audit.js';
 export { TenantAuditEvent } from './tenant-audit-event.entity.js';
 export { TenantAudit } from './tenant.audit.js';

@@ -9,18 +9,59 @@ import {
 } from './access/bearer.strategies.js';
 import { CredentialAuthenticator } from './access/credential.authenticator.js';
 import { VisitorAdmission } from './access/visitor.admission.js';
+import { AccountController } from './account/account.controller.js';
+import { AccountService } from './account/account.service.js';
+import { EmailDirectory } from './account/email.directory.js';
+import { MailedTokens } from './account/mailed.tokens.js';
+import { PasswordProof } from './account/password.proof.js';
+import { PasswordsService } from './account/passwords.service.js';
+import { WhichTenantsController } from './account/which-tenants.controller.js';
+import { AccountDeletion } from './account/account-deletion.service.js';
+import { PersonalDataController } from './account/personal-data.controller.js';
+import { PersonalDataExport } from './account/personal-data.export.js';
+import { PersonalData } from './account/personal-data.js';
+import { ApiKeyController } from './api-keys/api-key.controller.js';
 import { ApiKey } from './api-keys/api-key.entity.js';
+import { ApiKeyService } from './api-keys/api-key.service.js';
 import { ApiKeyStates } from './api-keys/api-key-states.js';
 import { AuditController } from './audit/audit.controller.js';
+import { AuthPurge } from './auth.purge.js';
 import { Device } from './devices/device.entity.js';
 import { DeviceTokens, PlatformDeviceTokens } from './devices/device.tokens.js';
+import { DevicesController } from './devices/devices.controller.js';
+import { DevicesService } from './devices/devices.service.js';
+import { KnownAddresses } from './devices/known.addresses.js';
+import { InvitationAcceptance } from './invitations/invitation.acceptance.js';
 import { Invitation } from './invitations/invitation.entity.js';
+import { InvitationsController } from './invitations/invitations.controller.js';
+import { InvitationsService } from './invitations/invitations.service.js';
 import { MfaChallenges } from './mfa/mfa-challenges.js';
+import { MfaController } from './mfa/mfa.controller.js';
+import { MfaService } from './mfa/mfa.service.js';
 import { RecoveryCode } from './mfa/recovery-code.entity.js';
+import { SecondFactors } from './mfa/second-factors.js';
 import { PasswordHasher } from './passwords/password.hasher.js';
+import { AdminsController } from './platform/admins.controller.js';
+import { AdminsService } from './platform/admins.service.js';
 import { AdminStates } from './platform/admin-states.js';
+import { FirstAdmin } from './platform/first-admin.js';
+import { ImpersonationController } from './platform/impersonation.controller.js';
+import { ImpersonationNotices } from './platform/impersonation.notices.js';
+import { ImpersonationService } from './platform/impersonation.service.js';
+import { ImpersonationStore } from './platform/impersonation.store.js';
 import { Impersonations } from './platform/impersonations.js';
+import { PlatformAccountController } from './platform/platform-account.controller.js';
+import { PlatformAdminStore } from './platform/platform-admin.store.js';
+import { PlatformAuditController } from './platform/platform-audit.controller.js';
+import { PlatformMfaChallenges } from './platform/platform-mfa.challenges.js';
+import { PlatformMfaService } from './platform/platform-mfa.service.js';
+import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
+import { PlatformSignInService } from './platform/platform-sign-in.service.js';
+import { SupportController } from './platform/support.controller.js';
+import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
+import { RolesController } from './roles/roles.controller.js';
+import { RolesService } from './roles/roles.service.js';
 import { RefreshCookie } from './sign-in/refresh.cookie.js';
 import { SignInController } from './sign-in/sign-in.controller.js';
 import { SignInService } from './sign-in/sign-in.service.js';
@@ -32,6 +73,31 @@ import { DemoUsers } from './users/demo.users.js';
 import { UserStates } from './users/user-states.js';
 import { UserToken } from './users/user-token.entity.js';
 import { User } from './users/user.entity.js';
+import { UserLinks } from './users/user.links.js';
+import { UsersController } from './users/users.controller.js';
+import { UsersQuery } from './users/users.query.js';
+import { UsersService } from './users/users.service.js';
+
+/** The people of the control plane, and what they may do to tenants. */
+const PLATFORM_PROVIDERS = [
+  AdminsService,
+  FirstAdmin,
+  ImpersonationNotices,
+  ImpersonationService,
+  ImpersonationStore,
+  PlatformAdminStore,
+  PlatformMfaChallenges,
+  PlatformMfaService,
+  PlatformSignInService,
+];
+const PLATFORM_CONTROLLERS = [
+  PlatformSignInController,
+  PlatformAccountController,
+  AdminsController,
+  PlatformAuditController,
+  ImpersonationController,
+  SupportController,
+];
 
 /** The tenant-owned entities of this slice. */
 export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invitation, ApiKey];
@@ -39,31 +105,68 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
 @Global()
 @Module({
   imports: [JwtModule.register({}), PassportModule],
-  controllers: [SignInController, JwksController, AuditController],
+  controllers: [
+    SignInController,
+    MfaController,
+    AccountController,
+    DevicesController,
+    WhichTenantsController,
+    JwksController,
+    AuditController,
+    ...PLATFORM_CONTROLLERS,
+    ApiKeyController,
+    PersonalDataController,
+    UsersController,
+    RolesController,
+    InvitationsController,
+  ],
   providers: [
     AccessTokens,
+    AccountDeletion,
+    AccountService,
     AdminStates,
+    ApiKeyService,
     ApiKeyStates,
+    AuthPurge,
     CredentialAuthenticator,
     DemoUsers,
+    DevicesService,
     DeviceTokens,
+    EmailDirectory,
     Impersonations,
+    KnownAddresses,
+    Grants,
+    InvitationAcceptance,
+    InvitationsService,
+    MailedTokens,
     MfaChallenges,
+    MfaService,
     PasswordHasher,
+    PasswordProof,
+    PasswordsService,
+    PersonalData,
+    PersonalDataExport,
     PlatformBearerGuard,
     PlatformBearerStrategy,
     PlatformDeviceTokens,
     RefreshCookie,
+    SecondFactors,
+    RolesService,
     SignInService,
     SignInThrottle,
     SigningKeys,
     TenantBearerGuard,
     TenantBearerStrategy,
+    UserLinks,
     UserStates,
+    UsersQuery,
+    UsersService,
     VisitorAdmission,
+    ...PLATFORM_PROVIDERS,
   ],
   exports: [
     DemoUsers,
+    FirstAdmin,
     SignInService,
     SigningKeys,
     TenantBearerGuard,
@@ -71,6 +174,7 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     VisitorAdmission,
     UserStates,
     AccessTokens,
+    PersonalData,
   ],
 })
 export class AuthModule {}

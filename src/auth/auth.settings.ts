@@ -8,6 +8,23 @@ export const CHAT_PUBLIC = declareSetting<boolean>({
   accepts: (value): value is boolean => typeof value === 'boolean',
 });
 
+/** Whether a platform admin may act as a user of the tenant: at once, after one of its admins agreed, or not at all. */
+export const SUPPORT_IMPERSONATION = declareSetting<'allowed' | 'consent' | 'never'>({
+  key: 'support.impersonation',
+  default: 'allowed',
+  allowed: 'allowed, consent or never',
+  accepts: (value): value is 'allowed' | 'consent' | 'never' =>
+    typeof value === 'string' && ['allowed', 'consent', 'never'].includes(value),
+});
+
+/** What becomes of the chat messages of a user who deletes their account. */
+export const DELETED_USER_MESSAGES = declareSetting<'anonymise' | 'remove'>({
+  key: 'auth.deleted_user_messages',
+  default: 'anonymise',
+  allowed: 'anonymise or remove',
+  accepts: (value): value is 'anonymise' | 'remove' => value === 'anonymise' || value === 'remove',
+});
+
 /** Roles whose holders must have a second factor. */
 export const MFA_ROLES = declareSetting<string[]>({
   key: 'auth.mfa_roles',

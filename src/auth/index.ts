@@ -1,12 +1,18 @@
 export * from './access/access.decorator.js';
 export * from './access/access.guard.js';
+export * from './access/permission.demand.js';
 export * from './access/permissions.js';
 export * from './access/principal.js';
 export * from './access/session.authenticator.js';
+export * from './account/personal-data.js';
 export { AuditController } from './audit/audit.controller.js';
 export * from './auth.errors.js';
 export * from './auth.module.js';
+export { AuthPurge } from './auth.purge.js';
 export * from './auth.settings.js';
+export { FirstAdmin } from './platform/first-admin.js';
+export { JWKS_MAX_AGE_SECONDS, KeyRotation, REALMS } from './tokens/key-rotation.js';
 export * from './tokens/signing-keys.js';
+export type { Realm } from './tokens/token.claims.js';
 export { DemoUsers } from './users/demo.users.js';
 export { User } from './users/user.entity.js';

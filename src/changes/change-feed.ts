@@ -108,7 +108,8 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     this.retry = setTimeout(() => void this.listen(), RECONNECT_MS).unref();
   }
 
-  private emit(channel: string, keys: string[] | undefined): void {
+  /** Tells the listeners of this process, for a change made here: it need not wait for the news to come back. */
+  emit(channel: string, keys: string[] | undefined): void {
     for (const listener of this.listeners.get(channel) ?? []) listener(keys);
   }
 

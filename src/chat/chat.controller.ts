@@ -2,10 +2,10 @@ import { Body, Controller, Get, Header, HttpCode, Post, Query, Req } from '@nest
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
 import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
-import { ApiTenantHeader } from '../http/index.js';
+import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited, LimitedBy } from '../limits/index.js';
-import { SESSION_READ, SESSION_WRITE } from '../session/index.js';
+import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from '../session/index.js';
 import { CredentialCodec, TenantContext } from '../tenancy/index.js';
 import { ChatRequest, ChatResponse, MAX_MESSAGE_BYTES, MessagePage, MessageView } from './chat.dto.js';
 import { ChatService } from './chat.service.js';
@@ -25,6 +25,7 @@ export class ChatController {
   @Post('chat')
   @HttpCode(200)
   @ForVisitorSession('body', SESSION_WRITE)
+  @ApiOptionalBearer()
   @AddressLimited('visitor')
   @LimitedBy('chat')
   @ApiOperation({
@@ -61,16 +62,20 @@ export class ChatController {
 
   @Get('api/sessions/:session_id/messages')
   @Header('Cache-Control', 'no-store')
-  @ForVisitorSession('path', SESSION_READ)
+  @ForVisitorSession('path', SESSION_READ, SESSION_READ_ANY)
+  @ApiOptionalBearer()
   @ApiParam({
     name: 'session_id',
     schema: { type: 'string', example: 'SESSION_ID' },
-    description: 'As answered by POST /session.',
+    description: 'As answered by POST /session; signed in, also the UUID of an own session.',
   })
   @ApiTenantHeader()
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
   @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
-  @ApiOperation({ summary: 'Messages of a session, oldest first' })
+  @ApiOperation({
+    summary: 'Messages of a session, oldest first',
+    description: "With session:read-any also of anybody's by its UUID; each time it is in the audit log.",
+  })
   @ApiOkResponse({ type: MessagePage })
   messages(
     @Req() request: AccessRequest,

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { SessionModule } from '../session/index.js';
 import { ChatController } from './chat.controller.js';
+import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
@@ -8,6 +9,6 @@ import { MODEL_PROVIDERS } from './model.provider.js';
 @Module({
   imports: [SessionModule],
   controllers: [ChatController],
-  providers: [ChatService, { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] }],
+  providers: [ChatService, ChatPersonalData, { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] }],
 })
 export class ChatModule {}

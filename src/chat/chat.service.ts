@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { UnknownSession } from '../auth/index.js';
 import { newId, type Page } from '../common/index.js';
 import type { Commit } from '../idempotency/index.js';
-import { SESSION_IDLE_MS, WELCOME } from '../session/index.js';
+import { SESSION_IDLE_MS, SessionService, WELCOME } from '../session/index.js';
 import { TenantSettings } from '../settings/index.js';
 import {
   CredentialCodec,
@@ -30,6 +30,7 @@ export interface ChatAnswer {
 export class ChatService {
   constructor(
     @InjectTenantRepository(ChatMessage) private readonly messages: TenantRepository<ChatMessage>,
+    private readonly sessions: SessionService,
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
     private readonly settings: TenantSettings,
@@ -52,7 +53,12 @@ export class ChatService {
     );
   }
 
-  /** One page of a session's messages, oldest first. @param limit 1 to 100 */
+  /**
+   * One page of a session's messages, oldest first.
+   *
+   * @param limit 1 to 100
+   * @throws UnknownSession when it has gone meanwhile
+   */
   async history(sessionId: string, limit: number, after: string | undefined): Promise<Page<ChatMessage>> {
     const tenant = this.context.currentOrThrow('A chat history');
     const query = this.messages
@@ -62,6 +68,8 @@ export class ChatService {
       .limit(limit + 1);
     if (after !== undefined) query.andWhere('message.id > :after', { after });
     const rows = await query.getMany();
+    // Messages go with their session: where there are some, it is still there.
+    if (rows.length === 0) await this.sessions.get(sessionId);
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     const more = rows.length > limit && last !== undefined;

@@ -90,6 +90,22 @@ describe('the environment', () => {
     expect(parseEnv({ PASSWORD_HASH_CONCURRENCY: '12' }).passwordHashConcurrency).toBe(12);
   });
 
+  it('takes the first platform admin whole or not at all, and shows no password', () => {
+    const PLATFORM_ADMIN_EMAIL = 'admin@example.com';
+    const PLATFORM_ADMIN_PASSWORD = 'seven-quiet-otters';
+    expect(parseEnv({}).platformAdmin).toBeUndefined();
+    expect(parseEnv({ PLATFORM_ADMIN_EMAIL, PLATFORM_ADMIN_PASSWORD }).platformAdmin).toEqual({
+      email: PLATFORM_ADMIN_EMAIL,
+      password: PLATFORM_ADMIN_PASSWORD,
+    });
+    expect(problems({ PLATFORM_ADMIN_EMAIL })).toContain('set both or neither');
+    expect(problems({ PLATFORM_ADMIN_PASSWORD })).toContain('set both or neither');
+    expect(problems({ PLATFORM_ADMIN_EMAIL: 'Admin <a@b.c>', PLATFORM_ADMIN_PASSWORD })).toContain('Admin <a@b.c>');
+    const short = problems({ PLATFORM_ADMIN_EMAIL, PLATFORM_ADMIN_PASSWORD: 'otter' });
+    expect(short).toContain('PLATFORM_ADMIN_PASSWORD="***"');
+    expect(short).not.toContain('otter');
+  });
+
   it('documents every variable', () => {
     for (const { name } of VARIABLES) expect(envExample()).toContain(`# ${name}=`);
   });

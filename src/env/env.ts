@@ -25,6 +25,8 @@ export interface Env {
   demo: boolean;
   /** Of every demo user. */
   demoPassword: string;
+  /** The first platform admin, made when there is none yet. */
+  platformAdmin: { email: string; password: string } | undefined;
   tenantCacheSize: number;
   /** How long the platform's own audit events are kept, in days. */
   auditRetentionDays: number;
@@ -133,6 +135,20 @@ export const VARIABLES: readonly Variable[] = [
     about: 'of the demo users owner@, admin@, member@ and viewer@<slug>.example, which exist in demo mode only',
   },
   {
+    name: 'PLATFORM_ADMIN_EMAIL',
+    example: '',
+    allowed: 'an e-mail address such as admin@example.com',
+    about:
+      'the first platform admin, made when there is none yet; unset with the embedded database: admin@(host of ' +
+      'PUBLIC_URL) with a one-time password on the screen of the first start',
+  },
+  {
+    name: 'PLATFORM_ADMIN_PASSWORD',
+    example: '',
+    allowed: 'at least 8 characters; outside demo mode at least 10, and none of those that are tried first',
+    about: 'the password of PLATFORM_ADMIN_EMAIL; set both or neither',
+  },
+  {
     name: 'TENANT_CACHE_SIZE',
     example: '250000',
     allowed: 'an integer from 1 to 10000000',
@@ -220,6 +236,13 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     problems.push('MASTER_KEY is required with NODE_ENV=production; use at least 32 random characters.');
   }
   if ((raw('DEMO_PASSWORD') ?? 'demo-password').length < 8) wrong('DEMO_PASSWORD');
+  const adminEmail = raw('PLATFORM_ADMIN_EMAIL');
+  const adminPassword = raw('PLATFORM_ADMIN_PASSWORD');
+  if (adminEmail !== undefined && parseSender(adminEmail)?.address !== adminEmail) wrong('PLATFORM_ADMIN_EMAIL');
+  if (adminPassword !== undefined && adminPassword.length < 8) wrong('PLATFORM_ADMIN_PASSWORD');
+  if ((adminEmail === undefined) !== (adminPassword === undefined)) {
+    problems.push('PLATFORM_ADMIN_EMAIL and PLATFORM_ADMIN_PASSWORD belong together; set both or neither.');
+  }
   const baseDomain = (raw('BASE_DOMAIN') ?? 'localhost').toLowerCase();
   if (!/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(baseDomain)) {
     wrong('BASE_DOMAIN');
@@ -257,6 +280,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     demo,
     demoPassword: raw('DEMO_PASSWORD') ?? 'demo-password',
+    platformAdmin: adminEmail && adminPassword ? { email: adminEmail, password: adminPassword } : undefined,
     tenantCacheSize: integer('TENANT_CACHE_SIZE', 250_000, 1, 10_000_000),
     auditRetentionDays: integer('AUDIT_RETENTION_DAYS', 730, 30, 3650),
     passwordHashConcurrency: integer('PASSWORD_HASH_CONCURRENCY', hashThreads, 1, 1024),

@@ -1,6 +1,14 @@
 import { STATUS_CODES } from 'node:http';
+import { applyDecorators } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { ApiHeader, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import {
+  ApiBearerAuth,
+  ApiHeader,
+  ApiSecurity,
+  DocumentBuilder,
+  type OpenAPIObject,
+  SwaggerModule,
+} from '@nestjs/swagger';
 
 const PROBLEM = {
   type: 'object',
@@ -53,7 +61,14 @@ const TAGS: [name: string, description: string][] = [
   ['session', "A visitor's chat session with a tenant"],
   ['chat', 'Messages to the model of the tenant, and their history'],
   ['auth', 'Signing in as a user of a tenant, and the keys that sign access tokens'],
+  ['account', 'What a person does with their own account: password, e-mail address, second factor, devices'],
+  ['api-keys', 'Credentials for programs'],
   ['audit', 'Who did what in the tenant'],
+  ['support', 'Platform admins who act as users of the tenant, and its consent'],
+  ['platform', 'Platform admins: signing in, who they are, their audit log, acting as a user of a tenant'],
+  ['users', 'The people of the tenant'],
+  ['roles', 'What the people of the tenant may do'],
+  ['invitations', 'Bringing people into the tenant'],
   ['health', 'For load balancers and monitoring'],
 ];
 
@@ -73,6 +88,9 @@ export const ApiTenantHeader = () =>
     example: 'acme',
     description: 'Slug of the tenant, unless named another way.',
   });
+
+/** Documents that a bearer credential may be sent and need not be. */
+export const ApiOptionalBearer = () => applyDecorators(ApiSecurity({}), ApiBearerAuth('bearer'));
 
 /** The OpenAPI 3.1 document of the application. */
 export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {

@@ -1,4 +1,4 @@
-export type { MailRecipient } from './mail.address.js';
+export { isMailAddress, type MailRecipient } from './mail.address.js';
 export { type MailLink, MailLinks } from './mail.links.js';
 export { MailModule } from './mail.module.js';
 export type { MailData, MailLinksOf, MailTemplate } from './mail.templates.js';

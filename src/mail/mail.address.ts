@@ -11,9 +11,14 @@ const ADDRESS = /^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}@[\p{L}\p{N}]([\p{L}\p{N
 // Control characters would start a new header or paragraph; bidirectional ones make text read other than it is.
 const INVISIBLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
+/** Whether it is exactly one mail address that can be written to. */
+export function isMailAddress(address: string): boolean {
+  return address.length <= 254 && ADDRESS.test(address) && !/\.\.|^\.|\.@/.test(address);
+}
+
 /** @throws AppError 422 unless it is exactly one mail address */
 export function checkAddress(address: string): string {
-  if (address.length <= 254 && ADDRESS.test(address) && !/\.\.|^\.|\.@/.test(address)) return address;
+  if (isMailAddress(address)) return address;
   throw new AppError({
     status: 422,
     code: 'mail_address_invalid',

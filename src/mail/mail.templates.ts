@@ -12,6 +12,7 @@ export interface MailData {
   'email-changed': { new_email: string; when: string };
   'api-key-created': { key: string; creator: string; when: string };
   'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
+  'impersonation-request': { admin: string; user: string; reason: string; when: string; minutes: string };
 }
 
 /** The links each mail needs. `action` is its button. */
@@ -136,5 +137,19 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
     ],
     button: 'See the audit log',
     closing: 'If you do not expect this, contact the operator of the platform.',
+  },
+  'impersonation-request': {
+    subject: 'Support asks to work in {{ brand }} as {{ user }}',
+    heading: 'Support asks for your consent',
+    paragraphs: [
+      '{{ admin }} of the platform asks to work in {{ brand }} as {{ user }}, for at most {{ minutes }} minutes.',
+      'Nothing happens until an administrator of {{ brand }} agrees. The question ends after a day.',
+    ],
+    facts: [
+      ['Reason', 'reason'],
+      ['Asked', 'when'],
+    ],
+    button: 'Answer',
+    closing: 'If you do not expect this, refuse it, or contact the operator of the platform.',
   },
 };

@@ -1,22 +1,36 @@
-import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
 import {
+  ApiBearerAuth,
   ApiCreatedResponse,
   ApiHeader,
+  ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
   ApiParam,
   ApiSecurity,
   ApiTags,
 } from '@nestjs/swagger';
-import { type AccessRequest, CHAT_PUBLIC, ForTenant, ForVisitorSession, SignInRequired } from '../auth/index.js';
-import { ApiTenantHeader } from '../http/index.js';
+import {
+  type AccessRequest,
+  CHAT_PUBLIC,
+  CredentialInvalid,
+  demandPermission,
+  ForTenant,
+  ForVisitorSession,
+  RequiresPermission,
+  SignInRequired,
+  type TenantPrincipal,
+} from '../auth/index.js';
+import { parseLimit, ValidationFailed } from '../common/index.js';
+import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantSettings } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
-import { SessionRequest, SessionResponse, SessionView } from './session.dto.js';
-import { SESSION_READ, SESSION_WRITE } from './session.permissions.js';
-import { SESSION_IDLE_MS, SessionService } from './session.service.js';
+import { SessionList } from './session.list.js';
+import { SessionListQuery, SessionPage, SessionRequest, SessionResponse, SessionView } from './session.dto.js';
+import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from './session.permissions.js';
+import { SessionService } from './session.service.js';
 import { WELCOME } from './session.settings.js';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -26,6 +40,7 @@ const HOUR_MS = 60 * 60 * 1000;
 export class SessionController {
   constructor(
     private readonly sessions: SessionService,
+    private readonly lists: SessionList,
     private readonly idempotency: IdempotencyService,
     private readonly context: TenantContext,
     private readonly settings: TenantSettings,
@@ -35,8 +50,14 @@ export class SessionController {
   @HttpCode(201)
   @Header('Cache-Control', 'no-store')
   @ForTenant(SESSION_WRITE)
+  @ApiOptionalBearer()
   @AddressLimited('visitor')
-  @ApiOperation({ summary: 'Open a chat session with a tenant, as a visitor or signed in' })
+  @ApiOperation({
+    summary: 'Open a chat session with a tenant, as a visitor or signed in',
+    description:
+      "A signed-in user's session is theirs alone. One that an API key opens belongs to nobody: whoever holds its " +
+      'session_id is in, visitors where the tenant takes them.',
+  })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
   @ApiCreatedResponse({ type: SessionResponse })
   open(@Body() body: SessionRequest, @Req() request: AccessRequest): Promise<SessionResponse> {
@@ -56,6 +77,31 @@ export class SessionController {
     );
   }
 
+  @Get('api/sessions')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(SESSION_READ)
+  @ApiBearerAuth('bearer')
+  @ApiTenantHeader()
+  @ApiOperation({
+    summary: 'Own sessions, newest first',
+    description:
+      "With `user_id` or `all=true` other people's, for those with session:read-any; each such list is in the audit log.",
+  })
+  @ApiOkResponse({ type: SessionPage })
+  async list(@Query() query: SessionListQuery, @Req() request: AccessRequest): Promise<SessionPage> {
+    const principal = principalOf(request);
+    if (query.all !== undefined && query.user_id !== undefined) {
+      throw new ValidationFailed([{ pointer: '/user_id', detail: 'must not be given together with all' }]);
+    }
+    const userId = query.all === 'true' ? undefined : (query.user_id ?? principal.id);
+    const others = userId !== principal.id;
+    if (others) demandPermission(principal, SESSION_READ_ANY);
+    const limit = parseLimit(query.limit, 50, 100);
+    const page = await this.lists.page(userId, limit, query.cursor, others);
+    const { slug } = this.context.currentOrThrow('A chat session');
+    return { items: page.items.map((session) => SessionView.of(session, slug)), next_cursor: page.next_cursor };
+  }
+
   @Get('api/sessions/current')
   @Header('Cache-Control', 'no-store')
   @ForVisitorSession('authorization')
@@ -69,27 +115,42 @@ export class SessionController {
 
   @Get('api/sessions/:session_id')
   @Header('Cache-Control', 'no-store')
-  @ForVisitorSession('path', SESSION_READ)
+  @ForVisitorSession('path', SESSION_READ, SESSION_READ_ANY)
+  @ApiOptionalBearer()
   @ApiParam({
     name: 'session_id',
     schema: { type: 'string', example: 'SESSION_ID' },
-    description: 'As answered by POST /session.',
+    description: 'As answered by POST /session; signed in, also the UUID of an own session.',
   })
   @ApiTenantHeader()
-  @ApiOperation({ summary: 'A session, for the bearer of its id' })
+  @ApiOperation({
+    summary: 'A session, for the bearer of its id',
+    description: "With session:read-any also anybody's by its UUID; each time it is in the audit log.",
+  })
   @ApiOkResponse({ type: SessionView })
   read(@Req() request: AccessRequest): Promise<SessionView> {
     return this.view(request);
   }
 
+  @Delete('api/sessions/:id')
+  @HttpCode(204)
+  @RequiresPermission(SESSION_WRITE)
+  @ApiBearerAuth('bearer')
+  @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' }, description: 'UUID of an own session.' })
+  @ApiTenantHeader()
+  @ApiOperation({ summary: 'Delete an own session with its messages' })
+  @ApiNoContentResponse()
+  async remove(@Param('id') id: string, @Req() request: AccessRequest): Promise<void> {
+    await this.lists.remove(id, principalOf(request).id);
+  }
+
   private async view(request: AccessRequest): Promise<SessionView> {
     const session = await this.sessions.get(request.visitor?.sessionId ?? '');
-    return {
-      id: session.id,
-      tenant_id: this.context.currentOrThrow('A chat session').slug,
-      created_at: session.createdAt.toISOString(),
-      last_active_at: session.lastActiveAt.toISOString(),
-      expires_at: new Date(session.lastActiveAt.getTime() + SESSION_IDLE_MS).toISOString(),
-    };
+    return SessionView.of(session, this.context.currentOrThrow('A chat session').slug);
   }
+}
+
+function principalOf(request: AccessRequest): TenantPrincipal {
+  if (!request.principal) throw new CredentialInvalid();
+  return request.principal;
 }

@@ -1,5 +1,6 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { IsOptional, IsString } from 'class-validator';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import { SESSION_IDLE_MS, type SessionState } from './session.service.js';
 
 export class SessionRequest {
   @ApiProperty({ example: 'acme', required: false, description: 'Slug of the tenant, unless named another way.' })
@@ -34,6 +35,9 @@ export class SessionView {
   @ApiProperty({ example: 'acme' })
   tenant_id: string;
 
+  @ApiPropertyOptional({ format: 'uuid', description: "Whose session it is; absent for a visitor's." })
+  user_id?: string;
+
   @ApiProperty({ format: 'date-time' })
   created_at: string;
 
@@ -42,4 +46,47 @@ export class SessionView {
 
   @ApiProperty({ format: 'date-time', description: 'When the session ends if nothing more happens.' })
   expires_at: string;
+
+  static of(session: SessionState, tenantSlug: string): SessionView {
+    return {
+      id: session.id,
+      tenant_id: tenantSlug,
+      ...(session.userId !== null && { user_id: session.userId }),
+      created_at: session.createdAt.toISOString(),
+      last_active_at: session.lastActiveAt.toISOString(),
+      expires_at: new Date(session.lastActiveAt.getTime() + SESSION_IDLE_MS).toISOString(),
+    };
+  }
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export class SessionListQuery {
+  @ApiPropertyOptional({ format: 'uuid', description: "Another user's sessions; needs session:read-any." })
+  @IsOptional()
+  @Matches(UUID, { message: 'must be a UUID' })
+  user_id?: string;
+
+  @ApiPropertyOptional({ enum: ['true'], description: "Everybody's, visitors' included; needs session:read-any." })
+  @IsOptional()
+  @IsIn(['true'], { message: 'must be true' })
+  all?: 'true';
+
+  @ApiPropertyOptional({ schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } } as never)
+  @IsOptional()
+  @IsString({ message: 'must be an integer' })
+  limit?: string;
+
+  @ApiPropertyOptional({ description: 'next_cursor of a page.' })
+  @IsOptional()
+  @IsString({ message: 'must be a text' })
+  cursor?: string;
+}
+
+export class SessionPage {
+  @ApiProperty({ type: [SessionView] })
+  items: SessionView[];
+
+  @ApiProperty({ type: String, nullable: true, description: 'Pass as `cursor` for the next page; null at the end.' })
+  next_cursor: string | null;
 }

@@ -16,4 +16,5 @@ export const SESSION_READ_ANY = declarePermission({
   name: 'session:read-any',
   about: "Read other people's chat sessions; each time is in the audit log",
   roles: ['admin'],
+  sensitive: true,
 });

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import type { FindOptionsWhere } from 'typeorm';
 import { SessionAuthenticator, UnknownSession, type Visitor } from '../auth/index.js';
 import { newId } from '../common/index.js';
 import {
@@ -19,6 +20,9 @@ const ACTIVITY_MS = 5 * 60 * 1000;
 const TRUST_MS = 60 * 1000;
 const CACHE_SIZE = 100_000;
 
+/** A session as its bearer sees it. */
+export type SessionState = Pick<ChatSession, 'id' | 'userId' | 'createdAt' | 'lastActiveAt'>;
+
 interface KnownSession extends Visitor {
   tenantId: string;
   lastActiveAt: number;
@@ -28,6 +32,7 @@ interface KnownSession extends Visitor {
 @Injectable()
 export class SessionService extends SessionAuthenticator implements OnApplicationShutdown {
   private readonly logger = new Logger('Sessions');
+  /** By token hash and by UUID. */
   private readonly known = new LRUCache<string, KnownSession>({ max: CACHE_SIZE });
   private readonly writes = new Set<Promise<unknown>>();
 
@@ -63,30 +68,24 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
   }
 
   authenticate(tokenHash: Buffer): Visitor | undefined | Promise<Visitor | undefined> {
-    const tenantId = this.context.currentOrThrow('A chat session').id;
-    const known = this.known.get(tokenHash.toString('latin1'));
-    const now = Date.now();
-    if (
-      known?.tenantId === tenantId &&
-      now - known.checkedAt < TRUST_MS &&
-      now - known.lastActiveAt < SESSION_IDLE_MS
-    ) {
-      return this.noteActivity(known, now);
-    }
-    return this.lookUp(tokenHash, tenantId);
+    return this.alive(tokenHash.toString('latin1'), { tokenHash });
   }
 
-  async find(sessionId: string): Promise<Visitor | undefined> {
-    const session = await this.sessions.findOneBy({ id: sessionId });
-    if (!session || Date.now() - session.lastActiveAt.getTime() >= SESSION_IDLE_MS) return undefined;
-    return { sessionId: session.id, ...(session.userId !== null && { userId: session.userId }) };
+  find(sessionId: string, askedBy: string): Visitor | undefined | Promise<Visitor | undefined> {
+    return this.alive(sessionId, { id: sessionId }, askedBy);
+  }
+
+  /** Makes this process forget a session that is gone. Others find out when they read or store in it. */
+  forget({ id, tokenHash }: Pick<ChatSession, 'id' | 'tokenHash'>): void {
+    this.known.delete(id);
+    this.known.delete(tokenHash.toString('latin1'));
   }
 
   /** @throws UnknownSession when it has expired or gone meanwhile */
-  async get(sessionId: string): Promise<Pick<ChatSession, 'id' | 'createdAt' | 'lastActiveAt'>> {
+  async get(sessionId: string): Promise<SessionState> {
     // Plain SQL, because this is a hot path and hydration would cost more than the query.
-    const [session] = await this.transaction.query<Pick<ChatSession, 'id' | 'createdAt' | 'lastActiveAt'>>(
-      `SELECT id, created_at AS "createdAt", last_active_at AS "lastActiveAt" FROM chat_sessions
+    const [session] = await this.transaction.query<SessionState>(
+      `SELECT id, user_id AS "userId", created_at AS "createdAt", last_active_at AS "lastActiveAt" FROM chat_sessions
         WHERE tenant_id = $1 AND id = $2 AND last_active_at > $3`,
       [this.context.currentOrThrow('A chat session').id, sessionId, new Date(Date.now() - SESSION_IDLE_MS)],
     );
@@ -98,23 +97,49 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
     await Promise.all(this.writes);
   }
 
-  private async lookUp(tokenHash: Buffer, tenantId: string): Promise<Visitor | undefined> {
+  private alive(
+    key: string,
+    where: FindOptionsWhere<ChatSession>,
+    askedBy?: string,
+  ): Visitor | undefined | Promise<Visitor | undefined> {
+    const tenantId = this.context.currentOrThrow('A chat session').id;
+    const known = this.known.get(key);
     const now = Date.now();
-    const session = await this.sessions.findOneBy({ tokenHash });
+    if (
+      known?.tenantId === tenantId &&
+      now - known.checkedAt < TRUST_MS &&
+      now - known.lastActiveAt < SESSION_IDLE_MS
+    ) {
+      return this.noteActivity(known, now, askedBy);
+    }
+    return this.lookUp(where, tenantId, askedBy);
+  }
+
+  private async lookUp(
+    where: FindOptionsWhere<ChatSession>,
+    tenantId: string,
+    askedBy: string | undefined,
+  ): Promise<Visitor | undefined> {
+    const now = Date.now();
+    const session = await this.sessions.findOneBy(where);
     if (!session || now - session.lastActiveAt.getTime() >= SESSION_IDLE_MS) return undefined;
     const lastActiveAt = session.lastActiveAt.getTime();
-    const { id: sessionId, userId } = session;
+    const { id: sessionId, tokenHash, userId } = session;
     const owner = userId === null ? {} : { userId };
-    return this.noteActivity(this.remember(tokenHash, { sessionId, tenantId, lastActiveAt, ...owner }), now);
+    return this.noteActivity(this.remember(tokenHash, { sessionId, tenantId, lastActiveAt, ...owner }), now, askedBy);
   }
 
   private remember(tokenHash: Buffer, session: Omit<KnownSession, 'checkedAt'>): KnownSession {
     const known = { ...session, checkedAt: Date.now() };
     this.known.set(tokenHash.toString('latin1'), known);
+    // Only signed-in callers name sessions by UUID; a visitor's would take up room for nothing.
+    if (session.userId !== undefined) this.known.set(session.sessionId, known);
     return known;
   }
 
-  private noteActivity(known: KnownSession, now: number): Visitor {
+  /** @param askedBy who named the session by its UUID: anybody can, and only its user's asking is activity */
+  private noteActivity(known: KnownSession, now: number, askedBy: string | undefined): Visitor {
+    if (askedBy !== undefined && askedBy !== known.userId) return known;
     if (now - known.lastActiveAt >= ACTIVITY_MS) {
       known.lastActiveAt = now;
       const write = this.sessions

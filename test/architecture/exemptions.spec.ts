@@ -10,6 +10,7 @@ const RAW_TENANT_SQL: Record<string, string> = {
   'src/auth/sign-in/sign-in.service.ts': 'raises the token version in place; deletes all devices but one',
   'src/auth/users/user-states.ts': 'reads user, role and devices in one statement; notifies of changes',
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
+  'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
   'src/idempotency/idempotency.service.ts':
     'claims a key atomically: an upsert whose WHERE the query builder cannot say',

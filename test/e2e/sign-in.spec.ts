@@ -46,6 +46,15 @@ describe('signing in', () => {
     expect(answers[2]).toEqual(answers[0]);
   });
 
+  it('refuses an address that no database takes, naming the field', async () => {
+    const answer = await t.request('POST', '/api/auth/login', {
+      headers: { 'x-tenant-id': 'acme' },
+      body: { email: 'owner\u0000@acme.example', password: 'demo-password' },
+    });
+    expect(answer.status).toBe(422);
+    expect(answer.json.errors).toMatchObject([{ pointer: '/email' }]);
+  });
+
   it("answers globex's token on acme with the bytes of a tenant that does not exist, and audits it at globex", async () => {
     const globex = await signIn(t, 'globex', 'member');
     const strip = (text: string) => text.replace(/"request_id":"[^"]*"/, '');
@@ -55,8 +64,9 @@ describe('signing in', () => {
     expect(strip(onAcme.text)).toBe(strip(onNobody.text));
     const { id: globexId } = await t.tenant('globex');
     await expect
-      .poll(() =>
-        t.database.admin(`SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt'`),
+      .poll(
+        () => t.database.admin(`SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt'`),
+        { timeout: 10_000 },
       )
       .toEqual([{ tenant_id: globexId }]);
   });

@@ -221,6 +221,11 @@ describe('mail through an SMTP server', () => {
         data: { admin: 'Sam', user: 'Ann', reason: 'ticket 7', when, minutes: '30' },
         links,
       },
+      {
+        template: 'impersonation-request',
+        data: { admin: 'Sam', user: 'Ann', reason: 'ticket 8', when, minutes: '20' },
+        links,
+      },
     ];
     for (const request of requests) {
       const to = freshAddress();

@@ -8,12 +8,17 @@ export type Access =
   | { kind: 'public-on-tenant' }
   /** A tenant must be named. Without `permission` no credential is looked at; with it, one that is sent must hold it. */
   | { kind: 'tenant'; permission?: string }
-  /** A visitor's chat session of the named tenant, or a signed-in caller with the permission. */
-  | { kind: 'visitor-session'; from: 'body' | 'path' | 'authorization'; permission?: string }
+  /**
+   * A visitor's chat session of the named tenant, or a signed-in caller with the permission in a session of their own;
+   * with the permission `others`, in anybody's, and each time it is audited.
+   */
+  | { kind: 'visitor-session'; from: 'body' | 'path' | 'authorization'; permission?: string; others?: string }
   /** A user or program of the named tenant that holds the permission. */
   | { kind: 'permission'; permission: string }
   /** A platform admin who holds the permission, on an address that names no tenant. */
-  | { kind: 'platform'; permission: string };
+  | { kind: 'platform'; permission: string; beforePasswordChange?: true }
+  /** On an address that names no tenant. Without `permission` no credential is looked at; with it, an admin's that is sent must hold it. */
+  | { kind: 'platform-public'; permission?: string };
 
 export const ACCESS = 'tenantry:access';
 
@@ -22,7 +27,11 @@ const access = (value: Access) => SetMetadata(ACCESS, value);
 export const Public = () => access({ kind: 'public' });
 export const PublicOnTenant = () => access({ kind: 'public-on-tenant' });
 export const ForTenant = (permission?: string) => access({ kind: 'tenant', ...(permission && { permission }) });
-export const ForVisitorSession = (from: 'body' | 'path' | 'authorization', permission?: string) =>
-  access({ kind: 'visitor-session', from, ...(permission && { permission }) });
+export const ForVisitorSession = (from: 'body' | 'path' | 'authorization', permission?: string, others?: string) =>
+  access({ kind: 'visitor-session', from, ...(permission && { permission }), ...(others && { others }) });
 export const RequiresPermission = (permission: string) => access({ kind: 'permission', permission });
-export const RequiresPlatformPermission = (permission: string) => access({ kind: 'platform', permission });
+/** @param options.beforePasswordChange whether it is open to an admin who still has a one-time password */
+export const RequiresPlatformPermission = (permission: string, options: { beforePasswordChange?: true } = {}) =>
+  access({ kind: 'platform', permission, ...options });
+export const PublicOnPlatform = (permission?: string) =>
+  access({ kind: 'platform-public', ...(permission && { permission }) });

@@ -3,10 +3,11 @@ import { Reflector } from '@nestjs/core';
 import { AuditService } from '../../audit/index.js';
 import { ValidationFailed } from '../../common/index.js';
 import { type Tenant, TenantContext, TenantRequired, TenantRunner, UnknownTenant } from '../../tenancy/index.js';
-import { CredentialInvalid, PermissionMissing, RefusedUnderImpersonation } from '../auth.errors.js';
+import { CredentialInvalid, PermissionMissing } from '../auth.errors.js';
 import { ACCESS, type Access } from './access.decorator.js';
 import { bearerOf, PlatformBearerGuard, TenantBearerGuard } from './bearer.strategies.js';
-import { permissionNamed } from './permissions.js';
+import { PasswordChangeRequired } from '../platform/platform.errors.js';
+import { demandPermission } from './permission.demand.js';
 import type { AccessRequest, TenantPrincipal } from './principal.js';
 import { VisitorAdmission } from './visitor.admission.js';
 
@@ -48,27 +49,30 @@ export class AccessGuard implements CanActivate {
       case 'visitor-session':
         return this.admitVisitor(execution, request, access);
       case 'platform':
-        return this.admitAdmin(execution, request, access.permission);
+        return this.admitAdmin(execution, request, access);
+      case 'platform-public':
+        this.refuseTenant();
+        if (access.permission === undefined || bearerOf(request) === undefined) return true;
+        return this.admitAdmin(execution, request, { permission: access.permission });
       case undefined:
         throw new Error(`Route ${request.method} ${request.path} declares no access.`);
     }
   }
 
   private async admit(execution: ExecutionContext, request: AccessRequest, permission: string): Promise<boolean> {
-    demand(await this.principal(execution, request), permission);
+    demandPermission(await this.principal(execution, request), permission);
     return true;
   }
 
   private async admitVisitor(
     execution: ExecutionContext,
     request: AccessRequest,
-    { from, permission }: Extract<Access, { kind: 'visitor-session' }>,
+    { from, permission, others }: Extract<Access, { kind: 'visitor-session' }>,
   ): Promise<boolean> {
     const tenant = this.requireTenant(request);
     if (permission !== undefined && bearerOf(request) !== undefined) {
       const principal = await this.principal(execution, request);
-      request.visitor = await this.visitors.admitPrincipal(request, tenant, from, principal);
-      demand(principal, permission);
+      request.visitor = await this.visitors.admitPrincipal(request, tenant, { from, permission, others }, principal);
       return true;
     }
     request.visitor = await this.visitors.admit(request, tenant, from);
@@ -86,14 +90,23 @@ export class AccessGuard implements CanActivate {
   }
 
   /** Admin routes exist only where no tenant is named: not under a prefix, on a tenant's host or with a tenant header. */
-  private async admitAdmin(execution: ExecutionContext, request: AccessRequest, permission: string): Promise<boolean> {
-    if (this.context.resolution().kind !== 'none') throw new NotFoundException();
+  private async admitAdmin(
+    execution: ExecutionContext,
+    request: AccessRequest,
+    { permission, beforePasswordChange }: { permission: string; beforePasswordChange?: true },
+  ): Promise<boolean> {
+    this.refuseTenant();
     await this.platformBearer.canActivate(execution);
     const { admin } = request;
     if (!admin) throw new CredentialInvalid();
     this.runner.identify({ kind: 'platform-admin', id: admin.id, name: admin.name });
+    if (admin.mustChangePassword && !beforePasswordChange) throw new PasswordChangeRequired();
     if (!admin.permissions.has(permission)) throw new PermissionMissing(permission);
     return true;
+  }
+
+  private refuseTenant(): void {
+    if (this.context.resolution().kind !== 'none') throw new NotFoundException();
   }
 
   private requireTenant(request: AccessRequest): Tenant {
@@ -118,10 +131,4 @@ export class AccessGuard implements CanActivate {
     });
     throw new UnknownTenant();
   }
-}
-
-function demand(principal: TenantPrincipal, permission: string): void {
-  if (principal.permissions.has(permission)) return;
-  if (principal.impersonator && permissionNamed(permission)?.sensitive) throw new RefusedUnderImpersonation();
-  throw new PermissionMissing(permission);
 }

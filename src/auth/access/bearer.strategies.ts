@@ -58,8 +58,8 @@ export class PlatformBearerStrategy extends BearerStrategy {
     if (!admin?.active || admin.tokenVersion !== claims?.rv || !admin.devices.has(claims.did)) {
       throw new CredentialInvalid();
     }
-    const { id, name, role, permissions } = admin;
-    return { kind: 'platform-admin', id, name, role, permissions, deviceId: claims.did };
+    const { id, name, role, permissions, mustChangePassword } = admin;
+    return { kind: 'platform-admin', id, name, role, permissions, deviceId: claims.did, mustChangePassword };
   }
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditService } from '../../audit/index.js';
 import { redactPath } from '../../logs/index.js';
-import { CredentialCodec, TenantContext, UnknownTenant } from '../../tenancy/index.js';
+import { type Actor, CredentialCodec, TenantContext, UnknownTenant } from '../../tenancy/index.js';
 import { ApiKeyStates } from '../api-keys/api-key-states.js';
 import { API_KEY_PREFIX, decodeApiKey } from '../api-keys/api-key.format.js';
 import { CredentialInvalid } from '../auth.errors.js';
@@ -38,7 +38,8 @@ export class CredentialAuthenticator {
   private async byToken(request: AccessRequest, token: string): Promise<TenantPrincipal> {
     const claims = await this.tokens.verify('tenant', token);
     if (!claims?.tid) throw new CredentialInvalid();
-    this.refuseForeign(request, claims.tid, { kind: 'user', id: claims.sub });
+    const impersonator = claims.act && { id: claims.act.sub, name: claims.act.name };
+    this.refuseForeign(request, claims.tid, { kind: 'user', id: claims.sub, ...(impersonator && { impersonator }) });
     const user = await this.users.find(claims.sub);
     if (!user?.active || user.tokenVersion !== claims.rv) throw new CredentialInvalid();
     const base = { kind: 'user', id: user.id, tenantId: claims.tid, name: user.name, role: user.role } as const;
@@ -75,7 +76,7 @@ export class CredentialAuthenticator {
   }
 
   /** The same answer as for a tenant that does not exist; the record goes to the platform and the credential's tenant. */
-  private refuseForeign(request: AccessRequest, owner: string, actor: { kind: 'user' | 'api-key'; id: string }): void {
+  private refuseForeign(request: AccessRequest, owner: string, actor: Actor & { id: string }): void {
     const tenant = this.context.currentOrThrow('A credential');
     if (owner === tenant.id) return;
     this.audit.record({

@@ -21,6 +21,7 @@ export interface PlatformPrincipal {
   role: string;
   permissions: ReadonlySet<string>;
   deviceId: string;
+  mustChangePassword: boolean;
 }
 
 /** The visitor behind a checked session credential. */

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { AuditService } from '../../audit/index.js';
+import { AuditService, TenantAudit } from '../../audit/index.js';
 import { isUuid, ValidationFailed } from '../../common/index.js';
 import { redactPath } from '../../logs/index.js';
 import { TenantSettings } from '../../settings/index.js';
 import { CredentialCodec, type Tenant } from '../../tenancy/index.js';
 import { SessionOfAnotherTenant, SessionRequired, SignInRequired, UnknownSession } from '../auth.errors.js';
 import { CHAT_PUBLIC } from '../auth.settings.js';
+import { demandPermission } from './permission.demand.js';
 import type { AccessRequest, TenantPrincipal, Visitor } from './principal.js';
 import { SessionAuthenticator } from './session.authenticator.js';
 
@@ -19,46 +20,65 @@ export class VisitorAdmission {
     private readonly sessions: SessionAuthenticator,
     private readonly settings: TenantSettings,
     private readonly audit: AuditService,
+    private readonly log: TenantAudit,
   ) {}
 
   /** @throws UnknownSession, SessionOfAnotherTenant, SignInRequired */
   async admit(request: AccessRequest, tenant: Tenant, from: From): Promise<Visitor> {
-    const visitor = await this.byCredential(request, tenant, credentialOf(request, from));
-    if (visitor.userId !== undefined || !this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
+    const credential = credentialOf(request, from);
+    const authentic = this.isOurs(request, tenant, credential);
+    if (!this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
+    const visitor = authentic && (await this.sessions.authenticate(this.credentials.hash(credential)));
+    if (!visitor) throw new UnknownSession();
+    if (visitor.userId !== undefined) throw new SignInRequired();
     return visitor;
   }
 
-  /** A signed-in caller names the session by its credential or, being known already, by its UUID. */
+  /**
+   * A signed-in caller names the session by its credential or, being known already, by its UUID. A session of nobody is
+   * opened by its credential; any other that is not the caller's only where the route says so, and then for the record.
+   *
+   * @throws UnknownSession, SessionOfAnotherTenant, PermissionMissing
+   */
   async admitPrincipal(
     request: AccessRequest,
     tenant: Tenant,
-    from: From,
+    { from, permission, others }: { from: From; permission: string; others: string | undefined },
     principal: TenantPrincipal,
   ): Promise<Visitor> {
     const named = credentialOf(request, from);
-    const visitor = isUuid(named) ? await this.sessions.find(named) : await this.byCredential(request, tenant, named);
-    // A session of nobody is opened by its credential only.
-    const theirs = visitor?.userId === undefined ? !isUuid(named) : visitor.userId === principal.id;
-    if (!visitor || !theirs) throw new UnknownSession();
+    const byUuid = isUuid(named);
+    if (!byUuid && !this.isOurs(request, tenant, named)) throw new UnknownSession();
+    const visitor = await (byUuid
+      ? this.sessions.find(named, principal.id)
+      : this.sessions.authenticate(this.credentials.hash(named)));
+    if (!visitor) throw new UnknownSession();
+    const theirs = visitor.userId === undefined ? !byUuid : visitor.userId === principal.id;
+    if (!theirs && !(others !== undefined && principal.permissions.has(others))) throw new UnknownSession();
+    demandPermission(principal, permission);
+    // Before the answer, so that nothing is read that the log does not hold.
+    if (!theirs) {
+      await this.log.record({
+        event: 'session.read-any',
+        target: { kind: 'session', id: visitor.sessionId },
+        details: { route: redactPath(request.path), user: visitor.userId },
+      });
+    }
     return visitor;
   }
 
-  private async byCredential(request: AccessRequest, tenant: Tenant, credential: string): Promise<Visitor> {
+  /** @returns whether the credential is authentic @throws SessionOfAnotherTenant, which is audited */
+  private isOurs(request: AccessRequest, tenant: Tenant, credential: string): boolean {
     const owner = this.credentials.tenantOf('session', credential);
-    if (owner === undefined) throw new UnknownSession();
-    if (owner !== tenant.id) {
-      this.audit.record({
-        event: 'cross_tenant_access_attempt',
-        tenantId: owner,
-        actor: { kind: 'visitor' },
-        address: request.ip,
-        details: { target: tenant.slug, route: redactPath(request.path), method: request.method },
-      });
-      throw new SessionOfAnotherTenant();
-    }
-    const visitor = await this.sessions.authenticate(this.credentials.hash(credential));
-    if (!visitor) throw new UnknownSession();
-    return visitor;
+    if (owner === undefined || owner === tenant.id) return owner !== undefined;
+    this.audit.record({
+      event: 'cross_tenant_access_attempt',
+      tenantId: owner,
+      actor: { kind: 'visitor' },
+      address: request.ip,
+      details: { target: tenant.slug, route: redactPath(request.path), method: request.method },
+    });
+    throw new SessionOfAnotherTenant();
   }
 }
 

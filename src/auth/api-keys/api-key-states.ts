@@ -1,11 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import ipaddr from 'ipaddr.js';
 import { ChangeFeed } from '../../changes/index.js';
 import { sha256 } from '../../common/index.js';
 import { LiveCache, TenantContext, TenantTransaction } from '../../tenancy/index.js';
 import { permissionNamed } from '../access/permissions.js';
 import { AUTH_CHANNEL } from '../users/user-states.js';
+import { inRange } from './address-range.js';
 
 const CACHE_SIZE = 100_000;
 /** Use is noted at most this often, in ms. */
@@ -61,6 +61,7 @@ export class ApiKeyStates implements OnApplicationShutdown {
     );
   }
 
+  /** Behind the answer, in the scope at hand: a use that cannot be noted fails nothing. */
   noteUse(key: ApiKeyState, address: string | undefined): void {
     const now = Date.now();
     if (now - key.notedAt < NOTE_MS) return;
@@ -95,12 +96,4 @@ export class ApiKeyStates implements OnApplicationShutdown {
       notedAt: row.last_used_at?.getTime() ?? 0,
     };
   }
-}
-
-/** @param range CIDR; an IPv4 address that came as IPv6 is compared as IPv4 */
-export function inRange(address: string | undefined, range: string): boolean {
-  if (!address || !ipaddr.isValid(address)) return false;
-  const parsed = ipaddr.process(address);
-  const [network, bits] = ipaddr.parseCIDR(range);
-  return parsed.kind() === network.kind() && parsed.match(network, bits);
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { CredentialCodec, InjectPlatformDataSource, TenantContext, TenantTransaction } from '../../tenancy/index.js';
 import { RefreshFamilies } from '../tokens/refresh-families.js';
@@ -44,6 +44,7 @@ export class PlatformDeviceTokens extends RefreshFamilies {
     ownerValue: '',
     inScope: '$1::uuid IS NOT NULL',
   };
+  private readonly joined: QueryRunner | undefined;
 
   constructor(
     credentials: CredentialCodec,
@@ -53,11 +54,17 @@ export class PlatformDeviceTokens extends RefreshFamilies {
     super('platform-refresh', credentials, database.keys);
   }
 
+  /** The same as a part of an open transaction. */
+  within({ queryRunner }: EntityManager): PlatformDeviceTokens {
+    return Object.create(this, { joined: { value: queryRunner } }) as PlatformDeviceTokens;
+  }
+
   protected owner(): string {
     return NO_TENANT;
   }
 
   protected async run<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
+    if (this.joined) return (await this.joined.query(sql, parameters, true)).records as Row[];
     const runner = this.platform.createQueryRunner();
     try {
       return (await runner.query(sql, parameters, true)).records as Row[];

@@ -16,7 +16,7 @@ export class Invitation extends TenantOwned {
   @Column('bytea', { name: 'token_hash' })
   tokenHash: Buffer;
 
-  /** The user who invited; null for the platform. */
+  /** The user or API key that sent it last, who must still reach its role when it is accepted; null for the platform. */
   @Column('uuid', { name: 'invited_by', nullable: true })
   invitedBy: string | null;
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LessThan, MoreThan } from 'typeorm';
 import { AppError, newId } from '../../common/index.js';
 import {
   CredentialCodec,
@@ -76,6 +77,27 @@ export class MfaChallenges {
       expiresAt: new Date(Date.now() + CHALLENGE_SECONDS * 1000),
     });
     throw new MfaRequired(token, !enrolled);
+  }
+
+  /**
+   * The user behind a challenge, without counting an attempt: for the throttle, and for an enrolment to begin.
+   *
+   * @throws MfaRefused
+   */
+  async userOf(token: string): Promise<User> {
+    const opened = this.credentials.open('mfa', token);
+    if (opened?.tenantId !== this.context.currentOrThrow('A sign-in').id) throw new MfaRefused();
+    const inForce = {
+      id: opened.subjectId,
+      purpose: 'mfa' as const,
+      tokenHash: this.credentials.hash(token),
+      expiresAt: MoreThan(new Date()),
+      attempts: LessThan(MAX_ATTEMPTS),
+    };
+    const challenge = await this.tokens.findOneBy(inForce);
+    const user = challenge && (await this.users.findOneBy({ id: challenge.userId, status: 'active' }));
+    if (!user) throw new MfaRefused();
+    return user;
   }
 
   /**

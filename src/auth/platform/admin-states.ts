@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
 import { InjectPlatformDataSource, LiveCache } from '../../tenancy/index.js';
 import { PLATFORM_ROLES, type PlatformRole } from './platform-permissions.js';
@@ -18,6 +18,7 @@ export interface AdminState {
   tokenVersion: number;
   permissions: ReadonlySet<string>;
   devices: ReadonlySet<string>;
+  mustChangePassword: boolean;
 }
 
 interface AdminRow {
@@ -28,6 +29,7 @@ interface AdminRow {
   status: string;
   token_version: number;
   devices: string[];
+  must_change_password: boolean;
 }
 
 /** The present state of platform admins, cached per process and dropped the moment any process changes it. */
@@ -46,13 +48,14 @@ export class AdminStates {
     return this.cache.find(id);
   }
 
-  async changed(id: string): Promise<void> {
-    await this.platform.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);
+  /** @param manager of the transaction of the change: the others hear of it at the commit */
+  async changed(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<void> {
+    await manager.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);
   }
 
   private async load(id: string): Promise<AdminState | undefined> {
     const [row] = await this.platform.query<AdminRow[]>(
-      `SELECT a.id, a.name, a.email, a.role, a.status, a.token_version,
+      `SELECT a.id, a.name, a.email, a.role, a.status, a.token_version, a.must_change_password,
               ARRAY(SELECT d.id::text FROM platform_devices d WHERE d.user_id = a.id AND d.expires_at > now()) AS devices
          FROM platform_admins a WHERE a.id = $1`,
       [id],
@@ -67,6 +70,7 @@ export class AdminStates {
       tokenVersion: row.token_version,
       permissions: new Set<string>(PLATFORM_ROLES[row.role]),
       devices: new Set(row.devices),
+      mustChangePassword: row.must_change_password,
     };
   }
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
 import { InjectPlatformDataSource, LiveCache, TenantRunner } from '../../tenancy/index.js';
+import { PLATFORM_ROLES, type PlatformRole } from './platform-permissions.js';
 
 export const IMPERSONATIONS_CHANNEL = 'tenantry_impersonations';
 const CACHE_SIZE = 10_000;
@@ -26,12 +27,14 @@ export class Impersonations {
 
   private async load(id: string): Promise<{ expiresAt: number } | undefined> {
     const rows = await this.runner.runAsPlatform('impersonation', () =>
-      this.platform.query<{ expires_at: Date | null }[]>(
-        `SELECT i.expires_at FROM impersonations i JOIN platform_admins a ON a.id = i.admin_id
+      this.platform.query<{ expires_at: Date | null; role: PlatformRole }[]>(
+        `SELECT i.expires_at, a.role FROM impersonations i JOIN platform_admins a ON a.id = i.admin_id
           WHERE i.id = $1 AND i.status = 'active' AND a.status = 'active'`,
         [id],
       ),
     );
-    return rows[0]?.expires_at ? { expiresAt: rows[0].expires_at.getTime() } : undefined;
+    const row = rows[0];
+    if (!row?.expires_at || !PLATFORM_ROLES[row.role].includes('impersonation:create')) return undefined;
+    return { expiresAt: row.expires_at.getTime() };
   }
 }

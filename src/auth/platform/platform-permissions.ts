@@ -19,3 +19,8 @@ export const PLATFORM_ROLES: Record<PlatformRole, readonly PlatformPermission[]>
   billing: EVERYBODY,
   'read-only': [...EVERYBODY, 'platform-admin:read', 'platform-audit:read', 'impersonation:read'],
 };
+
+/** Whether a role may do anything that `own` may not: whoever holds no more than `own` can neither give nor take it. */
+export function exceeds(role: PlatformRole, own: readonly PlatformPermission[]): boolean {
+  return PLATFORM_ROLES[role].some((permission) => !own.includes(permission));
+}

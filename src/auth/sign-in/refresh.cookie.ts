@@ -5,6 +5,8 @@ import { AppError } from '../../common/index.js';
 import { DATABASE, ENV, type PreparedDatabase } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
 import { TenantContext } from '../../tenancy/index.js';
+import { TokenResponse } from './sign-in.dto.js';
+import type { TokenPair } from './sign-in.service.js';
 
 const MAX_AGE_SECONDS = 30 * 24 * 60 * 60;
 
@@ -39,8 +41,14 @@ export class RefreshCookie {
     this.secure = env.publicUrl.startsWith('https:');
   }
 
+  /** What a client is told of its tokens: the refresh token in the body, or in a cookie when it asked for that. */
+  answer(request: Request, response: Response, pair: TokenPair): TokenResponse {
+    if (!pair.inCookie) return TokenResponse.of(pair);
+    return TokenResponse.of(pair, this.set(request, response, pair.refreshToken, pair.deviceId));
+  }
+
   /** @returns the CSRF token that belongs to it */
-  set(request: Request, response: Response, refreshToken: string, deviceId: string): string {
+  private set(request: Request, response: Response, refreshToken: string, deviceId: string): string {
     response.append('Set-Cookie', this.text(request, refreshToken, MAX_AGE_SECONDS));
     return this.csrfToken(deviceId);
   }

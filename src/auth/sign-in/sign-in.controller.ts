@@ -7,10 +7,10 @@ import { CredentialCodec } from '../../tenancy/index.js';
 import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { CredentialInvalid, RefreshRefused } from '../auth.errors.js';
+import { CredentialInvalid, RefreshRefused, RefusedUnderImpersonation } from '../auth.errors.js';
 import { RefreshCookie } from './refresh.cookie.js';
 import { LoginRequest, RefreshRequest, TokenResponse } from './sign-in.dto.js';
-import { type Client, SignInService, type TokenPair } from './sign-in.service.js';
+import { type Client, SignInService } from './sign-in.service.js';
 
 @ApiTags('auth')
 @ApiTenantHeader()
@@ -35,7 +35,7 @@ export class SignInController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<TokenResponse> {
     const pair = await this.signIns.signIn(body.email, body.password, clientOf(request, body.cookie === true));
-    return this.answer(request, response, pair);
+    return this.cookie.answer(request, response, pair);
   }
 
   @Post('refresh')
@@ -51,7 +51,7 @@ export class SignInController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<TokenResponse> {
     const pair = await this.signIns.refresh(this.tokenOf(body, request), { address: request.ip });
-    return this.answer(request, response, pair);
+    return this.cookie.answer(request, response, pair);
   }
 
   @Post('logout')
@@ -76,7 +76,7 @@ export class SignInController {
   @ApiOperation({ summary: 'Sign out everywhere' })
   @ApiNoContentResponse()
   async logoutAll(@Req() request: AccessRequest, @Res({ passthrough: true }) response: Response): Promise<void> {
-    await this.signIns.signOutEverywhere(personOf(request).id);
+    await this.signIns.signOutEverywhere(ownerOf(request).id);
     if (this.cookie.read(request)) this.cookie.clear(request, response);
   }
 
@@ -105,11 +105,6 @@ export class SignInController {
     this.cookie.check(request, opened.subjectId);
     return token;
   }
-
-  private answer(request: AccessRequest, response: Response, pair: TokenPair): TokenResponse {
-    if (!pair.inCookie) return TokenResponse.of(pair);
-    return TokenResponse.of(pair, this.cookie.set(request, response, pair.refreshToken, pair.deviceId));
-  }
 }
 
 export function clientOf(request: AccessRequest, inCookie = false): Client {
@@ -121,4 +116,11 @@ export function personOf(request: AccessRequest) {
   const { principal } = request;
   if (principal?.kind !== 'user') throw new CredentialInvalid();
   return principal;
+}
+
+/** The same, and in person. @throws RefusedUnderImpersonation for a platform admin who acts as the user */
+export function ownerOf(request: AccessRequest) {
+  const person = personOf(request);
+  if (person.impersonator) throw new RefusedUnderImpersonation();
+  return person;
 }

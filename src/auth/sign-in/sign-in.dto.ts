@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsBoolean, IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsBoolean, IsOptional, IsString, Matches, MaxLength, MinLength } from 'class-validator';
 import type { TokenPair } from './sign-in.service.js';
 
 const TEXT = { message: 'must be a text' };
@@ -7,6 +7,7 @@ const TEXT = { message: 'must be a text' };
 export class LoginRequest {
   @ApiProperty({ example: 'owner@acme.example' })
   @IsString(TEXT)
+  @Matches(/^\P{Cc}*$/u, { message: 'must hold no control characters' })
   @MaxLength(254, { message: 'must be at most 254 characters' })
   email: string;
 

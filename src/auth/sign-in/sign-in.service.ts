@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { IsNull, MoreThan } from 'typeorm';
 import { AuditService, TenantAudit } from '../../audit/index.js';
-import { addressBucket } from '../../common/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
 import { TenantSettings } from '../../settings/index.js';
 import {
@@ -16,6 +16,7 @@ import { RefreshRefused, SignInRefused } from '../auth.errors.js';
 import { MFA_ROLES } from '../auth.settings.js';
 import { Device } from '../devices/device.entity.js';
 import { DeviceTokens } from '../devices/device.tokens.js';
+import { KnownAddresses } from '../devices/known.addresses.js';
 import { MfaChallenges } from '../mfa/mfa-challenges.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
@@ -50,6 +51,7 @@ export class SignInService {
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     @InjectTenantRepository(Device) private readonly devices: TenantRepository<Device>,
     private readonly deviceTokens: DeviceTokens,
+    private readonly knownAddresses: KnownAddresses,
     private readonly accessTokens: AccessTokens,
     private readonly hasher: PasswordHasher,
     private readonly throttle: SignInThrottle,
@@ -74,7 +76,7 @@ export class SignInService {
   async signIn(email: string, password: string, client: Client): Promise<TokenPair> {
     const tenant = this.context.currentOrThrow('A sign-in');
     const user = await this.users.findOneBy({ emailKey: emailKey(email) });
-    const trusted = user !== null && (await this.isKnownAddress(user, client.address));
+    const trusted = user !== null && (await this.knownAddresses.has(user.id, client.address));
     const attempt = this.throttle.check(tenant.id, emailKey(email), client.address, { trusted });
     let outcome: { ok: boolean; rehash: boolean };
     try {
@@ -92,24 +94,35 @@ export class SignInService {
       throw new SignInRefused();
     }
     attempt.succeeded();
-    if (outcome.rehash) await this.users.update({ id: user.id }, { passwordHash: await this.hasher.hash(password) });
-    await this.challenges.demandSecondFactor(user, this.settings.get(MFA_ROLES).includes(user.role));
+    if (outcome.rehash) {
+      const passwordHash = await this.hasher.hash(password);
+      await this.users.update({ id: user.id, passwordHash: user.passwordHash ?? IsNull() }, { passwordHash });
+      user.passwordHash = passwordHash;
+    }
+    await this.challenges.demandSecondFactor(user, this.mustHaveSecondFactor(user));
     return this.open(user, client, 'password');
   }
 
-  /** Makes a signed-in device of a user whose identity is settled. @param by how, for the audit */
+  /**
+   * Makes a signed-in device of a user whose identity is settled.
+   *
+   * @param by how, for the audit
+   * @throws SignInRefused when the password was changed or the user disabled since `user` was read
+   */
   async open(user: User, client: Client, by: string): Promise<TokenPair> {
     const tenant = this.context.currentOrThrow('A sign-in');
     this.runner.identify({ kind: 'user', id: user.id, name: user.name });
     const device = await this.transaction.run(async () => {
-      const known = user.lastSignInAt === null || (await this.isKnownAddress(user, client.address));
+      const known = user.lastSignInAt === null || (await this.knownAddresses.has(user.id, client.address));
       const opened = await this.deviceTokens.open({
         userId: user.id,
         name: client.agent,
         address: client.address,
         inCookie: client.inCookie,
       });
-      await this.users.update({ id: user.id }, { lastSignInAt: new Date() });
+      // Waits for a change of the password that is under way; one that signs out everywhere would miss this device.
+      const unchanged = { id: user.id, status: 'active' as const, passwordHash: user.passwordHash ?? IsNull() };
+      if ((await this.users.update(unchanged, { lastSignInAt: new Date() })) !== 1) throw new SignInRefused();
       await this.states.changed(user.id);
       await this.audit.record({
         event: 'user.signed-in',
@@ -122,7 +135,10 @@ export class SignInService {
     return this.pair(tenant, user, device.deviceId, device.refreshToken, client.inCookie);
   }
 
-  /** @throws RefreshRefused; a token that was used before also revokes its family */
+  /**
+   * @throws RefreshRefused; a token that was used before also revokes its family
+   * @throws MfaRequired when the role has come to require a second factor and there is none; the token stays good
+   */
   async refresh(token: string, client: Pick<Client, 'address'>): Promise<TokenPair> {
     const tenant = this.context.currentOrThrow('A refresh token');
     const owner = this.credentials.open('refresh', token)?.tenantId;
@@ -135,6 +151,7 @@ export class SignInService {
       });
       throw new RefreshRefused();
     }
+    await this.demandEnrolment(token);
     const rotation = await this.deviceTokens.rotate(token, client.address);
     if (rotation.kind === 'unknown') throw new RefreshRefused();
     if (rotation.kind === 'reused') {
@@ -151,6 +168,8 @@ export class SignInService {
     const user = await this.users.findOneBy({ id: rotation.userId });
     if (user?.status !== 'active') throw new RefreshRefused();
     this.runner.identify({ kind: 'user', id: user.id, name: user.name });
+    // Here for the token before the newest, which is answered once more.
+    if (!user.mfaEnabledAt) await this.challenges.demandSecondFactor(user, this.mustHaveSecondFactor(user));
     return this.pair(tenant, user, rotation.deviceId, rotation.refreshToken, rotation.inCookie);
   }
 
@@ -172,14 +191,29 @@ export class SignInService {
   async signOutEverywhere(userId: string, exceptDevice?: string): Promise<void> {
     await this.transaction.run(async () => {
       if (exceptDevice === undefined) {
-        await this.devices.delete({ userId });
+        // The user before the devices, as all do who lock both.
         await this.transaction.query('UPDATE users SET token_version = token_version + 1 WHERE id = $1', [userId]);
+        await this.devices.delete({ userId });
       } else {
         await this.transaction.query('DELETE FROM devices WHERE user_id = $1 AND id <> $2', [userId, exceptDevice]);
       }
       await this.states.changed(userId);
       await this.audit.record({ event: 'user.signed-out-everywhere', target: { kind: 'user', id: userId } });
     });
+  }
+
+  /** Before the token is used up, and only for the newest: a token from long ago must not enrol anybody. */
+  private async demandEnrolment(token: string): Promise<void> {
+    const deviceId = this.credentials.open('refresh', token)?.subjectId;
+    if (deviceId === undefined || this.settings.get(MFA_ROLES).length === 0) return;
+    const newest = { id: deviceId, tokenHash: this.credentials.hash(token), expiresAt: MoreThan(new Date()) };
+    const device = await this.devices.findOneBy(newest);
+    const user = device && (await this.users.findOneBy({ id: device.userId, status: 'active' }));
+    if (user && !user.mfaEnabledAt) await this.challenges.demandSecondFactor(user, this.mustHaveSecondFactor(user));
+  }
+
+  private mustHaveSecondFactor(user: User): boolean {
+    return this.settings.get(MFA_ROLES).includes(user.role);
   }
 
   private pair(tenant: Tenant, user: User, deviceId: string, refreshToken: string, inCookie: boolean): TokenPair {
@@ -190,12 +224,6 @@ export class SignInService {
       did: deviceId,
     });
     return { accessToken, refreshToken, expiresIn: ACCESS_TOKEN_SECONDS, deviceId, inCookie };
-  }
-
-  private async isKnownAddress(user: User, address: string | undefined): Promise<boolean> {
-    const devices = await this.devices.find({ where: { userId: user.id }, select: { id: true, address: true } });
-    const bucket = addressBucket(address);
-    return devices.some((device) => device.address !== null && addressBucket(device.address) === bucket);
   }
 
   private refused(tenant: Tenant, user: User | null, client: Client): void {

@@ -2,7 +2,8 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { JsonWebKey } from 'node:crypto';
 import { Public } from '../access/access.decorator.js';
-import { JWKS_MAX_AGE_SECONDS, SigningKeys } from './signing-keys.js';
+import { JWKS_MAX_AGE_SECONDS } from './key-rotation.js';
+import { SigningKeys } from './signing-keys.js';
 
 const CACHED = `public, max-age=${JWKS_MAX_AGE_SECONDS}`;
 const EXAMPLE = { keys: [{ kty: 'EC', crv: 'P-256', x: '…', y: '…', kid: '…', use: 'sig', alg: 'ES256' }] };

@@ -3,6 +3,8 @@ export type Realm = 'tenant' | 'platform';
 
 /** Life of an access token in seconds. */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
+/** … and at most of that of an impersonation, which nothing renews. */
+export const IMPERSONATION_SECONDS = 30 * 60;
 
 /** What an access token says (RFC 9068). */
 export interface AccessClaims {

@@ -1,9 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { DeepPartial } from 'typeorm';
 import { newId } from '../../common/index.js';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
-import { InjectTenantRepository, type Tenant, type TenantRepository, TenantRunner } from '../../tenancy/index.js';
+import {
+  InjectTenantRepository,
+  type Tenant,
+  type TenantRepository,
+  TenantRunner,
+  TenantTransaction,
+} from '../../tenancy/index.js';
 import { BUILT_IN_ROLES } from '../access/permissions.js';
+import { EmailDirectory } from '../account/email.directory.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { emailKey } from './email-key.js';
 import { User } from './user.entity.js';
@@ -13,6 +21,8 @@ import { User } from './user.entity.js';
 export class DemoUsers {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
+    private readonly directory: EmailDirectory,
+    private readonly transaction: TenantTransaction,
     private readonly runner: TenantRunner,
     private readonly hasher: PasswordHasher,
     @Inject(ENV) private readonly env: Env,
@@ -43,9 +53,16 @@ export class DemoUsers {
           updatedAt: now,
         }));
         // Another process of the demo may be doing the same.
-        for (const row of rows) await this.users.insert(row).catch(ignoreDuplicate);
+        for (const row of rows) await this.create(row).catch(ignoreDuplicate);
       });
     }
+  }
+
+  private create(row: DeepPartial<User> & Pick<User, 'emailKey'>): Promise<void> {
+    return this.transaction.run(async () => {
+      await this.users.insert(row);
+      await this.directory.changed(row.emailKey);
+    });
   }
 }
 

@@ -38,7 +38,7 @@ export class UserStates {
   constructor(
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
-    changes: ChangeFeed,
+    private readonly changes: ChangeFeed,
   ) {
     this.cache = new LiveCache(changes.channel(AUTH_CHANNEL), (key) => this.load(key), CACHE_SIZE);
   }
@@ -50,11 +50,12 @@ export class UserStates {
 
   /**
    * Makes every process forget what it knew of these users (or API keys); `*` means all of the tenant. In a transaction
-   * the others hear of it at the commit.
+   * they hear of it at the commit, this process before the caller goes on: who has just signed in is known here.
    */
   async changed(...ids: string[]): Promise<void> {
     const keys = ids.map((id) => this.keyOf(id));
     await this.transaction.query('SELECT pg_notify($1, $2)', [AUTH_CHANNEL, keys.join(',')]);
+    this.transaction.afterCommit(() => this.changes.emit(AUTH_CHANNEL, keys));
   }
 
   private keyOf(id: string): string {

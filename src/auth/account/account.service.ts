@@ -1,0 +1,87 @@
+import { Injectable } from '@nestjs/common';
+import { TenantAudit } from '../../audit/index.js';
+import { Mailer, MailLinks } from '../../mail/index.js';
+import {
+  InjectTenantRepository,
+  TenantContext,
+  type TenantRepository,
+  TenantRunner,
+  TenantTransaction,
+} from '../../tenancy/index.js';
+import { CredentialInvalid } from '../auth.errors.js';
+import { User } from '../users/user.entity.js';
+import { UserStates } from '../users/user-states.js';
+import { EmailVerifiedAlready } from './account.errors.js';
+import { MailedTokens } from './mailed.tokens.js';
+
+/** What a person says of themselves: name and e-mail address. */
+@Injectable()
+export class AccountService {
+  constructor(
+    @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
+    private readonly tokens: MailedTokens,
+    private readonly states: UserStates,
+    private readonly transaction: TenantTransaction,
+    private readonly context: TenantContext,
+    private readonly runner: TenantRunner,
+    private readonly audit: TenantAudit,
+    private readonly mailer: Mailer,
+    private readonly links: MailLinks,
+  ) {}
+
+  /** @param name as it is to be shown, without surrounding blanks */
+  async rename(userId: string, name: string): Promise<void> {
+    await this.transaction.run(async () => {
+      const user = await this.owned(userId);
+      if (user.name === name) return;
+      await this.users.update({ id: userId }, { name, updatedAt: new Date() });
+      await this.states.changed(userId);
+      await this.audit.record({
+        event: 'user.renamed',
+        target: { kind: 'user', id: userId },
+        before: { name: user.name },
+        after: { name },
+      });
+    });
+  }
+
+  /** Mails a link to the user's own address. @throws EmailVerifiedAlready, TooManyMails */
+  async sendVerification(userId: string): Promise<void> {
+    const tenant = this.context.currentOrThrow('A verification');
+    await this.transaction.run(async () => {
+      const user = await this.owned(userId);
+      if (user.emailVerifiedAt) throw new EmailVerifiedAlready();
+      const { token, expiresAt } = await this.tokens.issue('verify-email', user);
+      await this.audit.record({ event: 'user.email-verification-requested', target: { kind: 'user', id: userId } });
+      await this.mailer.send({
+        template: 'verify-email',
+        to: { address: user.email, name: user.name },
+        data: { expires: expiresAt.toUTCString() },
+        links: { action: this.links.linkFor(tenant, '/verify-email', { token }) },
+      });
+    });
+  }
+
+  /** @throws LinkInvalid */
+  async verifyEmail(token: string): Promise<void> {
+    const link = await this.tokens.find('verify-email', token);
+    const { user } = link;
+    this.runner.identify({ kind: 'user', id: user.id, name: user.name });
+    await this.transaction.run(async () => {
+      await this.tokens.redeem(link);
+      // By the address as well: it may have been changed since it was read.
+      await this.users.update({ id: user.id, email: user.email }, { emailVerifiedAt: new Date() });
+      await this.audit.record({
+        event: 'user.email-verified',
+        target: { kind: 'user', id: user.id },
+        details: { email: user.email },
+      });
+    });
+  }
+
+  private async owned(userId: string): Promise<User> {
+    const user = await this.users.findOneBy({ id: userId });
+    if (!user) throw new CredentialInvalid();
+    return user;
+  }
+}

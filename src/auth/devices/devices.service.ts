@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import { LessThan, MoreThan } from 'typeorm';
+import { TenantAudit } from '../../audit/index.js';
+import { AppError, CursorInvalid, type Page } from '../../common/index.js';
+import {
+  CredentialCodec,
+  InjectTenantRepository,
+  TenantContext,
+  type TenantRepository,
+  TenantTransaction,
+} from '../../tenancy/index.js';
+import { UserStates } from '../users/user-states.js';
+import { Device } from './device.entity.js';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** No such device of this user, or it is signed out already. */
+export class DeviceNotFound extends AppError {
+  constructor() {
+    super({
+      status: 404,
+      code: 'device_not_found',
+      detail: 'You have no such device.',
+      remedy: 'See GET /api/auth/devices for those you have.',
+    });
+  }
+}
+
+/** Where a person is signed in. */
+@Injectable()
+export class DevicesService {
+  constructor(
+    @InjectTenantRepository(Device) private readonly devices: TenantRepository<Device>,
+    private readonly states: UserStates,
+    private readonly credentials: CredentialCodec,
+    private readonly transaction: TenantTransaction,
+    private readonly context: TenantContext,
+    private readonly audit: TenantAudit,
+  ) {}
+
+  /** The newest sign-in first. @throws CursorInvalid */
+  async list(userId: string, limit: number, cursor: string | undefined): Promise<Page<Device>> {
+    const tenant = this.context.currentOrThrow('Devices');
+    const owner = `devices:${userId}`;
+    const after = cursor === undefined ? undefined : this.credentials.openCursor(tenant.id, owner, cursor);
+    if (cursor !== undefined && after === undefined) throw new CursorInvalid();
+    const devices = await this.devices.find({
+      where: { userId, expiresAt: MoreThan(new Date()), ...(after && { id: LessThan(after) }) },
+      order: { id: 'DESC' },
+      take: limit + 1,
+    });
+    const items = devices.slice(0, limit);
+    const last = devices.length > limit ? items.at(-1) : undefined;
+    return { items, next_cursor: last ? this.credentials.sealCursor(tenant.id, owner, last.id) : null };
+  }
+
+  /** Signs a device of the user out, on every instance within a second. @throws DeviceNotFound */
+  async signOut(userId: string, id: string): Promise<void> {
+    if (!UUID.test(id)) throw new DeviceNotFound();
+    await this.transaction.run(async () => {
+      if ((await this.devices.delete({ id, userId })) !== 1) throw new DeviceNotFound();
+      await this.states.changed(userId);
+      await this.audit.record({
+        event: 'user.signed-out',
+        target: { kind: 'user', id: userId },
+        details: { device: id },
+      });
+    });
+  }
+}

@@ -1,0 +1,84 @@
+import { Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { addressBucket } from '../../common/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import type { PlatformRole } from './platform-permissions.js';
+
+/** Serialises what must hold over all admins: that there is a first one, and always a last one. */
+const LOCK = `SELECT pg_advisory_xact_lock(hashtext('tenantry:platform-admins'))`;
+
+/** A platform admin as stored. */
+export interface PlatformAdmin {
+  id: string;
+  email: string;
+  name: string;
+  role: PlatformRole;
+  status: 'active' | 'disabled';
+  password_hash: string | null;
+  must_change_password: boolean;
+  token_version: number;
+  /** Sealed. */
+  mfa_secret: Buffer | null;
+  /** Sealed; of an enrolment that is not confirmed yet. */
+  mfa_pending: Buffer | null;
+  mfa_enabled_at: Date | null;
+  recovery_codes: number;
+  last_sign_in_at: Date | null;
+  created_at: Date;
+}
+
+const SELECT = `SELECT id, email, name, role, status, password_hash, must_change_password, token_version, mfa_secret,
+  mfa_pending, mfa_enabled_at, cardinality(recovery_hashes) AS recovery_codes, last_sign_in_at, created_at
+  FROM platform_admins`;
+const SQL = {
+  byEmail: `${SELECT} WHERE email_key = $1`,
+  byId: `${SELECT} WHERE id = $1`,
+  locked: `${SELECT} WHERE id = $1 FOR UPDATE`,
+  page: `${SELECT} WHERE id > $1 ORDER BY id LIMIT $2`,
+};
+
+/** Reads platform admins; what changes them belongs to the services. */
+@Injectable()
+export class PlatformAdminStore {
+  constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
+
+  async byEmail(emailKey: string): Promise<PlatformAdmin | undefined> {
+    return (await this.platform.query<PlatformAdmin[]>(SQL.byEmail, [emailKey]))[0];
+  }
+
+  async byId(id: string): Promise<PlatformAdmin | undefined> {
+    return (await this.platform.query<PlatformAdmin[]>(SQL.byId, [id]))[0];
+  }
+
+  /** Keeps others from changing the row until the transaction ends. */
+  async locked(id: string, manager: EntityManager): Promise<PlatformAdmin | undefined> {
+    return (await manager.query<PlatformAdmin[]>(SQL.locked, [id]))[0];
+  }
+
+  async isEmpty(manager: Pick<EntityManager, 'query'> = this.platform): Promise<boolean> {
+    return (await manager.query<unknown[]>('SELECT 1 FROM platform_admins LIMIT 1')).length === 0;
+  }
+
+  /** @param after id; the first page has none */
+  page(after: string, limit: number): Promise<PlatformAdmin[]> {
+    return this.platform.query<PlatformAdmin[]>(SQL.page, [after, limit]);
+  }
+
+  /** Runs `fn` in a transaction that no other of its kind overlaps. */
+  exclusively<T>(fn: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.platform.transaction(async (manager) => {
+      await manager.query(LOCK);
+      return fn(manager);
+    });
+  }
+
+  /** Whether the admin is signed in from the same place already. */
+  async isKnownAddress(adminId: string, address: string | undefined): Promise<boolean> {
+    const devices = await this.platform.query<{ address: string | null }[]>(
+      'SELECT address FROM platform_devices WHERE user_id = $1 AND expires_at > now()',
+      [adminId],
+    );
+    const bucket = addressBucket(address);
+    return devices.some((device) => device.address !== null && addressBucket(device.address) === bucket);
+  }
+}

@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { newId } from '../../common/index.js';
+import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
+import { NO_TENANT } from '../devices/device.tokens.js';
+import { MfaRefused } from '../mfa/mfa-challenges.js';
+import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
+import { PlatformMfaRequired } from './platform.errors.js';
+
+/** How long the second step of a sign-in may take, in seconds. */
+const CHALLENGE_SECONDS = 5 * 60;
+/** Uses of a challenge before the sign-in has to start over. */
+const MAX_ATTEMPTS = 5;
+
+/** The short time between an admin's right password and the right second factor. */
+@Injectable()
+export class PlatformMfaChallenges {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly credentials: CredentialCodec,
+    private readonly admins: PlatformAdminStore,
+  ) {}
+
+  /** @returns the error that carries the token for the second step */
+  async open(admin: PlatformAdmin): Promise<PlatformMfaRequired> {
+    const id = newId();
+    const token = this.credentials.mint('platform-mfa', NO_TENANT, id);
+    await this.platform.transaction(async (manager) => {
+      await manager.query('DELETE FROM platform_mfa_challenges WHERE admin_id = $1 AND expires_at <= now()', [
+        admin.id,
+      ]);
+      await manager.query(
+        `INSERT INTO platform_mfa_challenges (id, admin_id, token_hash, expires_at)
+         VALUES ($1, $2, $3, now() + $4 * interval '1 second')`,
+        [id, admin.id, this.credentials.hash(token), CHALLENGE_SECONDS],
+      );
+    });
+    return new PlatformMfaRequired(token, admin.mfa_enabled_at === null, CHALLENGE_SECONDS);
+  }
+
+  /**
+   * The admin behind a challenge. Every call counts, before any code is looked at, so that guesses sent in parallel are
+   * all counted.
+   *
+   * @throws MfaRefused
+   */
+  async attempt(token: string): Promise<PlatformAdmin> {
+    const [challenges] = await this.platform.query<[{ admin_id: string }[], number]>(
+      `UPDATE platform_mfa_challenges SET attempts = attempts + 1
+        WHERE id = $1 AND token_hash = $2 AND expires_at > now() AND attempts < $3 RETURNING admin_id`,
+      [this.idOf(token), this.credentials.hash(token), MAX_ATTEMPTS],
+    );
+    const admin = challenges[0] && (await this.admins.byId(challenges[0].admin_id));
+    if (admin?.status !== 'active') throw new MfaRefused();
+    return admin;
+  }
+
+  /** Uses a challenge up. @throws MfaRefused when somebody else did at the same time */
+  async complete(token: string): Promise<void> {
+    const [, gone] = await this.platform.query<[unknown[], number]>(
+      'DELETE FROM platform_mfa_challenges WHERE id = $1 AND token_hash = $2',
+      [this.idOf(token), this.credentials.hash(token)],
+    );
+    if (gone !== 1) throw new MfaRefused();
+  }
+
+  private idOf(token: string): string {
+    const opened = this.credentials.open('platform-mfa', token);
+    if (!opened) throw new MfaRefused();
+    return opened.subjectId;
+  }
+}

@@ -1,0 +1,100 @@
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { Response } from 'express';
+import { parseLimit } from '../../common/index.js';
+import { ApiTenantHeader } from '../../http/index.js';
+import { RequiresPermission } from '../access/access.decorator.js';
+import { callerOf, locate } from '../access/caller.js';
+import type { AccessRequest } from '../access/principal.js';
+import { ChangeUserRequest, CreateUserRequest, UserListQuery, UserPage, UserView } from './user.dto.js';
+import { USER_DELETE, USER_READ, USER_WRITE } from './user.permissions.js';
+import { UsersQuery } from './users.query.js';
+import { UsersService } from './users.service.js';
+
+const Id = () => ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } });
+
+@ApiTags('users')
+@ApiTenantHeader()
+@ApiBearerAuth('bearer')
+@Controller('api/users')
+export class UsersController {
+  constructor(
+    private readonly users: UsersService,
+    private readonly people: UsersQuery,
+  ) {}
+
+  @Get()
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(USER_READ)
+  @ApiOperation({ summary: 'The people of the tenant, in the order in which they came' })
+  @ApiOkResponse({ type: UserPage })
+  async list(@Query() { cursor, limit, ...filter }: UserListQuery): Promise<UserPage> {
+    return UserPage.of(await this.people.list(filter, parseLimit(limit, 50, 200), cursor));
+  }
+
+  @Post()
+  @HttpCode(201)
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(USER_WRITE)
+  @ApiOperation({
+    summary: 'Add a person',
+    description: 'They have no password yet: a mail takes them to where they set one, for seven days.',
+  })
+  @ApiCreatedResponse({ type: UserView })
+  async create(
+    @Body() body: CreateUserRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<UserView> {
+    const user = await this.users.create(callerOf(request), body);
+    locate(request, response, user.id);
+    return UserView.of(user);
+  }
+
+  @Get(':id')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(USER_READ)
+  @Id()
+  @ApiOperation({ summary: 'A person of the tenant' })
+  @ApiOkResponse({ type: UserView })
+  async find(@Param('id') id: string): Promise<UserView> {
+    return UserView.of(await this.people.find(id));
+  }
+
+  @Patch(':id')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(USER_WRITE)
+  @Id()
+  @ApiOperation({
+    summary: 'Change, disable or enable a person',
+    description:
+      'Only people who hold nothing that the caller lacks, and only to roles of which that is true as well. ' +
+      'The last active owner stays one.',
+  })
+  @ApiOkResponse({ type: UserView })
+  async change(
+    @Param('id') id: string,
+    @Body() body: ChangeUserRequest,
+    @Req() request: AccessRequest,
+  ): Promise<UserView> {
+    return UserView.of(await this.users.change(callerOf(request), id, body));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @RequiresPermission(USER_DELETE)
+  @Id()
+  @ApiOperation({ summary: 'Delete a person, who is signed out everywhere' })
+  @ApiNoContentResponse()
+  remove(@Param('id') id: string, @Req() request: AccessRequest): Promise<void> {
+    return this.users.remove(callerOf(request), id);
+  }
+}

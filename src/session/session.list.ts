@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import { TenantAudit } from '../audit/index.js';
+import { UnknownSession } from '../auth/index.js';
+import { CursorInvalid, isUuid, type Page } from '../common/index.js';
+import {
+  CredentialCodec,
+  InjectTenantRepository,
+  TenantContext,
+  type TenantRepository,
+  TenantTransaction,
+} from '../tenancy/index.js';
+import { ChatSession } from './chat-session.entity.js';
+import { SESSION_IDLE_MS, SessionService } from './session.service.js';
+
+/** The sessions of the tenant's users, for those who may see them. */
+@Injectable()
+export class SessionList {
+  constructor(
+    @InjectTenantRepository(ChatSession) private readonly rows: TenantRepository<ChatSession>,
+    private readonly sessions: SessionService,
+    private readonly credentials: CredentialCodec,
+    private readonly context: TenantContext,
+    private readonly transaction: TenantTransaction,
+    private readonly audit: TenantAudit,
+  ) {}
+
+  /**
+   * Sessions that are alive, newest first.
+   *
+   * @param userId whose; undefined for everybody's, visitors' included
+   * @param recorded whether the audit log must hold it before anybody sees the answer
+   * @throws CursorInvalid
+   */
+  async page(
+    userId: string | undefined,
+    limit: number,
+    cursor: string | undefined,
+    recorded: boolean,
+  ): Promise<Page<ChatSession>> {
+    const tenant = this.context.currentOrThrow('A list of chat sessions');
+    const list = `sessions:${userId ?? 'all'}`;
+    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenant.id, list, cursor);
+    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const query = this.rows
+      .createQueryBuilder('session')
+      .where('session.lastActiveAt > :alive', { alive: new Date(Date.now() - SESSION_IDLE_MS) })
+      .orderBy('session.id', 'DESC')
+      .limit(limit + 1);
+    if (userId !== undefined) query.andWhere('session.userId = :userId', { userId });
+    if (before !== undefined) query.andWhere('session.id < :before', { before });
+    if (recorded) {
+      await this.audit.record({
+        event: 'session.read-any',
+        target: { kind: 'session' },
+        details: userId === undefined ? { all: true } : { user: userId },
+      });
+    }
+    const rows = await query.getMany();
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, list, last.id) : null };
+  }
+
+  /**
+   * Deletes a session with its messages.
+   *
+   * @param userId whose it must be
+   * @throws UnknownSession
+   */
+  async remove(sessionId: string, userId: string): Promise<void> {
+    if (!isUuid(sessionId)) throw new UnknownSession();
+    await this.transaction.run(async () => {
+      const session = await this.rows.findOneBy({ id: sessionId, userId });
+      if (!session || (await this.rows.delete({ id: sessionId, userId })) === 0) throw new UnknownSession();
+      await this.audit.record({ event: 'session.deleted', target: { kind: 'session', id: sessionId } });
+      this.transaction.afterCommit(() => this.sessions.forget(session));
+    });
+  }
+}

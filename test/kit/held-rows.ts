@@ -1,0 +1,29 @@
+import pg from 'pg';
+import type { TestDatabase } from './test-database.js';
+
+export interface HeldRows {
+  /** How many statements of this database wait for a lock now. */
+  waiting(): Promise<number>;
+  release(): Promise<void>;
+}
+
+/** Holds the rows of a `SELECT … FOR UPDATE` from outside, so that a test decides who comes first. */
+export async function holdRows(database: TestDatabase, select: string, values: unknown[]): Promise<HeldRows> {
+  const client = new pg.Client({ connectionString: database.adminUrl });
+  await client.connect();
+  await client.query('BEGIN');
+  const { rowCount } = await client.query(select, values);
+  if (!rowCount) throw new Error('There is no such row to hold.');
+  return {
+    waiting: async () => {
+      const [row] = await database.admin<{ count: number }>(
+        `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return row?.count ?? 0;
+    },
+    release: async () => {
+      await client.query('COMMIT');
+      await client.end();
+    },
+  };
+}
