@@ -146,6 +146,30 @@ async function walk() {
       expectThat(answer.status === 200 && items?.length === 2, 'expected 2 items', answer);
     });
   }
+  await signIn();
+}
+
+async function signIn() {
+  const headers = { 'x-tenant-id': 'acme' };
+  await step("acme's owner signs in", async () => {
+    const body = { email: 'owner@acme.example', password: 'demo-password' };
+    const answer = await call('POST', '/api/auth/login', { headers, body });
+    expectThat(answer.status === 200 && answer.json?.access_token, 'expected an access_token', answer);
+    headers.authorization = `Bearer ${answer.json.access_token}`;
+  });
+  await step('they are the owner', async () => {
+    const answer = await call('GET', '/api/auth/me', { headers });
+    expectThat(answer.status === 200 && answer.json?.role === 'owner', 'expected the owner', answer);
+  });
+  await step('their sign-in is in the audit log', async () => {
+    const answer = await call('GET', '/api/audit?limit=3', { headers });
+    const events = answer.json?.items?.map(({ event }) => event) ?? [];
+    expectThat(answer.status === 200 && events.includes('user.signed-in'), 'expected user.signed-in', answer);
+  });
+  await step("their token is nothing at globex's", async () => {
+    const answer = await call('GET', '/api/auth/me', { headers: { ...headers, 'x-tenant-id': 'globex' } });
+    expectThat(answer.status === 404 && answer.json?.code === 'tenant_not_found', 'expected tenant_not_found', answer);
+  });
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));

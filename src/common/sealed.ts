@@ -8,16 +8,22 @@ const TAG_BYTES = 16;
  *
  * @param key 32 bytes @param about what the text belongs to; it opens only with the same
  */
-export function seal(key: Buffer, text: string | Buffer, about = ''): Buffer {
+export function seal(key: Buffer, text: string | Buffer, about: string | Buffer = ''): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(about));
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(bytesOf(about));
   const sealed = Buffer.concat([cipher.update(text), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
 }
 
 /** @throws Error when the key or `about` is another, or the bytes were changed */
-export function unseal(key: Buffer, sealed: Buffer, about = ''): Buffer {
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES)).setAAD(Buffer.from(about));
+export function unseal(key: Buffer, sealed: Buffer, about: string | Buffer = ''): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  }).setAAD(bytesOf(about));
   decipher.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
+}
+
+function bytesOf(about: string | Buffer): Buffer {
+  return typeof about === 'string' ? Buffer.from(about) : about;
 }

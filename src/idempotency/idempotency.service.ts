@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { AppError, newId, sha256 } from '../common/index.js';
+import { AppError, newId, seal, sha256, unseal } from '../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import { InjectTenantRepository, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';
@@ -56,7 +56,7 @@ export class IdempotencyService {
       return await handler((answer, write) =>
         this.transaction.run(async () => {
           await write();
-          const sealed = this.seal(request.key ?? '', JSON.stringify(answer));
+          const sealed = seal(this.sealingKey(request.key ?? ''), JSON.stringify(answer));
           const done = await this.keys.update({ id: claimId, keyHash }, { status: 200, answer: sealed });
           // The claim ran out and somebody else holds the key: this effect must not happen as well.
           if (done !== 1) throw inProgress();
@@ -99,20 +99,7 @@ export class IdempotencyService {
       });
     }
     if (!row?.answer) throw inProgress();
-    return JSON.parse(this.open(key, row.answer)) as T;
-  }
-
-  private seal(key: string, text: string): Buffer {
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', this.sealingKey(key), nonce);
-    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
-  }
-
-  private open(key: string, sealed: Buffer): string {
-    const decipher = createDecipheriv('aes-256-gcm', this.sealingKey(key), sealed.subarray(0, 12));
-    decipher.setAuthTag(sealed.subarray(12, 28));
-    return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8');
+    return JSON.parse(unseal(this.sealingKey(key), row.answer).toString('utf8')) as T;
   }
 
   private sealingKey(key: string): Buffer {

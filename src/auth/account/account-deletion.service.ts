@@ -13,10 +13,11 @@ import { DELETED_USER_MESSAGES } from '../auth.settings.js';
 import { Invitation } from '../invitations/invitation.entity.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
+import { LastOwner } from '../users/user.errors.js';
 import { User } from '../users/user.entity.js';
 import { UserStates } from '../users/user-states.js';
 import { PersonalData } from './personal-data.js';
-import { LastOwnerStays, OwnPasswordWrong } from './personal-data.errors.js';
+import { OwnPasswordWrong } from './personal-data.errors.js';
 import { EmailDirectory } from './email.directory.js';
 
 @Injectable()
@@ -40,7 +41,7 @@ export class AccountDeletion {
    * Deletes a user at their own wish: devices, tokens and second factors go, what they wrote goes or stays without them
    * by the tenant's setting. API keys they made stay, being the tenant's.
    *
-   * @throws OwnPasswordWrong, LastOwnerStays, TooManyAttempts, SignInBusy
+   * @throws OwnPasswordWrong, LastOwner, TooManyAttempts, SignInBusy
    */
   async delete(userId: string, password: string): Promise<void> {
     await this.confirm(userId, password);
@@ -56,7 +57,7 @@ export class AccountDeletion {
       });
       const user = await this.users.findOne({ where: { id: userId }, lock: { mode: 'pessimistic_write' } });
       if (!user) throw new CredentialInvalid();
-      if (user.role === 'owner' && !owners.some(({ id }) => id !== userId)) throw new LastOwnerStays();
+      if (user.role === 'owner' && !owners.some(({ id }) => id !== userId)) throw new LastOwner();
       for (const section of this.personal.sections()) await section.forget?.(userId, messages);
       await this.invitations.delete({ emailKey: user.emailKey });
       await this.users.delete({ id: userId });

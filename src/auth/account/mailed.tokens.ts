@@ -37,7 +37,6 @@ export class MailedTokens {
    * @throws TooManyMails past three in 15 minutes for this user and purpose
    */
   async issue(purpose: MailedPurpose, user: User): Promise<{ token: string; expiresAt: Date }> {
-    const tenant = this.context.currentOrThrow('A link in a mail');
     // One at a time per user: of two at once, neither would void the other, and both would be counted as the first.
     await this.users.findOne({ where: { id: user.id }, lock: { mode: 'pessimistic_write' } });
     const now = new Date();
@@ -45,12 +44,21 @@ export class MailedTokens {
     if ((await this.tokens.count({ where: recent })) >= MAILS) throw new TooManyMails(WINDOW_MS / 1000);
     // Kept until they are purged, because they are what is counted.
     await this.tokens.update({ userId: user.id, purpose, expiresAt: MoreThan(now) }, { expiresAt: now });
+    return this.mint(purpose, user);
+  }
+
+  /** Makes a token beside those there are, uncounted. Call it inside a unit of work. @param lifeMs how long it is good */
+  async mint(
+    purpose: MailedPurpose,
+    { id: userId, email }: Pick<User, 'id' | 'email'>,
+    lifeMs: number = LIFE_MS[purpose],
+  ): Promise<{ token: string; expiresAt: Date }> {
     const id = newId();
-    const token = this.credentials.mint(purpose, tenant.id, id);
-    const expiresAt = new Date(now.getTime() + LIFE_MS[purpose]);
-    const { id: userId, email } = user;
+    const createdAt = new Date();
+    const token = this.credentials.mint(purpose, this.context.currentOrThrow('A link in a mail').id, id);
+    const expiresAt = new Date(createdAt.getTime() + lifeMs);
     const tokenHash = this.credentials.hash(token);
-    await this.tokens.insert({ id, userId, purpose, tokenHash, email, attempts: 0, createdAt: now, expiresAt });
+    await this.tokens.insert({ id, userId, purpose, tokenHash, email, attempts: 0, createdAt, expiresAt });
     return { token, expiresAt };
   }
 

@@ -12,15 +12,3 @@ export class OwnPasswordWrong extends AppError {
     });
   }
 }
-
-/** A tenant without an owner could not be managed by anybody. */
-export class LastOwnerStays extends AppError {
-  constructor() {
-    super({
-      status: 409,
-      code: 'last_owner',
-      detail: 'You are the last owner.',
-      remedy: 'Make somebody else an owner first.',
-    });
-  }
-}

@@ -1,14 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { newId } from '../../common/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
-import { CredentialCodec, InjectTenantRepository, TenantContext, type TenantRepository } from '../../tenancy/index.js';
+import { InjectTenantRepository, TenantContext, type TenantRepository } from '../../tenancy/index.js';
+import { MailedTokens } from '../account/mailed.tokens.js';
 import { UserToken } from './user-token.entity.js';
 import type { User } from './user.entity.js';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** As long as an invitation: who was added did not ask for it and may read it late. */
-const WELCOME_MS = 7 * DAY_MS;
-const VERIFY_MS = DAY_MS;
+const WELCOME_MS = 7 * 24 * 60 * 60 * 1000;
 
 type Person = Pick<User, 'id' | 'email' | 'name' | 'role'>;
 
@@ -17,7 +15,7 @@ type Person = Pick<User, 'id' | 'email' | 'name' | 'role'>;
 export class UserLinks {
   constructor(
     @InjectTenantRepository(UserToken) private readonly tokens: TenantRepository<UserToken>,
-    private readonly credentials: CredentialCodec,
+    private readonly mailed: MailedTokens,
     private readonly context: TenantContext,
     private readonly mailer: Mailer,
     private readonly links: MailLinks,
@@ -30,11 +28,11 @@ export class UserLinks {
    * @param inviter as the mail calls them
    */
   async welcome(user: Person, inviter: string): Promise<void> {
-    const { token, expires } = await this.mint(user, 'reset-password', WELCOME_MS);
+    const { token, expiresAt } = await this.mailed.mint('reset-password', user, WELCOME_MS);
     await this.mailer.send({
       template: 'invitation',
       to: { address: user.email, name: user.name },
-      data: { inviter, role: user.role, expires },
+      data: { inviter, role: user.role, expires: expiresAt.toUTCString() },
       links: { action: this.links.linkFor(this.tenant(), '/reset-password', { token }) },
     });
   }
@@ -44,11 +42,11 @@ export class UserLinks {
     for (const purpose of ['reset-password', 'verify-email'] as const) {
       await this.tokens.delete({ userId: user.id, purpose });
     }
-    const { token, expires } = await this.mint(user, 'verify-email', VERIFY_MS);
+    const { token, expiresAt } = await this.mailed.mint('verify-email', user);
     await this.mailer.send({
       template: 'verify-email',
       to: { address: user.email, name: user.name },
-      data: { expires },
+      data: { expires: expiresAt.toUTCString() },
       links: { action: this.links.linkFor(this.tenant(), '/verify-email', { token }) },
     });
     await this.mailer.send({
@@ -57,24 +55,6 @@ export class UserLinks {
       data: { new_email: user.email, when: new Date().toUTCString() },
       links: { action: this.links.linkFor(this.tenant(), '/account') },
     });
-  }
-
-  private async mint(user: Person, purpose: 'reset-password' | 'verify-email', lifeMs: number) {
-    const id = newId();
-    const now = Date.now();
-    const token = this.credentials.mint(purpose, this.tenant().id, id);
-    const expiresAt = new Date(now + lifeMs);
-    await this.tokens.insert({
-      id,
-      userId: user.id,
-      purpose,
-      tokenHash: this.credentials.hash(token),
-      email: user.email,
-      attempts: 0,
-      createdAt: new Date(now),
-      expiresAt,
-    });
-    return { token, expires: expiresAt.toUTCString() };
   }
 
   private tenant() {
