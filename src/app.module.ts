@@ -41,6 +41,9 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
+        // Express tries routes in order, and Nest adds those of the first module first: the busiest lead.
+        SessionModule,
+        ChatModule,
         LogsModule.forRoot(logger),
         DatabaseModule.forRoot(env, database),
         TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
@@ -55,8 +58,6 @@ export class AppModule {
         IdempotencyModule,
         LimitsModule,
         AuthModule,
-        SessionModule,
-        ChatModule,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

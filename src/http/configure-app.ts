@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { json, type NextFunction, type Request, type Response } from 'express';
+import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import type { Logger as Pino } from 'pino';
 import { AppError } from '../common/index.js';
@@ -31,17 +31,19 @@ export function configureApp(
   app.set('query parser', 'simple');
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(requestLog(logger, app.get(MetricsService)));
   app.use(
-    helmet({
-      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
-      hsts: env.publicUrl.startsWith('https:'),
-    }),
+    inOneLayer(
+      requestLog(logger, app.get(MetricsService)),
+      helmet({
+        contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+        hsts: env.publicUrl.startsWith('https:'),
+      }),
+      json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 }),
+      refuseUnreadBody,
+      tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved),
+      corsMiddleware(app.get(TenantContext)),
+    ),
   );
-  app.use(json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 }));
-  app.use(refuseUnreadBody);
-  app.use(tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved));
-  app.use(corsMiddleware(app.get(TenantContext)));
   // What fails before the router has no filter of Nest's yet.
   const problemLogger = new Logger('Problem');
   app.use((error: unknown, request: Request, response: TracedResponse, _next: NextFunction) =>
@@ -49,6 +51,24 @@ export function configureApp(
   );
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
+}
+
+/** One after the other, without the router's bookkeeping between them: it costs about as much as what they do. */
+function inOneLayer(...steps: RequestHandler[]): RequestHandler {
+  return (request, response, next) => {
+    let at = 0;
+    const proceed = (error?: unknown): void => {
+      if (error !== undefined) return next(error);
+      const step = steps[at++];
+      if (!step) return next();
+      try {
+        void step(request, response, proceed);
+      } catch (thrown) {
+        next(thrown);
+      }
+    };
+    proceed();
+  };
 }
 
 /** Decoding would replace bad bytes, and the text stored would not be the text sent. */

@@ -12,6 +12,8 @@ const ACCEPTED_ID = /^[\w.-]{8,64}$/;
 
 /** First of all: names the request, and writes one access line and one observation when it ends, however it ends. */
 export function requestLog(logger: Logger, metrics: MetricsService) {
+  // Its fields are all written below, the path redacted: looking through them again was most of the line's cost.
+  const access = logger.child({}, { redact: [] });
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     const started = performance.now();
     const offered = request.headers['x-request-id'];
@@ -23,7 +25,7 @@ export function requestLog(logger: Logger, metrics: MetricsService) {
       const ms = performance.now() - started;
       const route = (request as { route?: { path?: string } }).route?.path;
       metrics.observe(request.method, route, response.statusCode, ms / 1000);
-      logger.info(
+      access.info(
         {
           request_id: requestId,
           tenant: response.scope?.tenant?.slug,

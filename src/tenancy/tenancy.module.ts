@@ -66,7 +66,8 @@ export class TenancyModule {
     });
     return {
       module: TenancyModule,
-      imports: [ClsModule.forRoot({ global: true, middleware: { mount: false } })],
+      // Not forRoot, which puts a guard and an interceptor that do nothing on every route, and rxjs on every request.
+      imports: [ClsModule],
       providers: [
         TenantContext,
         TenantRunner,

@@ -5,10 +5,12 @@ import {
   type EntityManager,
   type EntityTarget,
   type ObjectLiteral,
+  QueryFailedError,
   type QueryRunner,
   type SelectQueryBuilder,
 } from 'typeorm';
 import { QueryBuilder } from 'typeorm/query-builder/QueryBuilder.js';
+import { TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantContext } from './tenant.context.js';
 import type { Placement } from './tenant.js';
 import {
@@ -18,6 +20,7 @@ import {
   TenantUpdateQueryBuilder,
 } from './tenant.query-builders.js';
 import { TenantQueryRunner } from './tenant.query-runner.js';
+import { sendAlone } from './tenant.statement.js';
 
 export type Layer = 'filter' | 'subscriber';
 
@@ -63,9 +66,39 @@ export class TenantDataSource extends DataSource {
 
   /** A connection of the pool that serves `placement`. */
   async acquire(placement: Placement): Promise<PoolClient> {
+    const client = await this.poolOf(placement).connect();
+    // Lost while in use, a connection says so by an event that would end the process if nobody listened. Its statement
+    // fails, and the pool takes no dead connection back.
+    if (client.listenerCount('error') === 0) client.on('error', () => undefined);
+    return client;
+  }
+
+  /**
+   * One parameterised statement of the current tenant, as a transaction of its own in one network flight.
+   *
+   * @throws TenantContextMissing outside a tenant scope
+   * @throws QueryFailedError when the database refuses it
+   */
+  async queryAlone<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
+    const tenant = this.context.currentOrThrow('Tenant-owned SQL');
+    const client = await this.acquire(tenant.placement);
+    let broken: Error | undefined;
+    try {
+      this.logger.logQuery(sql, parameters);
+      return (await sendAlone(client, tenant, sql, parameters)).rows as Row[];
+    } catch (error) {
+      if (error instanceof TransactionByRawSql) broken = error;
+      this.logger.logQueryError(error as Error, sql, parameters);
+      throw new QueryFailedError(sql, parameters, error as Error);
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  private poolOf(placement: Placement): Pool {
     switch (placement.kind) {
       case 'shared':
-        return this.sharedPool.connect();
+        return this.sharedPool;
     }
   }
 

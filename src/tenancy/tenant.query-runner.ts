@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
-import type { Client, PoolClient, QueryResult as PgResult, Submittable } from 'pg';
+import type { Client, PoolClient, QueryResult as PgResult } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
 import { TenantContextMissing, TenantMismatch, TenantTransactionEnded, TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantDataSource } from './tenant.data-source.js';
-import { TenantStatement } from './tenant.statement.js';
+import { sendAlone } from './tenant.statement.js';
 import type { Tenant } from './tenant.js';
 
 type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
@@ -103,7 +103,6 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     this.isReleased = true;
     const client = await this.lease?.catch(() => undefined);
     if (!client) return;
-    client.removeListener('error', this.onConnectionError);
     // A transaction still open here has lost its owner: the connection must not go back to the pool.
     client.release(this.isTransactionActive || this.broken ? (this.broken ?? true) : undefined);
     this.lease = undefined;
@@ -118,16 +117,9 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   }
 
   private broken: Error | undefined;
-  private readonly onConnectionError = (error: Error): void => {
-    this.broken = error;
-  };
 
   private connectTo(tenant: Tenant): Promise<PoolClient> {
-    this.lease ??= this.source.acquire(tenant.placement).then((client) => {
-      client.on('error', this.onConnectionError);
-      return client;
-    });
-    return this.lease;
+    return (this.lease ??= this.source.acquire(tenant.placement));
   }
 
   private async send(client: Client | PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
@@ -140,23 +132,12 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       const [, result] = await settle(inOneWrite(client, () => [client.query(opening), client.query(statement)]));
       return result as PgResult;
     }
-    return this.sendAlone(client, tenant, text, values);
-  }
-
-  private sendAlone(client: Client | PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
-    if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
-    return new Promise((resolve, reject) => {
-      const statement = new TenantStatement(tenant.id, text, values, (error, result) => {
-        if (error) return reject(error);
-        // A BEGIN in raw SQL would outlive its message: that connection must not serve anybody else.
-        if (client.getTransactionStatus() !== 'I') {
-          this.broken = new TransactionByRawSql();
-          return reject(this.broken);
-        }
-        resolve(result as PgResult);
-      });
-      client.query(statement as unknown as Submittable);
-    });
+    try {
+      return await sendAlone(client, tenant, text, values);
+    } catch (error) {
+      if (error instanceof TransactionByRawSql) this.broken = error;
+      throw error;
+    }
   }
 
   private endTransaction(): void {

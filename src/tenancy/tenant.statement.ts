@@ -1,6 +1,9 @@
-import pg from 'pg';
+import pg, { type Client, type PoolClient, type QueryResult, type Submittable } from 'pg';
+import { isUuid } from '../common/index.js';
+import { TenantContextMissing, TransactionByRawSql } from './tenancy.errors.js';
+import type { Tenant } from './tenant.js';
 
-type Callback = (error: Error | null, result?: pg.QueryResult) => void;
+type Callback = (error: Error | null, result?: QueryResult) => void;
 
 /** What the driver's own query class does for the extended protocol; its types leave it out. */
 interface Messages {
@@ -54,4 +57,26 @@ export class TenantStatement extends DriverQuery {
     if (this.opened) super.handleCommandComplete(message, connection);
     else this.opened = true;
   }
+}
+
+/**
+ * Sends one statement in the scope of `tenant`, as a transaction of its own.
+ *
+ * @throws TransactionByRawSql when the statement left a transaction open: its connection must not serve anybody else
+ */
+export function sendAlone(
+  client: Client | PoolClient,
+  tenant: Tenant,
+  text: string,
+  values: unknown[],
+): Promise<QueryResult> {
+  if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
+  return new Promise((resolve, reject) => {
+    const statement = new TenantStatement(tenant.id, text, values, (error, result) => {
+      if (error) reject(error);
+      else if (client.getTransactionStatus() !== 'I') reject(new TransactionByRawSql());
+      else resolve(result as QueryResult);
+    });
+    client.query(statement as unknown as Submittable);
+  });
 }

@@ -63,13 +63,9 @@ export class TenantTransaction {
    */
   async query<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     const unit = this.openUnit();
-    if (unit) return rowsOf<Row>(await unit.runner.query(sql, parameters, true));
-    const runner = this.source.createQueryRunner();
-    try {
-      return rowsOf<Row>(await runner.query(sql, parameters, true));
-    } finally {
-      await runner.release();
-    }
+    if (!unit) return this.source.queryAlone<Row>(sql, parameters);
+    const { records } = (await unit.runner.query(sql, parameters, true)) as { records: Row[] };
+    return records;
   }
 
   /** The entity manager of the current unit of work, or one whose statements each have their own transaction. */
@@ -87,8 +83,4 @@ export class TenantTransaction {
     if (unit?.ended) throw new TenantTransactionEnded();
     return unit;
   }
-}
-
-function rowsOf<Row>(result: { records: unknown[] }): Row[] {
-  return result.records as Row[];
 }
