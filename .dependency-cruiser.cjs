@@ -4,6 +4,7 @@ const layers = [
   ['chat', 'chat/'],
   ['session', 'session/'],
   ['health', 'health/'],
+  ['admin', 'admin/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],
   ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox)/'],

@@ -14,7 +14,7 @@ import { DataSource } from 'typeorm';
 import { MIGRATIONS } from '../dist/migrations/index.js';
 import { EmbeddedPostgres, prepareDatabase } from '../dist/src/database/index.js';
 import { parseEnv } from '../dist/src/env/index.js';
-import { TenantRegistry } from '../dist/src/tenant/index.js';
+import { TenantImport } from '../dist/src/tenant/index.js';
 import { summarise } from './profile.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -223,7 +223,7 @@ async function registerTenants(dir, url) {
       settings: { 'chat.public': true, model: 'mock-1', welcome: 'Welcome.', 'limits.chat_per_10s': LIMIT },
       extra: {},
     }));
-    await new TenantRegistry(platform).import(lines, { mode: 'missing' });
+    await new TenantImport(platform).import(lines, { mode: 'missing' });
   } finally {
     await platform.destroy();
     await database.stop();

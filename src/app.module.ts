@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
 import { ChangesModule } from './changes/index.js';
@@ -23,7 +24,7 @@ import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
 import { TenancyModule } from './tenancy/index.js';
-import { TenantModule } from './tenant/index.js';
+import { ProvisioningMark, TenantModule } from './tenant/index.js';
 
 /** Every tenant-owned entity of the application. */
 export const TENANT_ENTITIES = [
@@ -32,6 +33,7 @@ export const TENANT_ENTITIES = [
   ChatMessage,
   IdempotencyKey,
   OutboxEvent,
+  ProvisioningMark,
   TenantAuditEvent,
 ];
 
@@ -58,6 +60,7 @@ export class AppModule {
         IdempotencyModule,
         LimitsModule,
         AuthModule,
+        AdminTenantsModule,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

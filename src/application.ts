@@ -10,7 +10,7 @@ import type { Env } from './env/index.js';
 import { BoundedExpressAdapter, buildOpenApi, configureApp, type DemoVisitor, serveOpenApi } from './http/index.js';
 import { SessionService } from './session/index.js';
 import { TenantContext, TenantDirectory, TenantRunner } from './tenancy/index.js';
-import { DEMO_SLUGS, isReservedSlug, loadDemoTenants, TenantRegistry } from './tenant/index.js';
+import { DEMO_SLUGS, isReservedSlug, loadDemoTenants, TenantImport } from './tenant/index.js';
 
 const RENEW_MS = 6 * 60 * 60 * 1000;
 
@@ -37,7 +37,7 @@ export async function createApplication(
     throw error;
   }
   if (env.demo) {
-    await loadDemoTenants(app.get(TenantRegistry));
+    await loadDemoTenants(app.get(TenantImport));
     const found = await Promise.all(DEMO_SLUGS.map((slug) => app.get(TenantDirectory).findBySlug(slug)));
     await app.get(DemoUsers).load(found.filter((tenant) => tenant?.status === 'active').map((tenant) => tenant!));
   }

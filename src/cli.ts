@@ -6,7 +6,7 @@ import { JWKS_MAX_AGE_SECONDS, KeyRotation, REALMS } from './auth/index.js';
 import './chat/index.js';
 import { DatabaseSetupError, prepareDatabase, type PreparedDatabase } from './database/index.js';
 import { EnvError, loadEnv } from './env/index.js';
-import { readTenantsFile, TenantRegistry, TenantsFileError } from './tenant/index.js';
+import { readTenantsFile, TenantImport, TenantsFileError } from './tenant/index.js';
 
 const USAGE = `Usage: npm run tenants:import -- FILE
        npm run keys:rotate -- tenant|platform [--now]`;
@@ -40,7 +40,7 @@ async function importTenants([file]: string[]): Promise<void> {
   const lines = await readTenantsFile(path.resolve(file));
   await onPlatform(async (platform) => {
     const started = Date.now();
-    const report = await new TenantRegistry(platform).import(lines, {
+    const report = await new TenantImport(platform).import(lines, {
       mode: 'upsert',
       onProgress: (done, total) => console.error(`${done} of ${total}`),
     });

@@ -1,12 +1,16 @@
 -- tables
 platform.audit_events owner=migrator rls=f force=f
 platform.email_directory owner=migrator rls=f force=f
+platform.idempotency_keys owner=migrator rls=f force=f
 platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
+platform.plans owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
+platform.provisioning_steps owner=migrator rls=f force=f
+platform.provisionings owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
@@ -19,6 +23,7 @@ shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
 shared.migrations owner=migrator rls=f force=f
 shared.outbox_events owner=migrator rls=t force=t
+shared.provisioning_marks owner=migrator rls=t force=t
 shared.recovery_codes owner=migrator rls=t force=t
 shared.roles owner=migrator rls=t force=t
 shared.user_tokens owner=migrator rls=t force=t
@@ -45,6 +50,10 @@ platform.audit_events.after jsonb
 platform.audit_events.reason text
 platform.email_directory.email_hmac bytea NOT NULL
 platform.email_directory.tenant_id uuid NOT NULL
+platform.idempotency_keys.key_hash bytea NOT NULL
+platform.idempotency_keys.request_hash bytea NOT NULL
+platform.idempotency_keys.answer jsonb NOT NULL
+platform.idempotency_keys.expires_at timestamp with time zone NOT NULL
 platform.impersonations.id uuid NOT NULL
 platform.impersonations.admin_id uuid NOT NULL
 platform.impersonations.tenant_id uuid NOT NULL
@@ -62,6 +71,13 @@ platform.installation.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
+platform.plans.name text NOT NULL
+platform.plans."position" integer NOT NULL
+platform.plans.trial_days integer NOT NULL
+platform.plans.archive_after_days integer
+platform.plans.purge_after_days integer
+platform.plans.revision integer NOT NULL DEFAULT 1
+platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -96,6 +112,22 @@ platform.platform_mfa_challenges.admin_id uuid NOT NULL
 platform.platform_mfa_challenges.token_hash bytea NOT NULL
 platform.platform_mfa_challenges.attempts integer NOT NULL DEFAULT 0
 platform.platform_mfa_challenges.expires_at timestamp with time zone NOT NULL
+platform.provisioning_steps.tenant_id uuid NOT NULL
+platform.provisioning_steps."position" integer NOT NULL
+platform.provisioning_steps.name text NOT NULL
+platform.provisioning_steps.state text NOT NULL DEFAULT 'pending'::text
+platform.provisioning_steps.attempts integer NOT NULL DEFAULT 0
+platform.provisioning_steps.started_at timestamp with time zone
+platform.provisioning_steps.finished_at timestamp with time zone
+platform.provisioning_steps.error text
+platform.provisionings.tenant_id uuid NOT NULL
+platform.provisionings.state text NOT NULL DEFAULT 'running'::text
+platform.provisionings.request bytea
+platform.provisionings.attempts integer NOT NULL DEFAULT 0
+platform.provisionings.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+platform.provisionings.error text
+platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.provisionings.finished_at timestamp with time zone
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -106,6 +138,7 @@ platform.signing_keys.retired_at timestamp with time zone
 platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
+platform.slugs.redirect_until timestamp with time zone
 platform.tenants.id uuid NOT NULL
 platform.tenants.slug text NOT NULL
 platform.tenants.name text NOT NULL
@@ -116,6 +149,13 @@ platform.tenants.settings jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.extra jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.tenants.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenants.kind text NOT NULL DEFAULT 'production'::text
+platform.tenants.revision integer NOT NULL DEFAULT 1
+platform.tenants.status_changed_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenants.suspended_reason text
+platform.tenants.expires_at timestamp with time zone
+platform.tenants.purge_after timestamp with time zone
+platform.tenants.search tsvector DEFAULT to_tsvector('simple'::regconfig, translate(((slug || ' '::text) || name), '-_./:@,;+&()''"'::text, '              '::text))
 shared.api_keys.tenant_id uuid NOT NULL
 shared.api_keys.id uuid NOT NULL
 shared.api_keys.name text NOT NULL
@@ -203,6 +243,11 @@ shared.outbox_events.attempts integer NOT NULL DEFAULT 0
 shared.outbox_events.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
 shared.outbox_events.dead_at timestamp with time zone
 shared.outbox_events.last_error text
+shared.provisioning_marks.tenant_id uuid NOT NULL
+shared.provisioning_marks.id uuid NOT NULL
+shared.provisioning_marks.step text NOT NULL
+shared.provisioning_marks.note bytea
+shared.provisioning_marks.created_at timestamp with time zone NOT NULL
 shared.recovery_codes.tenant_id uuid NOT NULL
 shared.recovery_codes.id uuid NOT NULL
 shared.recovery_codes.user_id uuid NOT NULL
@@ -245,6 +290,7 @@ shared.users.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 platform.audit_events audit_events_pkey PRIMARY KEY (id)
 platform.email_directory email_directory_pkey PRIMARY KEY (email_hmac, tenant_id)
+platform.idempotency_keys idempotency_keys_pkey PRIMARY KEY (key_hash)
 platform.impersonations impersonations_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id)
 platform.impersonations impersonations_pkey PRIMARY KEY (id)
 platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'refused'::text, 'ended'::text])))
@@ -252,6 +298,10 @@ platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) RE
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
+platform.plans plans_pkey PRIMARY KEY (name)
+platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
+platform.plans plans_trial_days_range CHECK (((trial_days >= 1) AND (trial_days <= 365)))
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
 platform.platform_admins platform_admins_pkey PRIMARY KEY (id)
 platform.platform_admins platform_admins_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'support'::text, 'billing'::text, 'read-only'::text])))
@@ -260,10 +310,18 @@ platform.platform_devices platform_devices_pkey PRIMARY KEY (id)
 platform.platform_devices platform_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
+platform.provisioning_steps provisioning_steps_pkey PRIMARY KEY (tenant_id, "position")
+platform.provisioning_steps provisioning_steps_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
+platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.provisionings(tenant_id) ON DELETE CASCADE
+platform.provisionings provisionings_pkey PRIMARY KEY (tenant_id)
+platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'undoing'::text])))
+platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
+platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
 platform.tenants tenants_pkey PRIMARY KEY (id)
+platform.tenants tenants_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
 platform.tenants tenants_slug_is_a_dns_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 platform.tenants tenants_slug_key UNIQUE (slug)
 platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'failed'::text, 'suspended'::text, 'archived'::text, 'deleted'::text])))
@@ -283,6 +341,8 @@ shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
 shared.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 shared.outbox_events outbox_events_pkey PRIMARY KEY (tenant_id, id)
+shared.provisioning_marks provisioning_marks_pkey PRIMARY KEY (tenant_id, id)
+shared.provisioning_marks provisioning_marks_step_key UNIQUE (tenant_id, step)
 shared.recovery_codes recovery_codes_pkey PRIMARY KEY (tenant_id, id)
 shared.recovery_codes recovery_codes_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.roles roles_name_key UNIQUE (tenant_id, name)
@@ -306,13 +366,21 @@ CREATE INDEX chat_sessions_idle ON shared.chat_sessions USING btree (last_active
 CREATE INDEX chat_sessions_of_user ON shared.chat_sessions USING btree (tenant_id, user_id, id)
 CREATE INDEX devices_expiry ON shared.devices USING btree (expires_at)
 CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
+CREATE INDEX idempotency_keys_expiry ON platform.idempotency_keys USING btree (expires_at)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
+CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX slugs_of_tenant ON platform.slugs USING btree (tenant_id)
+CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
+CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
+CREATE INDEX tenants_purgeable ON platform.tenants USING btree (purge_after) WHERE (purge_after IS NOT NULL)
+CREATE INDEX tenants_search ON platform.tenants USING gin (search)
+CREATE INDEX tenants_status_since ON platform.tenants USING btree (status, status_changed_at)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
 CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
 CREATE INDEX users_role ON shared.users USING btree (tenant_id, role)
@@ -327,16 +395,22 @@ CREATE UNIQUE INDEX chat_sessions_token_key ON shared.chat_sessions USING btree 
 CREATE UNIQUE INDEX devices_pkey ON shared.devices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX email_directory_pkey ON platform.email_directory USING btree (email_hmac, tenant_id)
 CREATE UNIQUE INDEX idempotency_keys_key ON shared.idempotency_keys USING btree (tenant_id, key_hash)
+CREATE UNIQUE INDEX idempotency_keys_pkey ON platform.idempotency_keys USING btree (key_hash)
 CREATE UNIQUE INDEX idempotency_keys_pkey ON shared.idempotency_keys USING btree (tenant_id, id)
 CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (id)
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
+CREATE UNIQUE INDEX plans_pkey ON platform.plans USING btree (name)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
 CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
 CREATE UNIQUE INDEX platform_mfa_challenges_pkey ON platform.platform_mfa_challenges USING btree (id)
+CREATE UNIQUE INDEX provisioning_marks_pkey ON shared.provisioning_marks USING btree (tenant_id, id)
+CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USING btree (tenant_id, step)
+CREATE UNIQUE INDEX provisioning_steps_pkey ON platform.provisioning_steps USING btree (tenant_id, "position")
+CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (tenant_id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
@@ -365,6 +439,8 @@ shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using tr
 shared.invitations tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.outbox_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.outbox_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.provisioning_marks maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.provisioning_marks tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.recovery_codes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.recovery_codes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.roles maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -377,16 +453,20 @@ shared.users tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SEL
 -- grants
 platform.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator platform=ar/migrator
 platform.email_directory migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.idempotency_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
 platform.migrations 
 platform.migrations_id_seq 
+platform.plans migrator=arwdDxtm/migrator platform=rw/migrator
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_mfa_challenges migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
-platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
-platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator
+platform.slugs migrator=arwdDxtm/migrator platform=ard/migrator
+platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
 shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
@@ -397,6 +477,7 @@ shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=a
 shared.migrations 
 shared.migrations_id_seq 
 shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.provisioning_marks maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator

@@ -58,6 +58,7 @@ import { PlatformMfaService } from './platform/platform-mfa.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
 import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
+import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
 import { RolesController } from './roles/roles.controller.js';
@@ -141,6 +142,7 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     MailedTokens,
     MfaChallenges,
     MfaService,
+    OwnerSteps,
     PasswordHasher,
     PasswordProof,
     PasswordsService,

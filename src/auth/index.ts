@@ -10,6 +10,7 @@ export * from './auth.errors.js';
 export * from './auth.module.js';
 export { AuthPurge } from './auth.purge.js';
 export * from './auth.settings.js';
+export { adminOf } from './platform/platform-sign-in.controller.js';
 export { FirstAdmin } from './platform/first-admin.js';
 export { JWKS_MAX_AGE_SECONDS, KeyRotation, REALMS } from './tokens/key-rotation.js';
 export * from './tokens/signing-keys.js';

@@ -30,6 +30,10 @@ export interface Env {
   tenantCacheSize: number;
   /** How long the platform's own audit events are kept, in days. */
   auditRetentionDays: number;
+  /** How long a renamed tenant's old slug leads to the new one, in days. */
+  slugRedirectDays: number;
+  /** How long after the request to delete it an archived tenant can still be restored, in days. */
+  tenantDeletionGraceDays: number;
   /** Password hashes computed at the same time. */
   passwordHashConcurrency: number;
   /** Password hashes that may wait for their turn. */
@@ -283,6 +287,8 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     platformAdmin: adminEmail && adminPassword ? { email: adminEmail, password: adminPassword } : undefined,
     tenantCacheSize: integer('TENANT_CACHE_SIZE', 250_000, 1, 10_000_000),
     auditRetentionDays: integer('AUDIT_RETENTION_DAYS', 730, 30, 3650),
+    slugRedirectDays: integer('SLUG_REDIRECT_DAYS', 90, 0, 3650),
+    tenantDeletionGraceDays: integer('TENANT_DELETION_GRACE_DAYS', 30, 0, 3650),
     passwordHashConcurrency: integer('PASSWORD_HASH_CONCURRENCY', hashThreads, 1, 1024),
     passwordHashQueue: integer('PASSWORD_HASH_QUEUE', 64, 0, 100_000),
   };

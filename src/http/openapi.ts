@@ -66,6 +66,8 @@ const TAGS: [name: string, description: string][] = [
   ['audit', 'Who did what in the tenant'],
   ['support', 'Platform admins who act as users of the tenant, and its consent'],
   ['platform', 'Platform admins: signing in, who they are, their audit log, acting as a user of a tenant'],
+  ['tenants', 'Platform admins: making, changing, finding, stopping and removing tenants'],
+  ['plans', 'Platform admins: the plans that tenants can have'],
   ['users', 'The people of the tenant'],
   ['roles', 'What the people of the tenant may do'],
   ['invitations', 'Bringing people into the tenant'],

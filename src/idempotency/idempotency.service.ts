@@ -1,8 +1,9 @@
 import { hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { AppError, newId, seal, sha256, unseal } from '../common/index.js';
+import { newId, seal, sha256, unseal } from '../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import { InjectTenantRepository, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
+import { checkKey, inProgress, keyReused } from './idempotency.errors.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';
 
 /** A claim of a process that died is given up after this long, in ms. */
@@ -47,7 +48,7 @@ export class IdempotencyService {
         return answer;
       });
     }
-    if (!/^[\x21-\x7e]{1,255}$/.test(request.key)) throw malformedKey();
+    checkKey(request.key);
     const keyHash = sha256(`${request.scope}\n${request.key}`);
     const requestHash = sha256(JSON.stringify(request.body ?? null));
     const claimId = await this.claim(keyHash, requestHash, request.ttlMs);
@@ -90,14 +91,7 @@ export class IdempotencyService {
 
   private async repeat<T>(key: string, keyHash: Buffer, requestHash: Buffer): Promise<T> {
     const row = await this.keys.findOneBy({ keyHash });
-    if (row && !row.requestHash.equals(requestHash)) {
-      throw new AppError({
-        status: 422,
-        code: 'idempotency_key_reused',
-        detail: 'This Idempotency-Key was used with another request body.',
-        remedy: 'Use a new key for a new request, such as a random UUID.',
-      });
-    }
+    if (row && !row.requestHash.equals(requestHash)) throw keyReused();
     if (!row?.answer) throw inProgress();
     return JSON.parse(unseal(this.sealingKey(key), row.answer).toString('utf8')) as T;
   }
@@ -105,23 +99,4 @@ export class IdempotencyService {
   private sealingKey(key: string): Buffer {
     return Buffer.from(hkdfSync('sha256', this.database.keys.derive('idempotency'), key, 'answer', 32));
   }
-}
-
-function inProgress(): AppError {
-  return new AppError({
-    status: 409,
-    code: 'idempotency_in_progress',
-    detail: 'A request with this Idempotency-Key is still being served.',
-    remedy: 'Wait a moment and send the same request again.',
-    headers: { 'Retry-After': '1' },
-  });
-}
-
-function malformedKey(): AppError {
-  return new AppError({
-    status: 400,
-    code: 'idempotency_key_malformed',
-    detail: 'The Idempotency-Key must be 1 to 255 printable ASCII characters.',
-    remedy: 'Use a random UUID.',
-  });
 }

@@ -11,6 +11,8 @@ export interface MailData {
   'mfa-changed': { change: 'enabled' | 'disabled' | 'new recovery codes'; when: string };
   'email-changed': { new_email: string; when: string };
   'api-key-created': { key: string; creator: string; when: string };
+  welcome: { tenant: string; expires: string };
+  'welcome-invitation': { tenant: string; expires: string };
   'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
   'impersonation-request': { admin: string; user: string; reason: string; when: string; minutes: string };
 }
@@ -45,6 +47,26 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
       'The invitation works once and ends {{ expires }}.',
     ],
     button: 'Accept the invitation',
+    closing: 'If you do not know what this is about, ignore this mail: without you nothing happens.',
+  },
+  welcome: {
+    subject: '{{ tenant }} is ready',
+    heading: 'Welcome to {{ tenant }}',
+    paragraphs: [
+      '{{ tenant }} is set up and you are its owner.',
+      'Sign in with your mail address and the password you chose.',
+    ],
+    button: 'Open {{ tenant }}',
+    closing: 'If you did not ask for this, answer to this mail and we remove it.',
+  },
+  'welcome-invitation': {
+    subject: '{{ tenant }} is ready for you',
+    heading: 'Welcome to {{ tenant }}',
+    paragraphs: [
+      '{{ tenant }} is being set up and you are to be its owner.',
+      'Choose a password to begin. The link works once and ends {{ expires }}.',
+    ],
+    button: 'Choose a password',
     closing: 'If you do not know what this is about, ignore this mail: without you nothing happens.',
   },
   'verify-email': {

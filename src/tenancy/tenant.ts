@@ -12,6 +12,8 @@ export interface Tenant {
   readonly name: string;
   readonly plan: string;
   readonly status: TenantStatus;
+  /** For everybody who meets the tenant while it is suspended. */
+  readonly suspendedReason?: string | null;
   readonly placement: Placement;
   /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
   readonly settings: Readonly<Record<string, unknown>>;

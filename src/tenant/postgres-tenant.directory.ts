@@ -31,7 +31,7 @@ export class PostgresTenantDirectory extends TenantDirectory {
   }
 
   private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {
-    const columns = 'id, slug, name, plan, status, placement, settings';
+    const columns = 'id, slug, name, plan, status, suspended_reason AS "suspendedReason", placement, settings';
     const sql = {
       slug: `SELECT ${columns} FROM tenants WHERE slug = $1`,
       id: `SELECT ${columns} FROM tenants WHERE id = $1`,

@@ -1,2 +1,15 @@
+import type { EntityManager } from 'typeorm';
+
 /** NOTIFY channel of changes to tenants: slugs separated by commas, or nothing for "any". */
 export const CHANNEL = 'tenantry_tenants';
+
+/** Past this many changed slugs a notification says "anything" instead of naming them. */
+const MAX_NAMED = 100;
+/** Bytes that a payload may have (PostgreSQL documentation, NOTIFY), with room to spare. */
+const MAX_PAYLOAD = 7900;
+
+/** Tells every process, when the transaction commits, that these tenants changed. */
+export async function announce(manager: EntityManager, slugs: string[]): Promise<void> {
+  const payload = slugs.length > MAX_NAMED ? '' : slugs.join(',');
+  await manager.query('SELECT pg_notify($1, $2)', [CHANNEL, payload.length > MAX_PAYLOAD ? '' : payload]);
+}

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTenantsFile, TenantRegistry, TenantsFileError } from '../../src/tenant/index.js';
+import { readTenantsFile, TenantImport, TenantsFileError } from '../../src/tenant/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 let folder: string;
@@ -72,12 +72,12 @@ describe('an import', () => {
   let t: TestApp;
   let elsewhere: DataSource;
   /** The registry as another process has it: it shares nothing with the running application but the database. */
-  let registry: TenantRegistry;
+  let registry: TenantImport;
   beforeAll(async () => {
     t = await createTestApp();
     const url = t.database.prepared.url('platform');
     elsewhere = await new DataSource({ type: 'postgres', url, schema: 'platform', poolSize: 1 }).initialize();
-    registry = new TenantRegistry(elsewhere);
+    registry = new TenantImport(elsewhere);
   });
   afterAll(async () => {
     await elsewhere.destroy();

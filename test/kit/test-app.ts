@@ -5,7 +5,7 @@ import { createApplication } from '../../src/application.js';
 import type { BoundedExpressAdapter } from '../../src/http/index.js';
 import { createLogger } from '../../src/logs/index.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
-import { TenantRegistry } from '../../src/tenant/index.js';
+import { TenantImport } from '../../src/tenant/index.js';
 import { createTestDatabase, type Overrides, type TestDatabase } from './test-database.js';
 
 export interface Answer {
@@ -88,7 +88,7 @@ export async function serveTestApp(
         ...line,
         settings: { 'chat.public': true, model: 'mock-1', welcome: '', ...line.settings },
       }));
-      await app.get(TenantRegistry).import(full, { mode: 'upsert' });
+      await app.get(TenantImport).import(full, { mode: 'upsert' });
     },
     close: async () => {
       await app.close();

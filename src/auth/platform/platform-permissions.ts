@@ -4,6 +4,10 @@ export const PLATFORM_PERMISSIONS = {
   'platform-admin:read': 'List platform admins',
   'platform-admin:write': 'Add, change and disable platform admins',
   'platform-audit:read': "Read the platform's audit log",
+  'tenant:read': 'Look up tenants and plans',
+  'tenant:write': 'Create, edit, suspend, archive and restore tenants, and retry their provisioning',
+  'tenant:delete': 'Delete archived tenants and roll failed ones back',
+  'plan:write': 'Change the rules of plans',
   'impersonation:read': 'List impersonations',
   'impersonation:create': 'Act as a user of a tenant',
 } as const;
@@ -15,9 +19,9 @@ const EVERYBODY: PlatformPermission[] = ['platform-account:manage'];
 
 export const PLATFORM_ROLES: Record<PlatformRole, readonly PlatformPermission[]> = {
   admin: Object.keys(PLATFORM_PERMISSIONS) as PlatformPermission[],
-  support: [...EVERYBODY, 'impersonation:read', 'impersonation:create', 'platform-audit:read'],
-  billing: EVERYBODY,
-  'read-only': [...EVERYBODY, 'platform-admin:read', 'platform-audit:read', 'impersonation:read'],
+  support: [...EVERYBODY, 'tenant:read', 'impersonation:read', 'impersonation:create', 'platform-audit:read'],
+  billing: [...EVERYBODY, 'tenant:read'],
+  'read-only': [...EVERYBODY, 'tenant:read', 'platform-admin:read', 'platform-audit:read', 'impersonation:read'],
 };
 
 /** Whether a role may do anything that `own` may not: whoever holds no more than `own` can neither give nor take it. */

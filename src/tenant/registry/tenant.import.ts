@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { newId } from '../common/index.js';
-import { InjectPlatformDataSource } from '../tenancy/index.js';
-import { CHANNEL } from './tenant.channel.js';
+import { newId } from '../../common/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { announce } from '../tenant.channel.js';
 import { type TenantLine, TenantsFileError } from './tenants-file.js';
 
 export interface ImportReport {
@@ -20,15 +20,13 @@ export interface ImportOptions {
 }
 
 const BATCH = 5000;
-/** Past this many changed slugs a notification says "anything" instead of naming them. */
-const MAX_NAMED = 100;
 
 const INPUT = `WITH input AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
   AS r(id uuid, slug text, name text, plan text, settings jsonb, extra jsonb))`;
 
-/** Writes the registry of tenants. */
+/** Brings sets of tenants from a file into the registry. */
 @Injectable()
-export class TenantRegistry {
+export class TenantImport {
   constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
 
   /**
@@ -51,10 +49,7 @@ export class TenantRegistry {
         changed.push(...created, ...updated);
         options.onProgress?.(Math.min(start + BATCH, lines.length), lines.length);
       }
-      if (changed.length > 0) {
-        const payload = changed.length > MAX_NAMED ? '' : changed.join(',');
-        await manager.query('SELECT pg_notify($1, $2)', [CHANNEL, payload.length > 7900 ? '' : payload]);
-      }
+      if (changed.length > 0) await announce(manager, changed);
       return report;
     });
   }

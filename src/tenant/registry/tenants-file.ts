@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { declaredSetting } from '../settings/index.js';
-import { SLUG } from '../tenancy/index.js';
-import { PLANS } from './plans.js';
-import { isReservedSlug } from './reserved-slugs.js';
+import { declaredSetting } from '../../settings/index.js';
+import { SLUG } from '../../tenancy/index.js';
+import { PLANS } from '../plans.js';
+import { isReservedSlug } from '../reserved-slugs.js';
 
 /** One tenant as a JSON-lines file describes it. */
 export interface TenantLine {

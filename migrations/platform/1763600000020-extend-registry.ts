@@ -1,0 +1,68 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { roleNames } from '../roles.js';
+
+/** Kinds, plans, life cycle and search of tenants; redirects of renamed slugs; keys of repeated platform requests. */
+export class ExtendRegistry1763600000020 implements MigrationInterface {
+  name = 'ExtendRegistry1763600000020';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { platform } = await roleNames(runner);
+    await runner.query(`CREATE TABLE plans (
+      name text PRIMARY KEY,
+      position integer NOT NULL,
+      trial_days integer NOT NULL CONSTRAINT plans_trial_days_range CHECK (trial_days BETWEEN 1 AND 365),
+      archive_after_days integer CONSTRAINT plans_archive_after_days_range CHECK (archive_after_days BETWEEN 1 AND 3650),
+      purge_after_days integer CONSTRAINT plans_purge_after_days_range CHECK (purge_after_days BETWEEN 1 AND 3650),
+      revision integer NOT NULL DEFAULT 1,
+      updated_at timestamptz NOT NULL DEFAULT now()
+    )`);
+    await runner.query(`INSERT INTO plans (name, position, trial_days, archive_after_days, purge_after_days) VALUES
+      ('free', 1, 14, 60, 90), ('basic', 2, 14, 90, 180), ('pro', 3, 14, 90, 180),
+      ('premium', 4, 30, NULL, NULL), ('enterprise', 5, 30, NULL, NULL), ('unlimited', 6, 14, NULL, NULL)`);
+    await runner.query(`ALTER TABLE tenants
+      ADD COLUMN kind text NOT NULL DEFAULT 'production' CONSTRAINT tenants_kind_known
+        CHECK (kind IN ('production', 'trial', 'sandbox', 'training')),
+      ADD COLUMN revision integer NOT NULL DEFAULT 1,
+      ADD COLUMN status_changed_at timestamptz NOT NULL DEFAULT now(),
+      ADD COLUMN suspended_reason text,
+      ADD COLUMN expires_at timestamptz,
+      ADD COLUMN purge_after timestamptz,
+      ADD COLUMN search tsvector GENERATED ALWAYS AS
+        (to_tsvector('simple'::regconfig, translate(slug || ' ' || name, '-_./:@,;+&()''"', '              '))) STORED,
+      ADD CONSTRAINT tenants_plan_known FOREIGN KEY (plan) REFERENCES plans (name)`);
+    // One index serves every combination of filters: the list asks it once for each combination of values.
+    await runner.query('CREATE INDEX tenants_by_state ON tenants (status, plan, kind, id)');
+    await runner.query('CREATE INDEX tenants_search ON tenants USING gin (search)');
+    await runner.query('CREATE INDEX tenants_status_since ON tenants (status, status_changed_at)');
+    await runner.query('CREATE INDEX tenants_expiring ON tenants (expires_at) WHERE expires_at IS NOT NULL');
+    await runner.query('CREATE INDEX tenants_purgeable ON tenants (purge_after) WHERE purge_after IS NOT NULL');
+    await runner.query('ALTER TABLE slugs ADD COLUMN redirect_until timestamptz');
+    await runner.query('CREATE INDEX slugs_of_tenant ON slugs (tenant_id)');
+    await runner.query(`CREATE TABLE idempotency_keys (
+      key_hash bytea PRIMARY KEY,
+      request_hash bytea NOT NULL,
+      answer jsonb NOT NULL,
+      expires_at timestamptz NOT NULL
+    )`);
+    await runner.query('CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at)');
+    await runner.query(`GRANT SELECT, UPDATE ON plans TO ${platform}`);
+    await runner.query(`GRANT DELETE ON tenants, slugs TO ${platform}`);
+    await runner.query(`GRANT UPDATE (redirect_until) ON slugs TO ${platform}`);
+    await runner.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO ${platform}`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    const { platform } = await roleNames(runner);
+    await runner.query(`REVOKE DELETE ON tenants, slugs FROM ${platform}`);
+    await runner.query('DROP TABLE idempotency_keys');
+    await runner.query('DROP INDEX slugs_of_tenant');
+    await runner.query('ALTER TABLE slugs DROP COLUMN redirect_until');
+    await runner.query(
+      'DROP INDEX tenants_by_state, tenants_search, tenants_status_since, tenants_expiring, tenants_purgeable',
+    );
+    await runner.query(`ALTER TABLE tenants
+      DROP CONSTRAINT tenants_plan_known, DROP COLUMN kind, DROP COLUMN revision, DROP COLUMN status_changed_at,
+      DROP COLUMN suspended_reason, DROP COLUMN expires_at, DROP COLUMN purge_after, DROP COLUMN search`);
+    await runner.query('DROP TABLE plans');
+  }
+}

@@ -1,0 +1,311 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform, Type } from 'class-transformer';
+import {
+  IsDefined,
+  IsEmail,
+  IsIn,
+  IsISO8601,
+  IsObject,
+  IsOptional,
+  IsString,
+  Matches,
+  MaxLength,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import type { TenantStatus } from '../../tenancy/index.js';
+import {
+  allowedFrom,
+  type Plan,
+  PLANS,
+  type ProvisioningState,
+  STEP_NAMES,
+  TENANT_KINDS,
+  TENANT_STATUSES,
+  type TenantKind,
+  type TenantRecord,
+} from '../../tenant/index.js';
+import { etagOf } from '../etag.js';
+
+const ISOLATIONS = ['shared'] as const;
+/** One line of text that is no longer than a name. */
+const NAME = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,200}$/u;
+const NAME_RULE = { message: 'must be a text of 1 to 200 characters without line breaks' };
+const REASON = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,500}$/u;
+const SETTINGS_EXAMPLE = { 'chat.public': true, 'limits.chat_per_10s': 20 };
+
+const oneOf = (values: readonly string[]) => ({ message: `must be one of ${values.join(', ')}` });
+/** A query parameter may name one value or several, separated by commas. */
+const listed = ({ value }: { value: unknown }): unknown => (typeof value === 'string' ? value.split(',') : value);
+const oneOrMore = (values: readonly string[]) => ({
+  each: true,
+  message: `must be one or more of ${values.join(', ')}, separated by commas`,
+});
+
+export class OwnerRequest {
+  @ApiProperty({ example: 'ada@umbrella.example', format: 'email' })
+  @MaxLength(254, { message: 'must be at most 254 characters' })
+  @IsEmail({ require_tld: false }, { message: 'must be an e-mail address' })
+  email: string;
+
+  @ApiPropertyOptional({ example: 'Ada Owner', maxLength: 200 })
+  @IsOptional()
+  @Matches(NAME, NAME_RULE)
+  name?: string;
+}
+
+export class CreateTenantRequest {
+  @ApiProperty({ example: 'umbrella', description: 'A DNS label, for good: slugs are never given out again.' })
+  @IsString({ message: 'must be a DNS label' })
+  slug: string;
+
+  @ApiProperty({ example: 'Umbrella Ltd', maxLength: 200 })
+  @Matches(NAME, NAME_RULE)
+  name: string;
+
+  @ApiPropertyOptional({ enum: PLANS, default: 'free' })
+  @IsOptional()
+  @IsIn(PLANS, oneOf(PLANS))
+  plan?: Plan;
+
+  @ApiPropertyOptional({ enum: TENANT_KINDS, default: 'production', description: 'A trial ends by itself.' })
+  @IsOptional()
+  @IsIn(TENANT_KINDS, oneOf(TENANT_KINDS))
+  kind?: TenantKind;
+
+  @ApiPropertyOptional({ enum: ISOLATIONS, default: 'shared' })
+  @IsOptional()
+  @IsIn(ISOLATIONS, oneOf(ISOLATIONS))
+  isolation?: (typeof ISOLATIONS)[number];
+
+  @ApiProperty({ type: OwnerRequest, description: 'Gets an invitation by mail.' })
+  @IsDefined({ message: 'must be an object with the e-mail address of the owner' })
+  @IsObject({ message: 'must be an object with the e-mail address of the owner' })
+  @ValidateNested()
+  @Type(() => OwnerRequest)
+  owner: OwnerRequest;
+
+  @ApiPropertyOptional({ type: Object, example: SETTINGS_EXAMPLE, description: 'Flat, with dotted keys.' })
+  @IsOptional()
+  @IsObject({ message: 'must be an object with dotted keys' })
+  settings?: Record<string, unknown>;
+}
+
+export class ChangeTenantRequest {
+  @ApiPropertyOptional({ example: 'umbrella-group', description: 'The old one leads to it for SLUG_REDIRECT_DAYS.' })
+  @IsOptional()
+  @IsString({ message: 'must be a DNS label' })
+  slug?: string;
+
+  @ApiPropertyOptional({ example: 'Umbrella Group', maxLength: 200 })
+  @IsOptional()
+  @Matches(NAME, NAME_RULE)
+  name?: string;
+
+  @ApiPropertyOptional({ enum: PLANS })
+  @IsOptional()
+  @IsIn(PLANS, oneOf(PLANS))
+  plan?: Plan;
+
+  @ApiPropertyOptional({ enum: TENANT_KINDS })
+  @IsOptional()
+  @IsIn(TENANT_KINDS, oneOf(TENANT_KINDS))
+  kind?: TenantKind;
+
+  @ApiPropertyOptional({
+    type: Object,
+    example: { 'limits.chat_per_10s': null },
+    description: 'Those that are named change; null goes back to the default.',
+  })
+  @IsOptional()
+  @IsObject({ message: 'must be an object with dotted keys' })
+  settings?: Record<string, unknown>;
+
+  @ApiPropertyOptional({ type: String, format: 'date-time', nullable: true, description: 'null: does not end.' })
+  @ValidateIf((body: ChangeTenantRequest) => body.expires_at !== undefined && body.expires_at !== null)
+  @IsISO8601({ strict: true, strictSeparator: true }, { message: 'must be a date and time as of ISO 8601, or null' })
+  expires_at?: string | null;
+}
+
+export class SuspendRequest {
+  @ApiProperty({ example: 'The invoice of October is open.', description: 'Everybody who meets the tenant reads it.' })
+  @Matches(REASON, { message: 'must be a text of 1 to 500 characters without line breaks' })
+  reason: string;
+}
+
+export class TenantListQuery {
+  @ApiPropertyOptional({
+    type: String,
+    description: `One or more of ${TENANT_STATUSES.join(', ')}, separated by commas.`,
+  })
+  @IsOptional()
+  @Transform(listed)
+  @IsIn(TENANT_STATUSES, oneOrMore(TENANT_STATUSES))
+  status?: TenantStatus[];
+
+  @ApiPropertyOptional({ type: String, description: `One or more of ${PLANS.join(', ')}, separated by commas.` })
+  @IsOptional()
+  @Transform(listed)
+  @IsIn(PLANS, oneOrMore(PLANS))
+  plan?: Plan[];
+
+  @ApiPropertyOptional({ type: String, description: `One or more of ${TENANT_KINDS.join(', ')}, separated by commas.` })
+  @IsOptional()
+  @Transform(listed)
+  @IsIn(TENANT_KINDS, oneOrMore(TENANT_KINDS))
+  kind?: TenantKind[];
+
+  @ApiPropertyOptional({ description: 'Beginnings of words of slug or name.', maxLength: 100 })
+  @IsOptional()
+  @Matches(/^[^\0]{1,100}$/, { message: 'must be a text of 1 to 100 characters' })
+  q?: string;
+
+  @ApiPropertyOptional({ enum: ['true', 'false'], default: 'false', description: 'Whether to count all that match.' })
+  @IsOptional()
+  @IsIn(['true', 'false'], oneOf(['true', 'false']))
+  total?: string;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 200, default: 50 })
+  @IsOptional()
+  limit?: string;
+
+  @ApiPropertyOptional()
+  @IsOptional()
+  @IsString()
+  cursor?: string;
+}
+
+export class StepView {
+  @ApiProperty({ enum: STEP_NAMES })
+  name: string;
+
+  @ApiProperty({ enum: ['pending', 'running', 'done', 'failed'] })
+  state: string;
+
+  @ApiProperty()
+  attempts: number;
+
+  @ApiProperty({ type: Number, nullable: true, description: 'Of the last attempt, once it ended.' })
+  duration_ms: number | null;
+
+  @ApiProperty({ type: String, nullable: true })
+  error: string | null;
+}
+
+export class ProvisioningView {
+  @ApiProperty({ enum: ['running', 'done', 'failed', 'undoing'] })
+  state: string;
+
+  @ApiProperty()
+  attempts: number;
+
+  @ApiProperty({ type: String, nullable: true })
+  error: string | null;
+
+  @ApiProperty({ type: [StepView] })
+  steps: StepView[];
+
+  static of({ state, attempts, error, steps }: ProvisioningState): ProvisioningView {
+    return {
+      state,
+      attempts,
+      error: error || null,
+      steps: steps.map((step) => ({
+        name: step.name,
+        state: step.state,
+        attempts: step.attempts,
+        duration_ms:
+          step.started_at && step.finished_at ? step.finished_at.getTime() - step.started_at.getTime() : null,
+        error: step.error,
+      })),
+    };
+  }
+}
+
+export class TenantView {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+
+  @ApiProperty({ example: 'umbrella' })
+  slug: string;
+
+  @ApiProperty({ example: 'Umbrella Ltd' })
+  name: string;
+
+  @ApiProperty({ enum: TENANT_STATUSES })
+  status: TenantStatus;
+
+  @ApiProperty({ enum: TENANT_KINDS })
+  kind: TenantKind;
+
+  @ApiProperty({ enum: PLANS })
+  plan: string;
+
+  @ApiProperty({ enum: ISOLATIONS })
+  isolation: string;
+
+  @ApiProperty({ example: 'default', description: 'Where its data is.' })
+  server: string;
+
+  @ApiProperty({ type: Object, example: SETTINGS_EXAMPLE })
+  settings: Record<string, unknown>;
+
+  @ApiProperty({ type: String, nullable: true })
+  suspended_reason: string | null;
+
+  @ApiProperty({ type: [String], description: 'What can be done to it now.' })
+  allowed: string[];
+
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  expires_at: string | null;
+
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  purge_after: string | null;
+
+  @ApiProperty({ format: 'date-time' })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time' })
+  updated_at: string;
+
+  @ApiProperty({ example: '"r1"', description: 'For If-Match; changes by edits alone.' })
+  etag: string;
+
+  static of(tenant: TenantRecord): TenantView {
+    const { id, slug, name, status, kind, plan, placement, settings, suspended_reason } = tenant;
+    return {
+      id,
+      slug,
+      name,
+      status,
+      kind,
+      plan,
+      isolation: placement.kind,
+      server: 'default',
+      settings,
+      suspended_reason,
+      allowed: allowedFrom(status),
+      expires_at: tenant.expires_at?.toISOString() ?? null,
+      purge_after: tenant.purge_after?.toISOString() ?? null,
+      created_at: tenant.created_at.toISOString(),
+      updated_at: tenant.updated_at.toISOString(),
+      etag: etagOf(tenant.revision),
+    };
+  }
+}
+
+export class TenantDetails extends TenantView {
+  @ApiProperty({ type: ProvisioningView, nullable: true, description: 'null for a tenant that came from a file.' })
+  provisioning: ProvisioningView | null;
+}
+
+export class TenantPageView {
+  @ApiProperty({ type: [TenantView] })
+  items: TenantView[];
+
+  @ApiProperty({ type: String, nullable: true })
+  next_cursor: string | null;
+
+  @ApiPropertyOptional({ description: 'With total=true.' })
+  total?: number;
+}

@@ -1,0 +1,163 @@
+import { Body, Controller, Get, Header, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { Response } from 'express';
+import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
+import { parseLimit } from '../../common/index.js';
+import { PlatformIdempotency } from '../../idempotency/index.js';
+import {
+  PlanRegistry,
+  TenantEditor,
+  TenantProvisioning,
+  TenantQuery,
+  type TenantRecord,
+  TenantStore,
+} from '../../tenant/index.js';
+import { etagOf, revisionOf } from '../etag.js';
+import {
+  ChangeTenantRequest,
+  CreateTenantRequest,
+  ProvisioningView,
+  TenantDetails,
+  TenantListQuery,
+  TenantPageView,
+  TenantView,
+} from './tenant.dto.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+@ApiTags('tenants')
+@ApiBearerAuth('bearer')
+@Controller('api/admin/tenants')
+export class TenantsController {
+  constructor(
+    private readonly store: TenantStore,
+    private readonly query: TenantQuery,
+    private readonly editor: TenantEditor,
+    private readonly provisioning: TenantProvisioning,
+    private readonly plans: PlanRegistry,
+    private readonly idempotency: PlatformIdempotency,
+  ) {}
+
+  @Post()
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:write')
+  @ApiOperation({
+    summary: 'Create a tenant',
+    description: 'Answers at once; the tenant is `provisioning` and, usually within a second, `active`.',
+  })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiCreatedResponse({ type: TenantView })
+  async create(
+    @Body() body: CreateTenantRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TenantView> {
+    const { slug, name, owner, settings } = body;
+    const plan = body.plan ?? 'free';
+    const kind = body.kind ?? 'production';
+    const expiresAt = kind === 'trial' ? await this.trialEnd(plan) : undefined;
+    const view = await this.idempotency.execute(
+      { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
+      async (manager) =>
+        TenantView.of(
+          await this.provisioning.createWithin(manager, {
+            slug,
+            name,
+            plan,
+            kind,
+            owner,
+            ...(settings && { settings }),
+            ...(expiresAt && { expiresAt }),
+          }),
+        ),
+    );
+    response.setHeader('Location', `/api/admin/tenants/${view.slug}`);
+    response.setHeader('ETag', view.etag);
+    return view;
+  }
+
+  @Get()
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:read')
+  @ApiOperation({ summary: 'Tenants, newest first' })
+  @ApiOkResponse({ type: TenantPageView })
+  async list(@Query() query: TenantListQuery): Promise<TenantPageView> {
+    const limit = parseLimit(query.limit, 50, 200);
+    const page = await this.query.list(query, limit, query.cursor, query.total === 'true');
+    return { ...page, items: page.items.map((tenant) => TenantView.of(tenant)) };
+  }
+
+  @Get(':tenant')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:read')
+  @ApiOperation({ summary: 'One tenant, with the steps of its provisioning' })
+  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiOkResponse({ type: TenantDetails })
+  async read(@Param('tenant') name: string, @Res({ passthrough: true }) response: Response): Promise<TenantDetails> {
+    const tenant = await this.store.find(name);
+    const progress = await this.provisioning.progress(tenant.id);
+    response.setHeader('ETag', etagOf(tenant.revision));
+    return { ...TenantView.of(tenant), provisioning: progress ? ProvisioningView.of(progress) : null };
+  }
+
+  @Patch(':tenant')
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:write')
+  @ApiOperation({ summary: 'Rename a tenant, change plan, kind or settings' })
+  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'initech' } })
+  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag last seen; 412 when it is another by now.' })
+  @ApiOkResponse({ type: TenantView })
+  async change(
+    @Param('tenant') name: string,
+    @Body() body: ChangeTenantRequest,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TenantView> {
+    const { expires_at: expiresAt, ...edit } = body;
+    const ends = expiresAt === undefined ? {} : { expires_at: expiresAt === null ? null : new Date(expiresAt) };
+    const tenant = await this.editor.edit(name, { ...edit, ...ends }, revisionOf(ifMatch));
+    return tagged(response, tenant);
+  }
+
+  @Post(':tenant/provisioning/retry')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:write')
+  @ApiOperation({ summary: 'Go on with a failed provisioning, from the step that failed' })
+  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiOkResponse({ type: TenantView })
+  async retry(@Param('tenant') name: string): Promise<TenantView> {
+    return TenantView.of(await this.provisioning.retry(name));
+  }
+
+  @Post(':tenant/provisioning/roll-back')
+  @HttpCode(202)
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:delete')
+  @ApiOperation({
+    summary: 'Take back what a failed provisioning made',
+    description: 'Nothing stays but the audit events; the slug is free again, because nobody was served under it.',
+  })
+  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  async rollBack(@Param('tenant') name: string): Promise<TenantView> {
+    return TenantView.of(await this.provisioning.rollBack(name));
+  }
+
+  private async trialEnd(plan: string): Promise<Date> {
+    const { trial_days: days } = await this.plans.find(plan);
+    return new Date(Date.now() + days * DAY_MS);
+  }
+}
+
+function tagged(response: Response, tenant: TenantRecord): TenantView {
+  response.setHeader('ETag', etagOf(tenant.revision));
+  return TenantView.of(tenant);
+}

@@ -1,0 +1,86 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { PlatformAudit } from '../../audit/index.js';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { announce } from '../tenant.channel.js';
+import { ConfirmationMismatch, TransitionRefused } from '../tenant.errors.js';
+import type { TenantRecord } from '../tenant.record.js';
+import { TenantStore } from '../tenant.store.js';
+import { type TransitionName, TRANSITIONS } from './transitions.js';
+
+export interface TransitionOptions {
+  /** Why. Of a suspension everybody who meets the tenant reads it. */
+  reason?: string;
+  details?: unknown;
+}
+
+/** Takes tenants from one status to another. Every process hears of it within a second. */
+@Injectable()
+export class TenantLifecycle {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(ENV) private readonly env: Env,
+    private readonly store: TenantStore,
+    private readonly audit: PlatformAudit,
+  ) {}
+
+  /**
+   * @param name slug or UUID
+   * @throws UnknownTenant; TransitionRefused, which says what is allowed
+   */
+  async apply(name: string, transition: TransitionName, options: TransitionOptions = {}): Promise<TenantRecord> {
+    const { id } = await this.store.find(name);
+    return this.platform.transaction((manager) => this.applyWithin(manager, id, transition, options));
+  }
+
+  /** The same inside the caller's transaction on the control plane. */
+  async applyWithin(
+    manager: EntityManager,
+    id: string,
+    transition: TransitionName,
+    { reason, details }: TransitionOptions = {},
+  ): Promise<TenantRecord> {
+    const { from, to, event } = TRANSITIONS[transition];
+    const before = await this.store.lock(manager, id);
+    const suspendedReason = to === 'suspended' ? (reason ?? before.suspended_reason) : null;
+    const after = await this.store.setStatus(manager, id, from, to, suspendedReason);
+    if (!after) throw new TransitionRefused(transition, before.status);
+    await this.audit.record(manager, {
+      event,
+      tenantId: id,
+      target: { kind: 'tenant', id },
+      before: { status: before.status },
+      after: { status: after.status },
+      ...(reason !== undefined && { reason }),
+      ...(details !== undefined && { details }),
+    });
+    await announce(manager, [after.slug]);
+    return after;
+  }
+
+  /**
+   * Has an archived tenant erased once its grace period is over; restoring it until then calls it off.
+   *
+   * @param confirmation the slug, typed by the person who asks for it
+   * @throws UnknownTenant, ConfirmationMismatch, TransitionRefused
+   */
+  async scheduleDeletion(name: string, confirmation: string | undefined): Promise<TenantRecord> {
+    const { id } = await this.store.find(name);
+    return this.platform.transaction(async (manager) => {
+      const tenant = await this.store.lock(manager, id);
+      if (tenant.status !== 'archived') throw new TransitionRefused('purge', tenant.status);
+      if (confirmation !== tenant.slug) throw new ConfirmationMismatch();
+      if (tenant.purge_after) return tenant;
+      const scheduled = await this.store.schedulePurge(manager, id, this.env.tenantDeletionGraceDays);
+      await this.audit.record(manager, {
+        event: 'tenant.deletion_scheduled',
+        tenantId: id,
+        target: { kind: 'tenant', id },
+        details: { purge_after: scheduled.purge_after },
+      });
+      return scheduled;
+    });
+  }
+}

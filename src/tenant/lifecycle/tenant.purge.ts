@@ -1,0 +1,52 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { TenantErasure } from './tenant.erasure.js';
+import { TenantLifecycle } from './tenant.lifecycle.js';
+
+/** Tenants erased in one run. */
+const MOST = 100;
+
+/** Erases archived tenants whose grace period is over. Their slugs and a tombstone stay. */
+@Injectable()
+export class TenantPurge {
+  private readonly logger = new Logger('Purge');
+
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly erasure: TenantErasure,
+    private readonly lifecycle: TenantLifecycle,
+  ) {}
+
+  /**
+   * One failure does not keep the others waiting; what failed is tried again at the next run.
+   *
+   * @returns how many were purged
+   */
+  async runDue(signal?: AbortSignal): Promise<number> {
+    const due = await this.platform.query<{ id: string }[]>(
+      `SELECT id FROM tenants WHERE purge_after <= now() AND status = 'archived' ORDER BY purge_after LIMIT $1`,
+      [MOST],
+    );
+    let purged = 0;
+    for (const { id } of due) {
+      if (signal?.aborted) break;
+      try {
+        await this.erase(id);
+        purged += 1;
+      } catch (error) {
+        this.logger.error({ err: error, tenant_id: id }, 'A tenant could not be purged; it will be tried again');
+      }
+    }
+    return purged;
+  }
+
+  private async erase(id: string): Promise<void> {
+    await this.erasure.erase(id);
+    await this.platform.transaction(async (manager) => {
+      await this.lifecycle.applyWithin(manager, id, 'purge');
+      await manager.query(`UPDATE tenants SET name = slug, settings = '{}', extra = '{}' WHERE id = $1`, [id]);
+      await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [id]);
+    });
+  }
+}

@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { PlatformAudit } from '../audit/index.js';
+import { AppError } from '../common/index.js';
+import { InjectPlatformDataSource } from '../tenancy/index.js';
+import { type Plan, PLANS } from './plans.js';
+import { RevisionMismatch } from './tenant.errors.js';
+
+/** What a plan says of the life of its tenants. */
+export interface PlanRules {
+  /** How long a trial lasts. */
+  trial_days: number;
+  /** A tenant suspended for longer is archived; null: never by itself. */
+  archive_after_days: number | null;
+  /** A tenant archived for longer is erased; null: never by itself. */
+  purge_after_days: number | null;
+}
+
+export interface PlanRecord extends PlanRules {
+  name: Plan;
+  revision: number;
+}
+
+const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, revision';
+const ALL = `SELECT ${COLUMNS} FROM plans ORDER BY position`;
+const LOCK = `SELECT ${COLUMNS} FROM plans WHERE name = $1 FOR UPDATE`;
+const UPDATE = `UPDATE plans SET trial_days = $2, archive_after_days = $3, purge_after_days = $4,
+    revision = revision + 1, updated_at = now() WHERE name = $1 RETURNING ${COLUMNS}`;
+
+/** The plans that tenants can have. */
+@Injectable()
+export class PlanRegistry {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly audit: PlatformAudit,
+  ) {}
+
+  list(): Promise<PlanRecord[]> {
+    return this.platform.query<PlanRecord[]>(ALL);
+  }
+
+  /** @throws UnknownPlan */
+  async find(name: string): Promise<PlanRecord> {
+    const plan = (await this.list()).find((candidate) => candidate.name === name);
+    if (!plan) throw new UnknownPlan();
+    return plan;
+  }
+
+  /**
+   * @param revision as the client last saw it; undefined: whatever it is
+   * @throws UnknownPlan, RevisionMismatch
+   */
+  async edit(name: string, rules: Partial<PlanRules>, revision: number | undefined): Promise<PlanRecord> {
+    return this.platform.transaction(async (manager) => {
+      const [before] = await manager.query<PlanRecord[]>(LOCK, [name]);
+      if (!before) throw new UnknownPlan();
+      if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
+      const next = { ...before, ...rules };
+      const [[after]] = await manager.query<[[PlanRecord], number]>(UPDATE, [
+        name,
+        next.trial_days,
+        next.archive_after_days,
+        next.purge_after_days,
+      ]);
+      await this.audit.record(manager, { event: 'plan.edited', target: { kind: 'plan', id: name }, before, after });
+      return after;
+    });
+  }
+}
+
+export class UnknownPlan extends AppError {
+  constructor() {
+    super({
+      status: 404,
+      code: 'plan_unknown',
+      detail: 'There is no such plan.',
+      remedy: `The plans are ${PLANS.join(', ')}.`,
+    });
+  }
+}

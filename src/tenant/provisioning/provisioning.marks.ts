@@ -1,0 +1,62 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { newId, seal, unseal } from '../../common/index.js';
+import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import {
+  InjectTenantRepository,
+  type Tenant,
+  TenantContext,
+  type TenantRepository,
+  TenantRunner,
+  TenantTransaction,
+} from '../../tenancy/index.js';
+import { ProvisioningMark } from './provisioning-mark.entity.js';
+import type { StepName } from './provisioning.step.js';
+
+/** Runs the part of a step that writes a tenant's data: once, in one transaction with the mark that says so. */
+@Injectable()
+export class ProvisioningMarks {
+  constructor(
+    @InjectTenantRepository(ProvisioningMark) private readonly marks: TenantRepository<ProvisioningMark>,
+    private readonly transaction: TenantTransaction,
+    private readonly context: TenantContext,
+    private readonly runner: TenantRunner,
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+  ) {}
+
+  /** @param fn its result is kept, sealed, for later steps; left out when undefined */
+  once(tenant: Tenant, step: StepName, fn: () => Promise<string | undefined | void>): Promise<void> {
+    return this.runner.run(tenant, () =>
+      this.transaction.run(async () => {
+        // First of all: whoever runs the same step at the same time waits here for the outcome.
+        const rows = await this.transaction.query<{ id: string }>(
+          `INSERT INTO provisioning_marks (tenant_id, id, step, created_at)
+           VALUES (current_setting('app.tenant_id')::uuid, $1, $2, now())
+           ON CONFLICT (tenant_id, step) DO NOTHING RETURNING id`,
+          [newId(), step],
+        );
+        if (rows.length === 0) return;
+        const note = await fn();
+        if (note) await this.marks.update({ step }, { note: seal(this.key(), note, this.about(step)) });
+      }),
+    );
+  }
+
+  /** What the step left, inside the tenant's scope. */
+  async noteOf(step: StepName): Promise<string | undefined> {
+    const mark = await this.marks.findOneBy({ step });
+    return mark?.note ? unseal(this.key(), mark.note, this.about(step)).toString('utf8') : undefined;
+  }
+
+  /** Erases what the steps left; nothing needs it once the tenant is ready. */
+  async forget(tenant: Tenant): Promise<void> {
+    await this.runner.run(tenant, () => this.transaction.query('UPDATE provisioning_marks SET note = NULL'));
+  }
+
+  private about(step: StepName): string {
+    return `${this.context.currentOrThrow('A provisioning mark').id}:${step}`;
+  }
+
+  private key(): Buffer {
+    return this.database.keys.derive('provisioning');
+  }
+}

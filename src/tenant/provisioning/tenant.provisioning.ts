@@ -1,0 +1,123 @@
+import { Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { PlatformAudit } from '../../audit/index.js';
+import { newId } from '../../common/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
+import type { TransitionName } from '../lifecycle/transitions.js';
+import type { Plan } from '../plans.js';
+import { checkSettings } from '../settings.rules.js';
+import { checkSlug } from '../slug.rules.js';
+import { announce } from '../tenant.channel.js';
+import { SlugTaken, TransitionRefused } from '../tenant.errors.js';
+import type { TenantKind, TenantRecord } from '../tenant.record.js';
+import { TenantStore } from '../tenant.store.js';
+import type { ProvisioningRequest, TenantOwner } from './provisioning.step.js';
+import { type ProvisioningState, ProvisioningStore } from './provisioning.store.js';
+
+export interface NewTenant {
+  slug: string;
+  name: string;
+  plan: Plan;
+  kind: TenantKind;
+  owner?: TenantOwner;
+  /** Flat, dotted keys. */
+  settings?: Record<string, unknown>;
+  /** When it ends by itself; undefined for kinds that do not. */
+  expiresAt?: Date;
+}
+
+/** Has tenants made. The work itself is the Provisioner's, so asking for a tenant takes one short transaction. */
+@Injectable()
+export class TenantProvisioning {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly store: TenantStore,
+    private readonly provisionings: ProvisioningStore,
+    private readonly lifecycle: TenantLifecycle,
+    private readonly audit: PlatformAudit,
+  ) {}
+
+  /** @throws ValidationFailed for slug or settings; SlugTaken */
+  async create(tenant: NewTenant): Promise<TenantRecord> {
+    return this.platform.transaction((manager) => this.createWithin(manager, tenant));
+  }
+
+  /** The same inside the caller's transaction on the control plane. */
+  async createWithin(manager: EntityManager, tenant: NewTenant): Promise<TenantRecord> {
+    checkSlug(tenant.slug);
+    checkSettings(tenant.settings ?? {});
+    const id = newId();
+    const held = await manager.query<unknown[]>(
+      'INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING RETURNING slug',
+      [tenant.slug, id],
+    );
+    if (held.length === 0) throw new SlugTaken(tenant.slug);
+    await manager.query(
+      `INSERT INTO tenants (id, slug, name, plan, kind, status, settings, expires_at)
+       VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $7)`,
+      [
+        id,
+        tenant.slug,
+        tenant.name.trim(),
+        tenant.plan,
+        tenant.kind,
+        JSON.stringify(tenant.settings ?? {}),
+        tenant.expiresAt ?? null,
+      ],
+    );
+    const request: ProvisioningRequest = {
+      settings: tenant.settings ?? {},
+      ...(tenant.owner && { owner: tenant.owner }),
+    };
+    await this.provisionings.begin(manager, id, request);
+    await this.audit.record(manager, {
+      event: 'tenant.created',
+      tenantId: id,
+      target: { kind: 'tenant', id },
+      after: { slug: tenant.slug, name: tenant.name, plan: tenant.plan, kind: tenant.kind, settings: tenant.settings },
+    });
+    await announce(manager, [tenant.slug]);
+    return this.store.lock(manager, id);
+  }
+
+  /** How far the tenant is; undefined for one that came from a file. */
+  progress(tenantId: string): Promise<ProvisioningState | undefined> {
+    return this.provisionings.stateOf(tenantId);
+  }
+
+  /** Goes on from the step that failed. @throws UnknownTenant, TransitionRefused */
+  async retry(name: string): Promise<TenantRecord> {
+    const { id } = await this.store.find(name);
+    return this.platform.transaction(async (manager) => {
+      await this.lockFailed(manager, id, 'retry');
+      const tenant = await this.lifecycle.applyWithin(manager, id, 'retry');
+      await this.provisionings.again(manager, id, 'running');
+      return tenant;
+    });
+  }
+
+  /** Begins to take back what was made; the tenant is gone when that is done. @throws UnknownTenant, TransitionRefused */
+  async rollBack(name: string): Promise<TenantRecord> {
+    const { id } = await this.store.find(name);
+    return this.platform.transaction(async (manager) => {
+      const tenant = await this.lockFailed(manager, id, 'roll-back');
+      await this.audit.record(manager, {
+        event: 'tenant.roll_back_requested',
+        tenantId: id,
+        target: { kind: 'tenant', id },
+        details: { slug: tenant.slug },
+      });
+      await this.provisionings.again(manager, id, 'undoing');
+      return tenant;
+    });
+  }
+
+  /** What is being undone can neither be begun again nor undone twice. */
+  private async lockFailed(manager: EntityManager, id: string, transition: TransitionName): Promise<TenantRecord> {
+    const tenant = await this.store.lock(manager, id);
+    const undoing = (await this.provisionings.stateOf(id))?.state === 'undoing';
+    if (tenant.status !== 'failed' || undoing) throw new TransitionRefused(transition, tenant.status);
+    return tenant;
+  }
+}

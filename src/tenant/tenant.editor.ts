@@ -1,0 +1,96 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { PlatformAudit } from '../audit/index.js';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { InjectPlatformDataSource } from '../tenancy/index.js';
+import type { Plan } from './plans.js';
+import { checkSettings } from './settings.rules.js';
+import { checkSlug } from './slug.rules.js';
+import { announce } from './tenant.channel.js';
+import { EditRefused, RevisionMismatch, SlugTaken } from './tenant.errors.js';
+import type { TenantKind, TenantRecord } from './tenant.record.js';
+import { TenantStore } from './tenant.store.js';
+
+/** What an edit may change; what is left out stays. */
+export interface TenantEdit {
+  slug?: string;
+  name?: string;
+  plan?: Plan;
+  kind?: TenantKind;
+  /** Flat, dotted keys; null goes back to the default. */
+  settings?: Record<string, unknown>;
+  /** When a trial or copy ends; null: never. */
+  expires_at?: Date | null;
+}
+
+/** Edits tenants that are in service or suspended. */
+@Injectable()
+export class TenantEditor {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(ENV) private readonly env: Env,
+    private readonly store: TenantStore,
+    private readonly audit: PlatformAudit,
+  ) {}
+
+  /**
+   * @param name slug or UUID
+   * @param revision as the client last saw it; undefined: whatever it is
+   * @throws UnknownTenant, RevisionMismatch, EditRefused, SlugTaken; ValidationFailed for slug or settings
+   */
+  async edit(name: string, edit: TenantEdit, revision: number | undefined): Promise<TenantRecord> {
+    if (edit.slug !== undefined) checkSlug(edit.slug);
+    if (edit.settings) checkSettings(edit.settings, true);
+    const { id } = await this.store.find(name);
+    return this.platform.transaction(async (manager) => {
+      const before = await this.store.lock(manager, id);
+      if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
+      if (before.status !== 'active' && before.status !== 'suspended') throw new EditRefused(before.status);
+      const fields = merged(before, edit);
+      if (fields.slug !== before.slug) await this.rename(manager, id, before.slug, fields.slug);
+      const after = await this.store.setFields(manager, id, fields);
+      await this.audit.record(manager, {
+        event: 'tenant.edited',
+        tenantId: id,
+        target: { kind: 'tenant', id },
+        before: visible(before),
+        after: visible(after),
+      });
+      await announce(manager, [...new Set([before.slug, after.slug])]);
+      return after;
+    });
+  }
+
+  /** The old slug leads to the new one for a while, and stays this tenant's for good. */
+  private async rename(manager: EntityManager, id: string, from: string, to: string): Promise<void> {
+    const [held] = await manager.query<{ tenant_id: string }[]>(
+      `INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2)
+       ON CONFLICT (slug) DO UPDATE SET redirect_until = NULL WHERE slugs.tenant_id = excluded.tenant_id
+       RETURNING tenant_id`,
+      [to, id],
+    );
+    if (!held) throw new SlugTaken(to);
+    await manager.query(`UPDATE slugs SET redirect_until = now() + $2 * interval '1 day' WHERE slug = $1`, [
+      from,
+      this.env.slugRedirectDays,
+    ]);
+  }
+}
+
+function merged(before: TenantRecord, edit: TenantEdit) {
+  const settings = { ...before.settings, ...edit.settings };
+  for (const [key, value] of Object.entries(settings)) if (value === null) delete settings[key];
+  return {
+    slug: edit.slug ?? before.slug,
+    name: edit.name?.trim() ?? before.name,
+    plan: edit.plan ?? before.plan,
+    kind: edit.kind ?? before.kind,
+    expires_at: edit.expires_at === undefined ? before.expires_at : edit.expires_at,
+    settings,
+  };
+}
+
+function visible({ slug, name, plan, kind, settings, expires_at }: TenantRecord) {
+  return { slug, name, plan, kind, settings, expires_at };
+}

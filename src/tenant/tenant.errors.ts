@@ -1,0 +1,74 @@
+import { AppError } from '../common/index.js';
+import type { TenantStatus } from '../tenancy/index.js';
+import { allowedFrom, type TransitionName } from './lifecycle/transitions.js';
+
+/** For platform admins only: to everybody else an unknown tenant is answered by the kernel. */
+export class UnknownTenant extends AppError {
+  constructor() {
+    super({
+      status: 404,
+      code: 'tenant_unknown',
+      detail: 'There is no tenant of this slug or id.',
+      remedy: 'Look it up with GET /api/admin/tenants?q=…',
+    });
+  }
+}
+
+/** Slugs are never given out again, so one is taken also by a tenant that is gone. */
+export class SlugTaken extends AppError {
+  constructor(slug: string) {
+    super({
+      status: 409,
+      code: 'slug_taken',
+      detail: `The slug "${slug}" is taken.`,
+      remedy: 'Choose another. Slugs of tenants that are gone or were renamed are not given out again.',
+      errors: [{ pointer: '/slug', detail: 'is taken' }],
+    });
+  }
+}
+
+export class TransitionRefused extends AppError {
+  constructor(transition: TransitionName, status: TenantStatus) {
+    const allowed = allowedFrom(status);
+    super({
+      status: 409,
+      code: 'transition_not_allowed',
+      detail: `A tenant that is ${status} cannot be taken through "${transition}".`,
+      remedy: allowed.length > 0 ? `Allowed now: ${allowed.join(', ')}.` : 'Nothing can be done to it any more.',
+      extensions: { status, allowed },
+    });
+  }
+}
+
+export class EditRefused extends AppError {
+  constructor(status: TenantStatus) {
+    super({
+      status: 409,
+      code: 'tenant_not_editable',
+      detail: `A tenant that is ${status} cannot be edited.`,
+      remedy: 'Only active and suspended tenants can be.',
+    });
+  }
+}
+
+export class RevisionMismatch extends AppError {
+  constructor() {
+    super({
+      status: 412,
+      code: 'revision_mismatch',
+      detail: 'It was changed since this ETag was given out.',
+      remedy: 'Read it again, and repeat the change with the new ETag in If-Match.',
+    });
+  }
+}
+
+export class ConfirmationMismatch extends AppError {
+  constructor() {
+    super({
+      status: 422,
+      code: 'confirmation_mismatch',
+      detail: 'Deleting a tenant takes its slug as confirmation.',
+      remedy: 'Repeat the slug in the query parameter `confirm`.',
+    });
+  }
+}
