@@ -68,6 +68,8 @@ const REQUESTS = {
       `GET /api/sessions/${session} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\n` +
         `Authorization: Bearer ${token}\r\n\r\n`,
     ),
+  get: ({ path, token }) =>
+    Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`),
   'sign-in': ({ slug, email, password }) => post('/api/auth/login', slug, { email, password }),
 };
 

@@ -1,5 +1,5 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,16 @@ import { MIGRATIONS } from '../dist/migrations/index.js';
 import { EmbeddedPostgres, prepareDatabase } from '../dist/src/database/index.js';
 import { parseEnv } from '../dist/src/env/index.js';
 import { TenantImport } from '../dist/src/tenant/index.js';
+import {
+  ADMIN_ENV,
+  compareLists,
+  MAX_CREATE_MS,
+  MAX_LIST_RATIO,
+  MAX_RESOLUTION_SHARE,
+  measureCreates,
+  measureResolution,
+  SPREAD_STATES,
+} from './control-plane.mjs';
 import { summarise } from './profile.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -30,9 +40,8 @@ const { values: options } = parseArgs({
 });
 const SECONDS = Number(options.seconds);
 if (!(SECONDS > 0 && SECONDS <= 60)) throw new Error('--seconds takes a number up to 60');
-if (options.only && !['chat', 'session-read', 'tenants', 'auth', 'profile', 'profile-read'].includes(options.only)) {
-  throw new Error('--only takes chat, session-read, tenants, auth, profile or profile-read');
-}
+const PARTS = ['chat', 'session-read', 'tenants', 'auth', 'control-plane', 'profile', 'profile-read'];
+if (options.only && !PARTS.includes(options.only)) throw new Error(`--only takes one of ${PARTS.join(', ')}`);
 const wanted = (name) => (options.only ? options.only === name : !name.startsWith('profile'));
 
 const ROUNDS = options.quick ? 1 : 3;
@@ -187,7 +196,14 @@ async function createDatabase(server, name, ...statements) {
   return url;
 }
 
-const tenantryEnv = (dir, url) => ({ DATABASE_URL: url, DEMO: 'on', METRICS_PORT: '0', DATA_DIR: dir, MASTER_KEY });
+const tenantryEnv = (dir, url) => ({
+  ...ADMIN_ENV,
+  DATABASE_URL: url,
+  DEMO: 'on',
+  METRICS_PORT: '0',
+  DATA_DIR: dir,
+  MASTER_KEY,
+});
 
 /** The limiter still runs, it only never says no. */
 async function startTenantry(dir, label, url, nodeArgs) {
@@ -205,7 +221,7 @@ async function startTenantry(dir, label, url, nodeArgs) {
 
 const slugOf = (index) => `bench-${String(index).padStart(6, '0')}`;
 
-async function registerTenants(dir, url) {
+async function registerTenants(dir, url, count = REGISTERED) {
   const env = parseEnv({ ...tenantryEnv(dir, url), PORT: '0' }, root);
   const database = await prepareDatabase(env, MIGRATIONS);
   const platform = new DataSource({
@@ -216,7 +232,7 @@ async function registerTenants(dir, url) {
   });
   await platform.initialize();
   try {
-    const lines = Array.from({ length: REGISTERED }, (_, index) => ({
+    const lines = Array.from({ length: count }, (_, index) => ({
       slug: slugOf(index),
       name: `Bench ${index}`,
       plan: undefined,
@@ -360,6 +376,29 @@ async function compareAuth(dir, server, load) {
   return { ...reads, ...beside, signIns };
 }
 
+/** What platform admins wait for, and what every request pays for being one tenant's. */
+async function compareControlPlane(dir, server, load) {
+  const targets = {};
+  for (const [name, count] of [
+    ['few', 100],
+    ['many', REGISTERED],
+  ]) {
+    const url = await createDatabase(server, `bench_list_${name}`);
+    say(`control-plane  registering ${count}`);
+    await registerTenants(dir, url, count);
+    await sql(url, SPREAD_STATES, 'VACUUM ANALYZE', 'CHECKPOINT');
+    targets[name] = await startTenantry(dir, `list-${name}`, url);
+  }
+  const lists = await compareLists({ ...targets, inTurn, measure, load });
+  const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+  const sessions = await load('open', { port: targets.few.port, slugs });
+  const { rps } = await measure(load, targets.few, 'session-read', sessions);
+  const creates = await measureCreates(targets.few.port, SECONDS);
+  await targets.few.stop();
+  await targets.many.stop();
+  return { lists, creates, resolutionNs: await measureResolution(), requestNs: 1e9 / rps };
+}
+
 async function profile(dir, server, load, scenario) {
   const folder = path.join(out, 'profile');
   rmSync(folder, { recursive: true, force: true });
@@ -386,7 +425,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, cpu, machine }) {
+function report({ comparison, tenants, auth, control, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -437,6 +476,27 @@ function report({ comparison, tenants, auth, cpu, machine }) {
     });
     table([['auth', 'ratio', 'target', ''], ...lines]);
   }
+  if (control) {
+    const { lists, creates, resolutionNs, requestNs } = control;
+    const share = resolutionNs / requestNs;
+    const lines = [
+      ...Object.entries(lists).map(([name, { few, many }]) => [
+        `list ${name}: p50 with ${REGISTERED} tenants (${ms(many.p50)} ms) / with 100 (${ms(few.p50)} ms)`,
+        many.p50 / few.p50,
+        MAX_LIST_RATIO,
+      ]),
+      [
+        `create until active, p50 in s (${creates.rate.toFixed(0)} tenants/s made at once)`,
+        creates.p50 / 1000,
+        MAX_CREATE_MS / 1000,
+      ],
+      [`resolution (${resolutionNs.toFixed(0)} ns) of a session read, warm`, share, MAX_RESOLUTION_SHARE],
+    ].map(([against, ratio, target]) => {
+      ratios.push({ scenario: 'control-plane', against, ratio, target, ok: ratio <= target });
+      return [against, ratio.toFixed(3), `<= ${target.toFixed(2)}`, verdict(ratio <= target)];
+    });
+    table([['control plane', 'ratio', 'target', ''], ...lines]);
+  }
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
@@ -447,6 +507,7 @@ function report({ comparison, tenants, auth, cpu, machine }) {
     ...comparison,
     ...(tenants && { tenants }),
     ...(auth && { auth: { ...auth, signIns: {} } }),
+    ...Object.fromEntries(Object.entries(control?.lists ?? {}).map(([name, cells]) => [`list ${name}`, cells])),
   })) {
     for (const [name, { errors, firstError }] of Object.entries(results)) {
       if (errors > 0) console.log(`  INVALID: ${scenario}, ${name}: ${errors} errors, first: ${firstError}`);
@@ -467,6 +528,7 @@ async function main() {
   const comparison = await compare(dir, server, load);
   const tenants = wanted('tenants') ? await compareTenants(dir, server, load) : undefined;
   const auth = wanted('auth') ? await compareAuth(dir, server, load) : undefined;
+  const control = wanted('control-plane') ? await compareControlPlane(dir, server, load) : undefined;
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -474,10 +536,10 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, control, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
-    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, cpu, ratios },
+    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, control, cpu, ratios },
     null,
     2,
   );

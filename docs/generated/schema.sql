@@ -13,6 +13,7 @@ platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
+platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
 shared.audit_events owner=migrator rls=t force=t
@@ -139,6 +140,8 @@ platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
 platform.slugs.redirect_until timestamp with time zone
+platform.tenant_words.word text NOT NULL
+platform.tenant_words.tenant_id uuid NOT NULL
 platform.tenants.id uuid NOT NULL
 platform.tenants.slug text NOT NULL
 platform.tenants.name text NOT NULL
@@ -155,7 +158,6 @@ platform.tenants.status_changed_at timestamp with time zone NOT NULL DEFAULT now
 platform.tenants.suspended_reason text
 platform.tenants.expires_at timestamp with time zone
 platform.tenants.purge_after timestamp with time zone
-platform.tenants.search tsvector DEFAULT to_tsvector('simple'::regconfig, translate(((slug || ' '::text) || name), '-_./:@,;+&()''"'::text, '              '::text))
 shared.api_keys.tenant_id uuid NOT NULL
 shared.api_keys.id uuid NOT NULL
 shared.api_keys.name text NOT NULL
@@ -319,6 +321,8 @@ platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFE
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
+platform.tenant_words tenant_words_pkey PRIMARY KEY (word, tenant_id)
+platform.tenant_words tenant_words_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
 platform.tenants tenants_pkey PRIMARY KEY (id)
 platform.tenants tenants_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
@@ -376,10 +380,10 @@ CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenge
 CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
 CREATE INDEX slugs_of_tenant ON platform.slugs USING btree (tenant_id)
+CREATE INDEX tenant_words_of_tenant ON platform.tenant_words USING btree (tenant_id, word)
 CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
 CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
 CREATE INDEX tenants_purgeable ON platform.tenants USING btree (purge_after) WHERE (purge_after IS NOT NULL)
-CREATE INDEX tenants_search ON platform.tenants USING gin (search)
 CREATE INDEX tenants_status_since ON platform.tenants USING btree (status, status_changed_at)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
 CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
@@ -416,6 +420,7 @@ CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX slugs_pkey ON platform.slugs USING btree (slug)
+CREATE UNIQUE INDEX tenant_words_pkey ON platform.tenant_words USING btree (word, tenant_id)
 CREATE UNIQUE INDEX tenants_pkey ON platform.tenants USING btree (id)
 CREATE UNIQUE INDEX tenants_slug_key ON platform.tenants USING btree (slug)
 CREATE UNIQUE INDEX user_tokens_pkey ON shared.user_tokens USING btree (tenant_id, id)
@@ -466,6 +471,7 @@ platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ard/migrator
+platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
@@ -482,6 +488,14 @@ shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenan
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+
+-- functions
+platform.keep_tenant_words() owner=migrator cc3f5df5b7af1ce2ca2ca484ec9c8ceb
+platform.words_of(slug text, name text) owner=migrator 1fad22d8332aab83965b49c5afd4fbbd
+
+-- triggers
+platform.tenants CREATE TRIGGER tenants_words_inserted AFTER INSERT ON platform.tenants REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
+platform.tenants CREATE TRIGGER tenants_words_updated AFTER UPDATE ON platform.tenants REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
 
 -- schemas
 platform maintenance=U/migrator migrator=UC/migrator platform=U/migrator

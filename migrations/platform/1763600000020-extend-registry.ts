@@ -27,15 +27,37 @@ export class ExtendRegistry1763600000020 implements MigrationInterface {
       ADD COLUMN suspended_reason text,
       ADD COLUMN expires_at timestamptz,
       ADD COLUMN purge_after timestamptz,
-      ADD COLUMN search tsvector GENERATED ALWAYS AS
-        (to_tsvector('simple'::regconfig, translate(slug || ' ' || name, '-_./:@,;+&()''"', '              '))) STORED,
       ADD CONSTRAINT tenants_plan_known FOREIGN KEY (plan) REFERENCES plans (name)`);
     // One index serves every combination of filters: the list asks it once for each combination of values.
     await runner.query('CREATE INDEX tenants_by_state ON tenants (status, plan, kind, id)');
-    await runner.query('CREATE INDEX tenants_search ON tenants USING gin (search)');
     await runner.query('CREATE INDEX tenants_status_since ON tenants (status, status_changed_at)');
     await runner.query('CREATE INDEX tenants_expiring ON tenants (expires_at) WHERE expires_at IS NOT NULL');
     await runner.query('CREATE INDEX tenants_purgeable ON tenants (purge_after) WHERE purge_after IS NOT NULL');
+    // A table of its own, because a search has to be able to stop early: text indexes collect every match first.
+    await runner.query(`CREATE TABLE tenant_words (
+      word text COLLATE "C" NOT NULL,
+      tenant_id uuid NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+      PRIMARY KEY (word, tenant_id)
+    )`);
+    await runner.query('CREATE INDEX tenant_words_of_tenant ON tenant_words (tenant_id, word)');
+    await runner.query(`CREATE FUNCTION words_of(slug text, name text) RETURNS SETOF text IMMUTABLE LANGUAGE sql AS $$
+      SELECT DISTINCT lower(word) FROM regexp_split_to_table(normalize(slug || ' ' || name, NFKC), '[^[:alnum:]]+') AS word
+       WHERE word <> '' $$`);
+    await runner.query(`CREATE FUNCTION keep_tenant_words() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF TG_OP = 'UPDATE' THEN
+        DELETE FROM platform.tenant_words w USING fresh f JOIN stale s ON s.id = f.id
+         WHERE w.tenant_id = f.id AND (f.slug, f.name) IS DISTINCT FROM (s.slug, s.name);
+        INSERT INTO platform.tenant_words SELECT word, f.id FROM fresh f JOIN stale s ON s.id = f.id,
+               platform.words_of(f.slug, f.name) AS word WHERE (f.slug, f.name) IS DISTINCT FROM (s.slug, s.name);
+      ELSE
+        INSERT INTO platform.tenant_words SELECT word, f.id FROM fresh f, platform.words_of(f.slug, f.name) AS word;
+      END IF;
+      RETURN NULL; END $$`);
+    await runner.query(`INSERT INTO tenant_words SELECT word, id FROM tenants, words_of(slug, name) AS word`);
+    await runner.query(`CREATE TRIGGER tenants_words_inserted AFTER INSERT ON tenants REFERENCING NEW TABLE AS fresh
+      FOR EACH STATEMENT EXECUTE FUNCTION keep_tenant_words()`);
+    await runner.query(`CREATE TRIGGER tenants_words_updated AFTER UPDATE ON tenants
+      REFERENCING NEW TABLE AS fresh OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION keep_tenant_words()`);
     await runner.query('ALTER TABLE slugs ADD COLUMN redirect_until timestamptz');
     await runner.query('CREATE INDEX slugs_of_tenant ON slugs (tenant_id)');
     await runner.query(`CREATE TABLE idempotency_keys (
@@ -46,6 +68,7 @@ export class ExtendRegistry1763600000020 implements MigrationInterface {
     )`);
     await runner.query('CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at)');
     await runner.query(`GRANT SELECT, UPDATE ON plans TO ${platform}`);
+    await runner.query(`GRANT SELECT, INSERT, DELETE ON tenant_words TO ${platform}`);
     await runner.query(`GRANT DELETE ON tenants, slugs TO ${platform}`);
     await runner.query(`GRANT UPDATE (redirect_until) ON slugs TO ${platform}`);
     await runner.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO ${platform}`);
@@ -55,14 +78,16 @@ export class ExtendRegistry1763600000020 implements MigrationInterface {
     const { platform } = await roleNames(runner);
     await runner.query(`REVOKE DELETE ON tenants, slugs FROM ${platform}`);
     await runner.query('DROP TABLE idempotency_keys');
+    await runner.query('DROP TRIGGER tenants_words_inserted ON tenants');
+    await runner.query('DROP TRIGGER tenants_words_updated ON tenants');
+    await runner.query('DROP FUNCTION keep_tenant_words(), words_of(text, text)');
+    await runner.query('DROP TABLE tenant_words');
     await runner.query('DROP INDEX slugs_of_tenant');
     await runner.query('ALTER TABLE slugs DROP COLUMN redirect_until');
-    await runner.query(
-      'DROP INDEX tenants_by_state, tenants_search, tenants_status_since, tenants_expiring, tenants_purgeable',
-    );
+    await runner.query('DROP INDEX tenants_by_state, tenants_status_since, tenants_expiring, tenants_purgeable');
     await runner.query(`ALTER TABLE tenants
       DROP CONSTRAINT tenants_plan_known, DROP COLUMN kind, DROP COLUMN revision, DROP COLUMN status_changed_at,
-      DROP COLUMN suspended_reason, DROP COLUMN expires_at, DROP COLUMN purge_after, DROP COLUMN search`);
+      DROP COLUMN suspended_reason, DROP COLUMN expires_at, DROP COLUMN purge_after`);
     await runner.query('DROP TABLE plans');
   }
 }

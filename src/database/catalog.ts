@@ -52,6 +52,18 @@ const QUERIES: [string, string][] = [
       WHERE ${OURS} AND c.relkind IN ('r', 'S') ORDER BY 1`,
   ],
   [
+    'functions',
+    `SELECT format('%I.%I(%s) owner=%s %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid),
+                   pg_get_userbyid(p.proowner), md5(p.prosrc)) AS line
+       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${OURS} ORDER BY 1`,
+  ],
+  [
+    'triggers',
+    `SELECT format('%I.%I %s', n.nspname, c.relname, pg_get_triggerdef(t.oid)) AS line
+       FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE ${OURS} AND NOT t.tgisinternal ORDER BY 1`,
+  ],
+  [
     'schemas',
     `SELECT format('%I %s', n.nspname, array_to_string(ARRAY(SELECT unnest(n.nspacl)::text ORDER BY 1), ' ')) AS line
        FROM pg_namespace n WHERE ${OURS} ORDER BY 1`,

@@ -22,17 +22,48 @@ export interface TenantPage extends Page<TenantRecord> {
 const COLUMNS = `t.id, t.slug, t.name, t.plan, t.status, t.kind, t.placement, t.settings, t.revision, t.status_changed_at,
   t.suspended_reason, t.expires_at, t.purge_after, t.created_at, t.updated_at`;
 
-const ALL = `SELECT ${COLUMNS} FROM tenants t WHERE id < $1 ORDER BY id DESC LIMIT $2`;
+const IN_STATE = 't.status = ANY ($3) AND t.plan = ANY ($4) AND t.kind = ANY ($5)';
+/** Every combination of the values of a filter. */
+const STATES = `unnest($3::text[]) AS s (status), unnest($4::text[]) AS p (plan), unnest($5::text[]) AS k (kind)`;
+/** Words come as [from, to) pairs of texts: whatever begins like one of them lies between. */
+const HAS_WORDS = `NOT EXISTS (SELECT 1 FROM unnest($6::text[], $7::text[]) AS wanted (low, high) WHERE NOT EXISTS (
+    SELECT 1 FROM tenant_words w WHERE w.tenant_id = t.id AND w.word >= wanted.low AND w.word < wanted.high))`;
+/** Words of a search that are looked at. */
+const MAX_WORDS = 8;
+/** Fewer than this are few enough to look at each. */
+const FEW = 2000;
+
+const ALL = `SELECT ${COLUMNS} FROM tenants t WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2`;
 /** Each combination of values is one short walk along the index, so no filter is slow because few tenants meet it. */
-const BY_STATE = `SELECT ${COLUMNS} FROM unnest($3::text[]) AS s (status), unnest($4::text[]) AS p (plan),
-    unnest($5::text[]) AS k (kind), LATERAL (
+const BY_STATE = `SELECT ${COLUMNS} FROM ${STATES}, LATERAL (
       SELECT t.* FROM tenants t WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind AND t.id < $1
        ORDER BY t.id DESC LIMIT $2) t
   ORDER BY t.id DESC LIMIT $2`;
-const BY_TEXT = `SELECT ${COLUMNS} FROM tenants t WHERE t.search @@ to_tsquery('simple', $6) AND t.status = ANY ($3)
-    AND t.plan = ANY ($4) AND t.kind = ANY ($5) AND t.id < $1 ORDER BY t.id DESC LIMIT $2`;
+/**
+ * A search goes the way on which there is least to look at: from the tenants with one of the words if they are few, else
+ * from those in the states if they are few, else from the newest back, where a page is soon full. The first two answer
+ * with one row more, which says whether they were few.
+ */
+const FROM_WORD = `WITH hits AS MATERIALIZED (
+    SELECT tenant_id FROM tenant_words WHERE word >= $8 AND word < $9 LIMIT ${FEW}), few AS (
+    SELECT count(*) < ${FEW} AS few FROM hits)
+  SELECT few.few, page.* FROM few LEFT JOIN LATERAL (
+    SELECT ${COLUMNS} FROM tenants t WHERE few.few AND t.id IN (SELECT tenant_id FROM hits) AND t.id < $1 AND ${IN_STATE}
+       AND ${HAS_WORDS} ORDER BY t.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
+const FROM_STATE = `WITH hits AS MATERIALIZED (
+    SELECT t.id FROM ${STATES}, LATERAL (
+      SELECT t.id FROM tenants t WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind AND t.id < $1
+       LIMIT ${FEW}) t LIMIT ${FEW}), few AS (
+    SELECT count(*) < ${FEW} AS few FROM hits)
+  SELECT few.few, page.* FROM few LEFT JOIN LATERAL (
+    SELECT ${COLUMNS} FROM tenants t WHERE few.few AND t.id IN (SELECT id FROM hits) AND ${HAS_WORDS}
+     ORDER BY t.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
+const FROM_NEWEST = `SELECT ${COLUMNS} FROM tenants t WHERE t.id < $1 AND ${IN_STATE} AND ${HAS_WORDS}
+  ORDER BY t.id DESC LIMIT $2`;
 const COUNT = `SELECT count(*)::int AS total FROM tenants t WHERE t.status = ANY ($1) AND t.plan = ANY ($2)
-    AND t.kind = ANY ($3) AND ($4::text IS NULL OR t.search @@ to_tsquery('simple', $4))`;
+    AND t.kind = ANY ($3)`;
+const COUNT_WORDS = `SELECT count(*)::int AS total FROM tenants t
+  WHERE $1::uuid IS NOT NULL AND $2::int IS NOT NULL AND ${IN_STATE} AND ${HAS_WORDS}`;
 
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** Cursors of the control plane's lists belong to no tenant. */
@@ -56,9 +87,9 @@ export class TenantQuery {
     const before = cursor === undefined ? LAST_ID : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
     if (before === undefined) throw new CursorInvalid();
     const states = [filter.status ?? TENANT_STATUSES, filter.plan ?? PLANS, filter.kind ?? TENANT_KINDS] as const;
-    const words = filter.q === undefined ? undefined : tsqueryOf(filter.q);
+    const words = filter.q === undefined ? undefined : wordsOf(filter.q);
     // Nothing but punctuation is in no name.
-    if (words === '') return { items: [], next_cursor: null, ...(total && { total: 0 }) };
+    if (words?.length === 0) return { items: [], next_cursor: null, ...(total && { total: 0 }) };
     const rows = await this.rows(filter, states, words, before, limit + 1);
     const items = rows.slice(0, limit);
     const last = items.at(-1);
@@ -70,26 +101,55 @@ export class TenantQuery {
     };
   }
 
-  private rows(
+  private async rows(
     filter: TenantFilter,
-    states: readonly (readonly string[])[],
-    words: string | undefined,
+    states: States,
+    words: string[] | undefined,
     before: string,
     rows: number,
   ): Promise<TenantRecord[]> {
-    if (words !== undefined) return this.platform.query(BY_TEXT, [before, rows, ...states, words]);
-    if (filter.status ?? filter.plan ?? filter.kind) return this.platform.query(BY_STATE, [before, rows, ...states]);
-    return this.platform.query(ALL, [before, rows]);
+    const filtered = (filter.status ?? filter.plan ?? filter.kind) !== undefined;
+    if (words === undefined) {
+      return filtered
+        ? this.platform.query(BY_STATE, [before, rows, ...states])
+        : this.platform.query(ALL, [before, rows]);
+    }
+    const parameters = [before, rows, ...states, ...rangesOf(words)];
+    for (const word of [...words].sort((a, b) => b.length - a.length)) {
+      const byWord = await this.few(FROM_WORD, [...parameters, ...rangesOf([word]).flat()]);
+      if (byWord) return byWord;
+    }
+    const byState = filtered ? await this.few(FROM_STATE, parameters) : undefined;
+    return byState ?? this.platform.query(FROM_NEWEST, parameters);
   }
 
-  private async count(states: readonly (readonly string[])[], words: string | undefined): Promise<number> {
-    const rows = await this.platform.query<{ total: number }[]>(COUNT, [...states, words ?? null]);
-    return rows[0]?.total ?? 0;
+  /** @returns undefined when there was too much to look at */
+  private async few(sql: string, parameters: unknown[]): Promise<TenantRecord[] | undefined> {
+    const rows = await this.platform.query<({ few: boolean } & (TenantRecord | { id: null }))[]>(sql, parameters);
+    if (!rows[0]?.few) return undefined;
+    return rows.flatMap(({ few: _, ...row }) => (row.id === null ? [] : [row]));
+  }
+
+  private async count(states: States, words: string[] | undefined): Promise<number> {
+    const [counted] = words
+      ? await this.platform.query<{ total: number }[]>(COUNT_WORDS, [LAST_ID, 0, ...states, ...rangesOf(words)])
+      : await this.platform.query<{ total: number }[]>(COUNT, [...states]);
+    return counted?.total ?? 0;
   }
 }
 
-/** Every word as a beginning; nothing of the text reaches the query language. */
-function tsqueryOf(text: string): string {
-  const words = text.normalize('NFKC').match(/[\p{L}\p{N}]+/gu) ?? [];
-  return words.map((word) => `'${word}':*`).join(' & ');
+type States = readonly (readonly string[])[];
+
+function wordsOf(text: string): string[] {
+  const words =
+    text
+      .normalize('NFKC')
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu) ?? [];
+  return [...new Set(words)].slice(0, MAX_WORDS);
+}
+
+/** For each word the texts between which all lie that begin with it. */
+function rangesOf(words: string[]): [low: string[], high: string[]] {
+  return [words, words.map((word) => `${word}\u{10FFFF}`)];
 }

@@ -1,0 +1,129 @@
+// What running tenants costs: lists at 100 and at 100,000 tenants, creating them, and finding the tenant of a request.
+import {
+  TenantResolver,
+  headerStrategy,
+  LiveCache,
+  pathPrefixStrategy,
+  subdomainStrategy,
+} from '../dist/src/tenancy/index.js';
+
+const EMAIL = 'bench@platform.example';
+const PASSWORD = 'nine-slow-barges-2718';
+export const ADMIN_ENV = { PLATFORM_ADMIN_EMAIL: EMAIL, PLATFORM_ADMIN_PASSWORD: PASSWORD };
+
+export const MAX_LIST_RATIO = 2;
+export const MAX_CREATE_MS = 1000;
+export const MAX_RESOLUTION_SHARE = 0.02;
+/** Lists are for people: a few at a time. */
+const READERS = 4;
+const LISTS = {
+  'first page': '/api/admin/tenants',
+  'by status and plan': '/api/admin/tenants?status=suspended&plan=pro',
+  'by status and kind': '/api/admin/tenants?status=active&kind=trial',
+  'by text': '/api/admin/tenants?q=bench-00007',
+  'by common text': '/api/admin/tenants?q=bench',
+  'by text and status': '/api/admin/tenants?q=bench&status=suspended',
+};
+/** Gives imported tenants states, plans and kinds in the proportions of a grown service. */
+export const SPREAD_STATES = `UPDATE platform.tenants SET
+  plan = (ARRAY['free','free','free','basic','pro','premium'])[1 + abs(hashtext(slug)) % 6],
+  kind = CASE WHEN abs(hashtext(slug)) % 20 = 0 THEN 'trial' ELSE 'production' END,
+  status = CASE WHEN abs(hashtext(slug || 's')) % 50 = 0 THEN 'suspended' ELSE 'active' END
+  WHERE slug LIKE 'bench-%'`;
+
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)];
+
+async function signIn(port) {
+  const response = await fetch(`http://127.0.0.1:${port}/api/admin/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: EMAIL, password: PASSWORD }),
+  });
+  if (!response.ok) throw new Error(`the admin could not sign in: ${response.status} ${await response.text()}`);
+  return (await response.json()).access_token;
+}
+
+/** @returns for each kind of list what it takes with few and with many tenants */
+export async function compareLists({ few, many, inTurn, measure, load }) {
+  const results = {};
+  const tokens = { few: await signIn(few.port), many: await signIn(many.port) };
+  for (const [name, path] of Object.entries(LISTS)) {
+    const get = (target, token) => () => measure(load, target, 'get', [{ path, token }], 'uniform', READERS);
+    results[name] = await inTurn(`list ${name}`, { few: get(few, tokens.few), many: get(many, tokens.many) });
+  }
+  return results;
+}
+
+/** @returns milliseconds from the request for a tenant until it is in service, and tenants made per second */
+export async function measureCreates(port, seconds) {
+  const token = await signIn(port);
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  const base = `http://127.0.0.1:${port}/api/admin/tenants`;
+  const create = async (slug) => {
+    const body = JSON.stringify({ slug, name: slug, owner: { email: `${slug}@example.com` } });
+    const response = await fetch(base, { method: 'POST', headers, body });
+    if (response.status !== 201) throw new Error(`${slug}: ${response.status} ${await response.text()}`);
+    await response.arrayBuffer();
+  };
+  const active = async (slug) => {
+    for (;;) {
+      const { status } = await (await fetch(`${base}/${slug}`, { headers })).json();
+      if (status === 'active') return;
+      if (status === 'failed') throw new Error(`${slug} failed`);
+      await sleep(5);
+    }
+  };
+  const times = [];
+  for (let index = 0; index < 40; index++) {
+    const started = performance.now();
+    await create(`one-${index}`);
+    await active(`one-${index}`);
+    if (index >= 10) times.push(performance.now() - started);
+  }
+  const slugs = [];
+  const started = performance.now();
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, worker) => {
+      for (let index = 0; performance.now() - started < seconds * 1000; index++) {
+        const slug = `many-${worker}-${index}`;
+        await create(slug);
+        slugs.push(slug);
+      }
+    }),
+  );
+  for (const slug of slugs) await active(slug);
+  const rate = slugs.length / ((performance.now() - started) / 1000);
+  return { p50: median(times), max: Math.max(...times), rate };
+}
+
+/** @returns nanoseconds that finding the tenant of a request takes when it is known already */
+export async function measureResolution() {
+  const tenants = new Map(
+    Array.from({ length: 10_000 }, (_, index) => {
+      const slug = `bench-${index}`;
+      return [slug, { id: slug, slug, name: slug, status: 'active', placement: { kind: 'shared' }, settings: {} }];
+    }),
+  );
+  const cache = new LiveCache({ live: true, onChange() {} }, (slug) => Promise.resolve(tenants.get(slug)), 20_000);
+  const strategies = [subdomainStrategy('localhost'), pathPrefixStrategy, headerStrategy];
+  const resolver = new TenantResolver(strategies, cache);
+  const signals = [...tenants.keys()].map((slug) => ({
+    host: 'localhost:8001',
+    pathSlug: undefined,
+    headers: { 'x-tenant-id': slug },
+    body: undefined,
+  }));
+  for (const signal of signals) await resolver.resolve(signal);
+  let found = 0;
+  const round = () => {
+    const started = process.hrtime.bigint();
+    for (let index = 0; index < 500_000; index++) {
+      if (resolver.resolve(signals[(index * 7919) % signals.length]).kind === 'tenant') found += 1;
+    }
+    return Number(process.hrtime.bigint() - started) / 500_000;
+  };
+  const rounds = Array.from({ length: 4 }, round).slice(1);
+  if (found !== 2_000_000) throw new Error('a tenant was not found');
+  return median(rounds);
+}
