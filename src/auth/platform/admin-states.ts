@@ -1,6 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource, LiveCache } from '../../tenancy/index.js';
 import { PLATFORM_ROLES, type PlatformRole } from './platform-permissions.js';
 
@@ -14,6 +16,7 @@ export interface AdminState {
   name: string;
   email: string;
   role: PlatformRole;
+  /** Not disabled, and with the second factor that everybody needs outside demo mode. */
   active: boolean;
   tokenVersion: number;
   permissions: ReadonlySet<string>;
@@ -30,6 +33,7 @@ interface AdminRow {
   token_version: number;
   devices: string[];
   must_change_password: boolean;
+  mfa_enabled: boolean;
 }
 
 /** The present state of platform admins, cached per process and dropped the moment any process changes it. */
@@ -39,6 +43,7 @@ export class AdminStates {
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(ENV) private readonly env: Env,
     changes: ChangeFeed,
   ) {
     this.cache = new LiveCache(changes.channel(ADMINS_CHANNEL), (id) => this.load(id), CACHE_SIZE);
@@ -56,6 +61,7 @@ export class AdminStates {
   private async load(id: string): Promise<AdminState | undefined> {
     const [row] = await this.platform.query<AdminRow[]>(
       `SELECT a.id, a.name, a.email, a.role, a.status, a.token_version, a.must_change_password,
+              a.mfa_enabled_at IS NOT NULL AS mfa_enabled,
               ARRAY(SELECT d.id::text FROM platform_devices d WHERE d.user_id = a.id AND d.expires_at > now()) AS devices
          FROM platform_admins a WHERE a.id = $1`,
       [id],
@@ -66,7 +72,7 @@ export class AdminStates {
       name: row.name,
       email: row.email,
       role: row.role,
-      active: row.status === 'active',
+      active: row.status === 'active' && (row.mfa_enabled || this.env.demo),
       tokenVersion: row.token_version,
       permissions: new Set<string>(PLATFORM_ROLES[row.role]),
       devices: new Set(row.devices),
