@@ -44,7 +44,7 @@ export class AdminStates {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
-    changes: ChangeFeed,
+    private readonly changes: ChangeFeed,
   ) {
     this.cache = new LiveCache(changes.channel(ADMINS_CHANNEL), (id) => this.load(id), CACHE_SIZE);
   }
@@ -53,9 +53,15 @@ export class AdminStates {
     return this.cache.find(id);
   }
 
-  /** @param manager of the transaction of the change: the others hear of it at the commit */
+  /** @param manager of the transaction of the change: every process hears of it after the commit */
   async changed(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<void> {
     await manager.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);
+    if (manager === this.platform) this.forget(id);
+  }
+
+  /** Call it after the commit where the news must not be waited for: who has just signed in is known here. */
+  forget(id: string): void {
+    this.changes.emit(ADMINS_CHANNEL, [id]);
   }
 
   private async load(id: string): Promise<AdminState | undefined> {

@@ -161,7 +161,7 @@ export class PlatformSignInService {
 
   private async open(admin: PlatformAdmin, client: Client, by: string): Promise<TokenPair> {
     this.runner.identify({ kind: 'platform-admin', id: admin.id, name: admin.name });
-    return this.platform.transaction(async (manager) => {
+    const pair = await this.platform.transaction(async (manager) => {
       // Locks the row: whoever disables the admin, signs them out everywhere or changes the password meanwhile also finds
       // this device, or we find that.
       const [rows] = await manager.query<[{ token_version: number }[], number]>(
@@ -187,5 +187,7 @@ export class PlatformSignInService {
       const accessToken = this.accessTokens.sign('platform', { sub: admin.id, rv, did: deviceId });
       return { accessToken, refreshToken, expiresIn: ACCESS_TOKEN_SECONDS, deviceId, inCookie: false };
     });
+    this.states.forget(admin.id);
+    return pair;
   }
 }
