@@ -3,9 +3,11 @@ import { CreateRegistry1763600000000 } from './platform/1763600000000-create-reg
 import { ExtendAudit1763600000004 } from './platform/1763600000004-extend-audit.js';
 import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create-platform-auth.js';
 import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-extend-platform-admins.js';
+import { CreatePlatformKnownAddresses1763600000014 } from './platform/1763600000014-create-platform-known-addresses.js';
 import { ExtendRegistry1763600000020 } from './platform/1763600000020-extend-registry.js';
 import { CreateProvisioning1763600000021 } from './platform/1763600000021-create-provisioning.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
+import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
 import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
@@ -20,6 +22,7 @@ export const MIGRATIONS: MigrationSet[] = [
       ExtendAudit1763600000004,
       CreatePlatformAuth1763600000011,
       ExtendPlatformAdmins1763600000012,
+      CreatePlatformKnownAddresses1763600000014,
       ExtendRegistry1763600000020,
       CreateProvisioning1763600000021,
     ],
@@ -31,6 +34,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateOutbox1763600000002,
       CreateAudit1763600000003,
       CreateAuth1763600000010,
+      CreateKnownAddresses1763600000013,
       CreateProvisioningMarks1763600000022,
     ],
   },

@@ -9,7 +9,7 @@ import { EnvError, loadEnv } from './env/index.js';
 import { readTenantsFile, TenantImport, TenantsFileError } from './tenant/index.js';
 
 const USAGE = `Usage: npm run tenants:import -- FILE
-       npm run keys:rotate -- tenant|platform [--now]`;
+       npm run keys:rotate -- tenant|platform [--now|--revoke]`;
 
 class UsageError extends Error {
   constructor() {
@@ -49,14 +49,21 @@ async function importTenants([file]: string[]): Promise<void> {
   });
 }
 
-/** `--now` signs with the new key at once: then whoever caches the key set refuses new tokens until they look again. */
+/**
+ * `--now` signs with the new key at once: then whoever caches the key set refuses new tokens until they look again.
+ * `--revoke`, after a key was lost, also retires the keys before it at once: every access token given out is void.
+ */
 async function rotateKeys([name, flag, ...more]: string[]): Promise<void> {
   const realm = REALMS.find((candidate) => candidate === name);
-  if (!realm || more.length > 0 || (flag !== undefined && flag !== '--now')) throw new UsageError();
+  if (!realm || more.length > 0 || ![undefined, '--now', '--revoke'].includes(flag)) throw new UsageError();
   await onPlatform(async (platform, database) => {
     const rotation = new KeyRotation(platform, database.keys);
-    const { kid, activeFrom } = await rotation.rotate(realm, flag === '--now' ? 0 : JWKS_MAX_AGE_SECONDS);
+    const { kid, activeFrom } =
+      flag === '--revoke'
+        ? await rotation.revoke(realm)
+        : await rotation.rotate(realm, flag === '--now' ? 0 : JWKS_MAX_AGE_SECONDS);
     console.log(`The key ${kid} signs ${realm} tokens from ${activeFrom.toISOString()}.`);
+    if (flag === '--revoke') console.log(`Access tokens given out before are void; clients refresh theirs.`);
   });
 }
 

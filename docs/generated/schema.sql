@@ -8,6 +8,7 @@ platform.migrations owner=migrator rls=f force=f
 platform.plans owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
+platform.platform_known_addresses owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
@@ -22,6 +23,7 @@ shared.chat_sessions owner=migrator rls=t force=t
 shared.devices owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
+shared.known_addresses owner=migrator rls=t force=t
 shared.migrations owner=migrator rls=f force=f
 shared.outbox_events owner=migrator rls=t force=t
 shared.provisioning_marks owner=migrator rls=t force=t
@@ -108,11 +110,18 @@ platform.platform_devices.in_cookie boolean NOT NULL DEFAULT false
 platform.platform_devices.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.expires_at timestamp with time zone NOT NULL
+platform.platform_known_addresses.id uuid NOT NULL
+platform.platform_known_addresses.user_id uuid NOT NULL
+platform.platform_known_addresses.address_hash bytea NOT NULL
+platform.platform_known_addresses.signed_in_at timestamp with time zone
+platform.platform_known_addresses.proven_at timestamp with time zone
+platform.platform_known_addresses.last_seen_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_mfa_challenges.id uuid NOT NULL
 platform.platform_mfa_challenges.admin_id uuid NOT NULL
 platform.platform_mfa_challenges.token_hash bytea NOT NULL
 platform.platform_mfa_challenges.attempts integer NOT NULL DEFAULT 0
 platform.platform_mfa_challenges.expires_at timestamp with time zone NOT NULL
+platform.platform_mfa_challenges.token_version integer
 platform.provisioning_steps.tenant_id uuid NOT NULL
 platform.provisioning_steps."position" integer NOT NULL
 platform.provisioning_steps.name text NOT NULL
@@ -233,6 +242,13 @@ shared.invitations.sent_at timestamp with time zone NOT NULL DEFAULT now()
 shared.invitations.expires_at timestamp with time zone NOT NULL
 shared.invitations.accepted_at timestamp with time zone
 shared.invitations.revoked_at timestamp with time zone
+shared.known_addresses.tenant_id uuid NOT NULL
+shared.known_addresses.id uuid NOT NULL
+shared.known_addresses.user_id uuid NOT NULL
+shared.known_addresses.address_hash bytea NOT NULL
+shared.known_addresses.signed_in_at timestamp with time zone
+shared.known_addresses.proven_at timestamp with time zone
+shared.known_addresses.last_seen_at timestamp with time zone NOT NULL DEFAULT now()
 shared.migrations.id integer NOT NULL DEFAULT nextval('shared.migrations_id_seq'::regclass)
 shared.migrations."timestamp" bigint NOT NULL
 shared.migrations.name character varying NOT NULL
@@ -271,6 +287,7 @@ shared.user_tokens.email text
 shared.user_tokens.attempts integer NOT NULL DEFAULT 0
 shared.user_tokens.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.user_tokens.expires_at timestamp with time zone NOT NULL
+shared.user_tokens.token_version integer
 shared.users.tenant_id uuid NOT NULL
 shared.users.id uuid NOT NULL
 shared.users.email text NOT NULL
@@ -310,6 +327,8 @@ platform.platform_admins platform_admins_role_known CHECK ((role = ANY (ARRAY['a
 platform.platform_admins platform_admins_status_known CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 platform.platform_devices platform_devices_pkey PRIMARY KEY (id)
 platform.platform_devices platform_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
+platform.platform_known_addresses platform_known_addresses_pkey PRIMARY KEY (user_id, address_hash)
+platform.platform_known_addresses platform_known_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
 platform.provisioning_steps provisioning_steps_pkey PRIMARY KEY (tenant_id, "position")
@@ -343,6 +362,9 @@ shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.u
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
+shared.known_addresses known_addresses_key UNIQUE (tenant_id, user_id, address_hash)
+shared.known_addresses known_addresses_pkey PRIMARY KEY (tenant_id, id)
+shared.known_addresses known_addresses_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 shared.outbox_events outbox_events_pkey PRIMARY KEY (tenant_id, id)
 shared.provisioning_marks provisioning_marks_pkey PRIMARY KEY (tenant_id, id)
@@ -374,6 +396,7 @@ CREATE INDEX idempotency_keys_expiry ON platform.idempotency_keys USING btree (e
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
+CREATE INDEX known_addresses_age ON shared.known_addresses USING btree (last_seen_at)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
@@ -405,11 +428,14 @@ CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
+CREATE UNIQUE INDEX known_addresses_key ON shared.known_addresses USING btree (tenant_id, user_id, address_hash)
+CREATE UNIQUE INDEX known_addresses_pkey ON shared.known_addresses USING btree (tenant_id, id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX plans_pkey ON platform.plans USING btree (name)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
 CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
+CREATE UNIQUE INDEX platform_known_addresses_pkey ON platform.platform_known_addresses USING btree (user_id, address_hash)
 CREATE UNIQUE INDEX platform_mfa_challenges_pkey ON platform.platform_mfa_challenges USING btree (id)
 CREATE UNIQUE INDEX provisioning_marks_pkey ON shared.provisioning_marks USING btree (tenant_id, id)
 CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USING btree (tenant_id, step)
@@ -442,6 +468,8 @@ shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} usi
 shared.idempotency_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.invitations tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.known_addresses maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.known_addresses tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.outbox_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.outbox_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.provisioning_marks maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -466,6 +494,7 @@ platform.migrations_id_seq
 platform.plans migrator=arwdDxtm/migrator platform=rw/migrator
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_known_addresses migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_mfa_challenges migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -480,6 +509,7 @@ shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant
 shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.known_addresses maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.migrations 
 shared.migrations_id_seq 
 shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator

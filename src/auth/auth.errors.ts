@@ -114,6 +114,19 @@ export class SignInRefused extends AppError {
   }
 }
 
+/** A session that goes on without what its role has come to demand. */
+export class SignInAgain extends AppError {
+  constructor() {
+    super({
+      status: 401,
+      code: 'sign_in_again',
+      detail: 'Your role needs a second factor, and there is none yet.',
+      remedy: 'Sign in with POST /api/auth/login, which leads through setting one up.',
+      headers: INVALID,
+    });
+  }
+}
+
 /** A refresh token that is unknown here, expired, revoked or used up. */
 export class RefreshRefused extends AppError {
   constructor() {

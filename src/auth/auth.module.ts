@@ -30,7 +30,8 @@ import { Device } from './devices/device.entity.js';
 import { DeviceTokens, PlatformDeviceTokens } from './devices/device.tokens.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { DevicesService } from './devices/devices.service.js';
-import { KnownAddresses } from './devices/known.addresses.js';
+import { KnownAddress } from './devices/known-address.entity.js';
+import { KnownAddresses, PlatformKnownAddresses } from './devices/known.addresses.js';
 import { InvitationAcceptance } from './invitations/invitation.acceptance.js';
 import { Invitation } from './invitations/invitation.entity.js';
 import { InvitationsController } from './invitations/invitations.controller.js';
@@ -38,6 +39,7 @@ import { InvitationsService } from './invitations/invitations.service.js';
 import { MfaChallenges } from './mfa/mfa-challenges.js';
 import { MfaController } from './mfa/mfa.controller.js';
 import { MfaService } from './mfa/mfa.service.js';
+import { SecondFactorDemand } from './mfa/second-factor.demand.js';
 import { RecoveryCode } from './mfa/recovery-code.entity.js';
 import { SecondFactors } from './mfa/second-factors.js';
 import { PasswordHasher } from './passwords/password.hasher.js';
@@ -55,6 +57,7 @@ import { PlatformAdminStore } from './platform/platform-admin.store.js';
 import { PlatformAuditController } from './platform/platform-audit.controller.js';
 import { PlatformMfaChallenges } from './platform/platform-mfa.challenges.js';
 import { PlatformMfaService } from './platform/platform-mfa.service.js';
+import { PlatformRefreshService } from './platform/platform-refresh.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
 import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
@@ -63,12 +66,18 @@ import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
 import { RolesController } from './roles/roles.controller.js';
 import { RolesService } from './roles/roles.service.js';
+import { NewDeviceNotice } from './sign-in/new-device.notice.js';
+import { PasswordCheck } from './sign-in/password.check.js';
 import { RefreshCookie } from './sign-in/refresh.cookie.js';
+import { RefreshService } from './sign-in/refresh.service.js';
 import { SignInController } from './sign-in/sign-in.controller.js';
 import { SignInService } from './sign-in/sign-in.service.js';
 import { SignInThrottle } from './sign-in/sign-in.throttle.js';
+import { SignOutService } from './sign-in/sign-out.service.js';
+import { TokenPairs } from './sign-in/token.pairs.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { JwksController } from './tokens/jwks.controller.js';
+import { PresentedCredentials } from './tokens/presented.credentials.js';
 import { SigningKeys } from './tokens/signing-keys.js';
 import { DemoUsers } from './users/demo.users.js';
 import { UserStates } from './users/user-states.js';
@@ -89,6 +98,7 @@ const PLATFORM_PROVIDERS = [
   PlatformAdminStore,
   PlatformMfaChallenges,
   PlatformMfaService,
+  PlatformRefreshService,
   PlatformSignInService,
 ];
 const PLATFORM_CONTROLLERS = [
@@ -101,7 +111,7 @@ const PLATFORM_CONTROLLERS = [
 ];
 
 /** The tenant-owned entities of this slice. */
-export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invitation, ApiKey];
+export const AUTH_ENTITIES = [User, Role, Device, KnownAddress, UserToken, RecoveryCode, Invitation, ApiKey];
 
 @Global()
 @Module({
@@ -142,6 +152,8 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     MailedTokens,
     MfaChallenges,
     MfaService,
+    NewDeviceNotice,
+    PasswordCheck,
     OwnerSteps,
     PasswordHasher,
     PasswordProof,
@@ -151,14 +163,20 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     PlatformBearerGuard,
     PlatformBearerStrategy,
     PlatformDeviceTokens,
+    PlatformKnownAddresses,
+    PresentedCredentials,
     RefreshCookie,
+    RefreshService,
+    SecondFactorDemand,
     SecondFactors,
     RolesService,
     SignInService,
     SignInThrottle,
+    SignOutService,
     SigningKeys,
     TenantBearerGuard,
     TenantBearerStrategy,
+    TokenPairs,
     UserLinks,
     UserStates,
     UsersQuery,

@@ -25,7 +25,7 @@ export const DELETED_USER_MESSAGES = declareSetting<'anonymise' | 'remove'>({
   accepts: (value): value is 'anonymise' | 'remove' => value === 'anonymise' || value === 'remove',
 });
 
-/** Roles whose holders must have a second factor. */
+/** Roles whose holders must have a second factor; for composed roles beside them see `SecondFactorDemand`. */
 export const MFA_ROLES = declareSetting<string[]>({
   key: 'auth.mfa_roles',
   default: [],

@@ -6,12 +6,15 @@ import { describe, expect, it } from 'vitest';
 const RAW_TENANT_SQL: Record<string, string> = {
   'src/auth/api-keys/api-key-states.ts': 'reads a key on every miss of its cache, and notes its use',
   'src/auth/devices/device.tokens.ts': 'trades a refresh token in one UPDATE, so that exactly one of many at once wins',
+  'src/auth/devices/known.addresses.ts':
+    'asks with one statement for known and unknown users; upserts and trims places',
   'src/auth/mfa/mfa-challenges.ts': 'counts an attempt in the statement that reads the challenge',
-  'src/auth/sign-in/sign-in.service.ts': 'raises the token version in place; deletes all devices but one',
+  'src/auth/sign-in/sign-out.service.ts': 'raises the token version in place; deletes all devices but one',
   'src/auth/users/user-states.ts': 'reads user, role and devices in one statement; notifies of changes',
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
   'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
+  'src/tenant/provisioning/provisioning.marks.ts': 'sets a mark once: an insert that gives way to one that is there',
   'src/idempotency/idempotency.service.ts':
     'claims a key atomically: an upsert whose WHERE the query builder cannot say',
 };

@@ -4,7 +4,7 @@ import { MfaChallenges } from '../../src/auth/mfa/mfa-challenges.js';
 import { type FactorGiven, SecondFactors } from '../../src/auth/mfa/second-factors.js';
 import { TenantRunner } from '../../src/tenancy/index.js';
 import { liftAddressLimits, mailTo, newPerson, type Person, tokenIn } from '../kit/people.js';
-import { bearer, signInAs, type SignedIn } from '../kit/sign-in.js';
+import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { startSmtp, type TestSmtp } from '../kit/test-smtp.js';
 
@@ -222,6 +222,49 @@ describe('the second step of a sign-in', () => {
     expect(login.json.code).toBe('mfa_required');
   });
 
+  it('presented to another tenant is told of in the log of its own', async () => {
+    const { id: initech } = await t.tenant('initech');
+    const quinn = await enrolled('initech');
+    const mfaToken = await challenge(quinn, 'initech');
+    const answers = [await post('login/mfa', { mfa_token: mfaToken, code: codeOf(quinn.secret) }, 'globex')];
+    answers.push(await post('login/mfa', { mfa_token: 'nonsense', code: codeOf(quinn.secret) }, 'globex'));
+    expect({ ...answers[0]?.json, request_id: '' }).toEqual({ ...answers[1]?.json, request_id: '' });
+    await expect
+      .poll(
+        () =>
+          t.database.admin(
+            `SELECT tenant_id, details->>'target' AS target FROM shared.audit_events
+              WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/login/mfa' AND tenant_id = $1`,
+            [initech],
+          ),
+        { timeout: 10_000 },
+      )
+      .toEqual([{ tenant_id: initech, target: 'globex' }]);
+    expect((await post('login/mfa', { mfa_token: mfaToken, code: codeOf(quinn.secret) }, 'initech')).status).toBe(200);
+  });
+
+  it('leads nowhere once the user has signed out everywhere, also if it began at that very moment', async () => {
+    const quinn = await enrolled();
+    const mfaToken = await challenge(quinn);
+    expect((await quinn.device.send('POST', '/api/auth/logout-all')).status).toBe(204);
+    const waiting = `SELECT 1 FROM shared.user_tokens WHERE user_id = $1 AND purpose = 'mfa'`;
+    expect(await t.database.admin(waiting, [quinn.id])).toEqual([]);
+    const code = codeOf(quinn.secret);
+    expect((await post('login/mfa', { mfa_token: mfaToken, code })).json.code).toBe('mfa_refused');
+    const racing = await challenge(quinn);
+    await t.database.admin('UPDATE shared.users SET token_version = token_version + 1 WHERE id = $1', [quinn.id]);
+    expect((await post('login/mfa', { mfa_token: racing, code })).json.code).toBe('mfa_refused');
+    expect((await post('login/mfa', { mfa_token: await challenge(quinn), code })).status).toBe(200);
+  });
+
+  it('leads nowhere once the second factor was given up', async () => {
+    const quinn = await enrolled();
+    const mfaToken = await challenge(quinn);
+    const body = { password: PASSWORD, code: codeOf(quinn.secret) };
+    expect((await quinn.device.send('POST', '/api/auth/mfa/disable', body)).status).toBe(204);
+    expect((await post('mfa/enrol', { mfa_token: mfaToken })).json.code).toBe('mfa_refused');
+  });
+
   it('wants a code or a recovery code, and not both', async () => {
     const quinn = await enrolled();
     const mfaToken = await challenge(quinn);
@@ -294,12 +337,49 @@ describe('a role that must have a second factor', () => {
     // Of a token from before, nobody may be enrolled.
     expect((await refresh(used)).json.code).toBe('refresh_refused');
     const demanded = await refresh();
-    expect([demanded.status, demanded.json.code]).toEqual([401, 'mfa_enrolment_required']);
-    const mfaToken = demanded.json.mfa_token;
+    expect([demanded.status, demanded.json.code]).toEqual([401, 'sign_in_again']);
+    // Whoever holds no more than a refresh token is not let near the second factor.
+    expect(demanded.json).not.toHaveProperty('mfa_token');
+    const login = await post('login', { email: robin.email, password: PASSWORD }, 'globex');
+    const mfaToken = login.json.mfa_token;
     const { secret } = (await post('mfa/enrol', { mfa_token: mfaToken }, 'globex')).json;
     const confirmed = await post('mfa/confirm', { mfa_token: mfaToken, code: codeOf(secret) }, 'globex');
     expect(confirmed.status).toBe(200);
     expect((await refresh()).status).toBe(200);
+  });
+
+  it('is not escaped by a role of the same permissions, nor of nearly the same, and asks nothing of lesser ones', async () => {
+    const { id } = await t.tenant('initech');
+    const owner = await signIn(t, 'initech', 'owner');
+    const { items } = (await owner.get('/api/roles')).json;
+    const admins: string[] = items.find(({ name }: { name: string }) => name === 'admin').permissions;
+    const members: string[] = items.find(({ name }: { name: string }) => name === 'member').permissions;
+    const apart = admins.filter((permission) => !members.includes(permission));
+    for (const [name, permissions] of [
+      ['twin', admins],
+      ['nearly', admins.filter((permission) => permission !== apart[0])],
+      ['helper', members],
+    ] as const) {
+      await t.database.admin(
+        'INSERT INTO shared.roles (tenant_id, id, name, permissions) VALUES ($1, gen_random_uuid(), $2, $3)',
+        [id, name, permissions],
+      );
+    }
+    await demandOf('initech', ['admin']);
+    const outcome = async (role: string) => {
+      const { email } = await newPerson(t, 'initech', role);
+      const { status, json } = await post('login', { email, password: PASSWORD }, 'initech');
+      return status === 200 ? 'in' : json.code;
+    };
+    await expect.poll(() => outcome('admin')).toBe('mfa_enrolment_required');
+    expect(await outcome('twin')).toBe('mfa_enrolment_required');
+    expect(await outcome('nearly')).toBe('mfa_enrolment_required');
+    expect(await outcome('helper')).toBe('in');
+    expect(await outcome('member')).toBe('in');
+    // Composed roles can be listed as well; what any member may do asks for nothing.
+    await demandOf('initech', ['helper', 'no-such-role']);
+    await expect.poll(() => outcome('helper')).toBe('mfa_enrolment_required');
+    expect(await outcome('admin')).toBe('in');
   });
 
   it('is not enrolled by anybody without password or challenge', async () => {

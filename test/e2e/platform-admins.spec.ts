@@ -80,6 +80,44 @@ describe('platform admins', () => {
       await expect.poll(async () => (await me(onOther(admin))).status, withinASecond).toBe(401);
     });
 
+    it('revokes the family of a token that is used again and records it, or neither', async () => {
+      const admin = await signInAdmin(t);
+      const refresh = (token: string) =>
+        t.request('POST', '/api/admin/auth/refresh', { body: { refresh_token: token } });
+      const second = (await refresh((await refresh(admin.refreshToken)).json.refresh_token)).json;
+      await t.database.admin(`CREATE FUNCTION platform.full() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$`);
+      await t.database.admin(`CREATE TRIGGER full_log BEFORE INSERT ON platform.audit_events
+        FOR EACH ROW WHEN (NEW.event = 'platform-refresh-token.reused') EXECUTE FUNCTION platform.full()`);
+      expect((await refresh(admin.refreshToken)).status).toBe(500);
+      await t.database.admin('DROP TRIGGER full_log ON platform.audit_events');
+      expect((await refresh(second.refresh_token)).status).toBe(200);
+      expect((await refresh(admin.refreshToken)).status).toBe(401);
+      const { items } = (await root.get('/api/admin/audit?event=platform-refresh-token.reused')).json;
+      expect(items[0].details.device).toEqual(expect.any(String));
+    });
+
+    it('names the way to a new token on the platform, not on a tenant', async () => {
+      const answer = await me(adminBearer(t, 'nonsense'));
+      expect([answer.status, answer.json.code]).toEqual([401, 'credential_invalid']);
+      expect(answer.json.remedy).toContain('/api/admin/auth/refresh');
+    });
+
+    it('leaves fifty devices at most signed in', async () => {
+      const { id } = (await me(root)).json;
+      await t.database.admin(
+        `INSERT INTO platform.platform_devices (id, user_id, name, token_hash, last_used_at, expires_at)
+         SELECT gen_random_uuid(), $1, 'old', '', now() - n * interval '1 hour', now() + interval '1 day'
+           FROM generate_series(1, 60) n`,
+        [id],
+      );
+      const newest = await signInAdmin(t);
+      const count = 'SELECT count(*)::int AS count FROM platform.platform_devices WHERE user_id = $1';
+      expect(await t.database.admin(count, [id])).toEqual([{ count: 50 }]);
+      expect((await me(newest)).status).toBe(200);
+      await t.database.admin(`DELETE FROM platform.platform_devices WHERE name = 'old'`);
+    });
+
     it("does not take a tenant user's refresh token, nor does the tenant take an admin's", async () => {
       const [user, admin] = [await signIn(t, 'acme', 'owner'), await signInAdmin(t)];
       const body = { refresh_token: user.refreshToken };
@@ -416,6 +454,43 @@ describe('outside demo mode a platform admin', () => {
     recoveryCodes = renewed.json.recovery_codes;
   });
 
+  it('leaves a trace of a wrong code in the log, as of a wrong password', async () => {
+    const refused = async () =>
+      (await admin.get('/api/admin/audit?event=platform-admin.mfa-refused')).json.items as { target_id: string }[];
+    const before = (await refused()).length;
+    expect(before).toBeGreaterThan(0);
+    const { id } = (await admin.get('/api/admin/auth/me')).json;
+    expect((await refused())[0]?.target_id).toBe(id);
+  });
+
+  it('has no half-done sign-in left after signing out everywhere, not even one that began at that moment', async () => {
+    const { mfa_token } = (await login()).json;
+    expect((await admin.send('POST', '/api/admin/auth/logout-all')).status).toBe(204);
+    expect(await t.database.admin('SELECT 1 FROM platform.platform_mfa_challenges')).toEqual([]);
+    const give = (token: string, n: number) => post('login/mfa', { mfa_token: token, recovery_code: recoveryCodes[n] });
+    expect((await give(mfa_token, 4)).json.code).toBe('mfa_refused');
+    const racing = (await login()).json.mfa_token;
+    await t.database.admin('UPDATE platform.platform_admins SET token_version = token_version + 1');
+    expect((await give(racing, 5)).json.code).toBe('mfa_refused');
+    const again = await give((await login()).json.mfa_token, 6);
+    expect(again.status).toBe(200);
+    admin = adminBearer(t, again.json.access_token);
+  });
+
+  it('does not count a code as wrong that the database could not look at', async () => {
+    const tokens: string[] = [];
+    while (tokens.length < 6) tokens.push((await login()).json.mfa_token);
+    await t.database.admin(`CREATE FUNCTION platform.away() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'away'; END $$`);
+    await t.database.admin(`CREATE TRIGGER away BEFORE UPDATE OF recovery_hashes ON platform.platform_admins
+      FOR EACH ROW EXECUTE FUNCTION platform.away()`);
+    for (const mfa_token of tokens.slice(0, 5)) {
+      expect((await post('login/mfa', { mfa_token, recovery_code: recoveryCodes[7] })).status).toBe(500);
+    }
+    await t.database.admin('DROP TRIGGER away ON platform.platform_admins');
+    expect((await post('login/mfa', { mfa_token: tokens[5], recovery_code: recoveryCodes[7] })).status).toBe(200);
+  });
+
   it('has five tries, however many are sent at once', async () => {
     const { mfa_token } = (await login()).json;
     const wrong = await Promise.all(
@@ -431,6 +506,32 @@ describe('outside demo mode a platform admin', () => {
       await expect(serveTestApp(database)).rejects.toThrow(/PLATFORM_ADMIN_PASSWORD="\*\*\*" is not allowed/);
     } finally {
       await database.drop();
+    }
+  });
+});
+
+describe('a platform admin who signed in without a second factor, in demo mode,', () => {
+  it('is let in no further by a process outside it, by access token or refresh token', async () => {
+    const t = await createTestApp(ROOT_ENV);
+    const { database } = t;
+    const strict = await serveTestApp({
+      ...database,
+      env: { ...database.env, demo: false },
+      drop: () => Promise.resolve(),
+    });
+    try {
+      const root = await signInAdmin(t);
+      expect((await root.get('/api/admin/auth/me')).status).toBe(200);
+      expect((await adminBearer(strict, root.accessToken).get('/api/admin/auth/me')).status).toBe(401);
+      const refresh = (app: TestApp) =>
+        app.request('POST', '/api/admin/auth/refresh', { body: { refresh_token: root.refreshToken } });
+      const refused = await refresh(strict);
+      expect([refused.status, refused.json.code]).toEqual([401, 'sign_in_again']);
+      expect((await platformLogin(strict, ROOT.email, ROOT.password)).json.code).toBe('mfa_enrolment_required');
+      expect((await refresh(t)).status).toBe(200);
+    } finally {
+      await strict.close();
+      await t.close();
     }
   });
 });

@@ -1,15 +1,37 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { holdRows } from '../kit/held-rows.js';
+import { liftAddressLimits, newPerson } from '../kit/people.js';
+import { secondInstance } from '../kit/platform.js';
+import { bearer, signIn, signInAs } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
-import { bearer, signIn } from '../kit/sign-in.js';
+
+const withinASecond = { timeout: 1000, interval: 20 };
 
 let t: TestApp;
+let other: TestApp;
 beforeAll(async () => {
   t = await createTestApp();
+  other = await secondInstance(t.database);
+  await liftAddressLimits(t);
 });
-afterAll(() => t.close());
+afterAll(async () => {
+  await other.close();
+  await t.close();
+});
 
 const refresh = (tenant: string, token: string) =>
   t.request('POST', '/api/auth/refresh', { headers: { 'x-tenant-id': tenant }, body: { refresh_token: token } });
+const logout = (tenant: string, token: string) =>
+  t.request('POST', '/api/auth/logout', { headers: { 'x-tenant-id': tenant }, body: { refresh_token: token } });
+const meOf = async (who: { get(path: string): Promise<{ status: number }> }) => (await who.get('/api/auth/me')).status;
+const onOther = (tenant: string, { accessToken }: { accessToken: string }) => bearer(other, tenant, accessToken);
+/** Who was told of an attempt at another tenant, and where it was made. */
+const attemptsAt = (route: string) =>
+  t.database.admin(
+    `SELECT tenant_id, details->>'target' AS target FROM shared.audit_events
+      WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = $1`,
+    [route],
+  );
 
 describe('signing in', () => {
   it('gives the owner of acme a pair of tokens and tells them who they are', async () => {
@@ -72,6 +94,42 @@ describe('signing in', () => {
   });
 });
 
+describe('signing in while', () => {
+  it('somebody signs the user out everywhere leaves no token that is dead when it is given', async () => {
+    const quinn = await newPerson(t, 'acme');
+    const raise = 'UPDATE shared.users SET token_version = token_version + 1 WHERE id = $1';
+    const held = await holdRows(t.database, raise, [quinn.id]);
+    const signingIn = t.request('POST', '/api/auth/login', {
+      headers: { 'x-tenant-id': 'acme' },
+      body: { email: quinn.email, password: 'demo-password' },
+    });
+    await expect.poll(() => held.waiting(), { timeout: 5000 }).toBe(1);
+    await held.release();
+    expect((await signingIn).status).toBe(401);
+    expect(await meOf(await signInAs(t, 'acme', quinn.email, 'demo-password'))).toBe(200);
+  });
+
+  it('fifty devices are signed in makes room: the one that was longest unused is signed out', async () => {
+    const quinn = await newPerson(t, 'acme');
+    const first = await signInAs(t, 'acme', quinn.email, 'demo-password');
+    await t.database.admin(
+      `INSERT INTO shared.devices (tenant_id, id, user_id, name, token_hash, last_used_at, expires_at)
+       SELECT tenant_id, gen_random_uuid(), id, 'device ' || n, '', now() + n * interval '1 second', now() + interval '1 day'
+         FROM shared.users, generate_series(1, 60) n WHERE id = $1`,
+      [quinn.id],
+    );
+    expect(await meOf(first)).toBe(200);
+    const newest = await signInAs(t, 'acme', quinn.email, 'demo-password');
+    const left = await t.database.admin<{ name: string }>('SELECT name FROM shared.devices WHERE user_id = $1', [
+      quinn.id,
+    ]);
+    const names = left.map(({ name }) => name);
+    // Of the sixty the 49 used last, and the new one.
+    expect([names.length, names.includes('device 12'), names.includes('device 11')]).toEqual([50, true, false]);
+    expect([await meOf(newest), await meOf(first)]).toEqual([200, 401]);
+  });
+});
+
 describe('a refresh token', () => {
   it('works once; the same answer comes again within ten seconds, and never after its successor was used', async () => {
     const { refreshToken } = await signIn(t, 'acme', 'member');
@@ -89,6 +147,37 @@ describe('a refresh token', () => {
     expect(reused).toHaveLength(1);
   });
 
+  it('whose answer was lost is answered again for ten seconds, and then is one that was used before', async () => {
+    const { refreshToken } = await signIn(t, 'acme', 'member');
+    const next = (await refresh('acme', refreshToken)).json.refresh_token;
+    await t.database.admin(
+      `UPDATE shared.devices SET rotated_at = rotated_at - interval '11 seconds' WHERE rotated_at IS NOT NULL`,
+    );
+    expect((await refresh('acme', refreshToken)).json.code).toBe('refresh_refused');
+    expect((await refresh('acme', next)).status).toBe(401);
+  });
+
+  it('that is used again revokes its family and is recorded, or neither', async () => {
+    const quinn = await newPerson(t, 'acme');
+    const { refreshToken } = await signInAs(t, 'acme', quinn.email, 'demo-password');
+    const next = (await refresh('acme', (await refresh('acme', refreshToken)).json.refresh_token)).json.refresh_token;
+    await t.database.admin(`CREATE FUNCTION shared.full() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$`);
+    await t.database.admin(`CREATE TRIGGER full_log BEFORE INSERT ON shared.audit_events
+      FOR EACH ROW WHEN (NEW.event = 'refresh-token.reused') EXECUTE FUNCTION shared.full()`);
+    const reused = () =>
+      t.database.admin(`SELECT 1 FROM shared.audit_events WHERE event = 'refresh-token.reused' AND target_id = $1`, [
+        quinn.id,
+      ]);
+    expect((await refresh('acme', refreshToken)).status).toBe(500);
+    await t.database.admin('DROP TRIGGER full_log ON shared.audit_events');
+    const later = await refresh('acme', next);
+    expect(later.status).toBe(200);
+    expect((await refresh('acme', refreshToken)).status).toBe(401);
+    expect((await refresh('acme', later.json.refresh_token)).status).toBe(401);
+    expect(await reused()).toHaveLength(1);
+  });
+
   it('replayed twenty times at once makes exactly one successor', async () => {
     const { refreshToken } = await signIn(t, 'acme', 'member');
     const answers = await Promise.all(Array.from({ length: 20 }, () => refresh('acme', refreshToken)));
@@ -96,10 +185,63 @@ describe('a refresh token', () => {
     expect(new Set(answers.map((answer) => answer.json.refresh_token)).size).toBe(1);
   });
 
-  it('of globex is refused at acme and stays good at globex', async () => {
-    const { refreshToken } = await signIn(t, 'globex', 'viewer');
-    expect((await refresh('acme', refreshToken)).status).toBe(401);
-    expect((await refresh('globex', refreshToken)).status).toBe(200);
+  // Each at a tenant of its own: equal attempts within ten seconds are counted in one row.
+  it.each([
+    ['refresh', 'globex'],
+    ['logout', 'acme'],
+  ])(
+    'of initech is refused by %s at %s like one that is none, audited at initech, and stays good',
+    async (route, at) => {
+      const { refreshToken } = await signIn(t, 'initech', 'viewer');
+      const present = (token: string) => (route === 'refresh' ? refresh : logout)(at, token);
+      const [foreign, nonsense] = [await present(refreshToken), await present('nonsense')];
+      expect(foreign.status).toBe(401);
+      expect({ ...foreign.json, request_id: '' }).toEqual({ ...nonsense.json, request_id: '' });
+      const { id } = await t.tenant('initech');
+      const told = { tenant_id: id, target: at };
+      await expect.poll(() => attemptsAt(`/api/auth/${route}`), { timeout: 10_000 }).toEqual([told]);
+      expect((await refresh('initech', refreshToken)).status).toBe(200);
+    },
+  );
+
+  it('in a cookie is not traded, nor its device signed out, by a page without the CSRF token of that device', async () => {
+    const login = () =>
+      t.request('POST', '/acme/api/auth/login', {
+        body: { email: 'viewer@acme.example', password: 'demo-password', cookie: true },
+      });
+    const [mine, theirs] = [await login(), await login()];
+    const cookie = String(mine.headers['set-cookie']).split(';')[0];
+    const send = (route: string, csrf?: string) =>
+      t.request('POST', `/acme/api/auth/${route}`, { headers: { cookie, ...(csrf && { 'x-csrf-token': csrf }) } });
+    for (const route of ['refresh', 'logout']) {
+      for (const csrf of [undefined, 'wrong', theirs.json.csrf_token, `${mine.json.csrf_token}x`]) {
+        const answer = await send(route, csrf);
+        expect([answer.status, answer.json.code]).toEqual([403, 'csrf_refused']);
+      }
+    }
+    const user = bearer(t, 'acme', mine.json.access_token);
+    expect(await meOf(user)).toBe(200);
+    const out = await send('logout', mine.json.csrf_token);
+    expect(out.status).toBe(204);
+    expect(String(out.headers['set-cookie'])).toMatch(/^tenantry_refresh_acme=; Path=\/acme\/api\/auth; Max-Age=0; /);
+    expect(await meOf(user)).toBe(401);
+    expect((await send('refresh', mine.json.csrf_token)).status).toBe(401);
+  });
+
+  it('in a cookie goes with it when its user signs out everywhere', async () => {
+    const login = await t.request('POST', '/acme/api/auth/login', {
+      body: { email: 'viewer@acme.example', password: 'demo-password', cookie: true },
+    });
+    const headers = {
+      cookie: String(login.headers['set-cookie']).split(';')[0],
+      authorization: `Bearer ${login.json.access_token}`,
+    };
+    const out = await t.request('POST', '/acme/api/auth/logout-all', { headers });
+    expect(out.status).toBe(204);
+    expect(String(out.headers['set-cookie'])).toContain('tenantry_refresh_acme=; ');
+    // The cookie alone does not sign anybody out.
+    const { cookie } = headers;
+    expect((await t.request('POST', '/acme/api/auth/logout-all', { headers: { cookie } })).status).toBe(401);
   });
 
   it('in a cookie is out of reach of scripts and needs the CSRF token', async () => {
@@ -135,6 +277,29 @@ describe('signing out', () => {
     expect((await here.send('POST', '/api/auth/logout-all')).status).toBe(204);
     await expect.poll(async () => (await there.get('/api/auth/me')).status, { timeout: 1000 }).toBe(401);
     expect((await refresh('acme', there.refreshToken)).status).toBe(401);
+  });
+});
+
+describe('what ends on one instance', () => {
+  it('ends on another within a second: all devices, one device, a device that reused a token', async () => {
+    const quinn = await newPerson(t, 'acme');
+    const device = () => signInAs(t, 'acme', quinn.email, 'demo-password');
+    const ends = async (who: { accessToken: string }) =>
+      expect.poll(() => meOf(onOther('acme', who)), withinASecond).toBe(401);
+    const [here, there] = [await device(), await device()];
+    expect([await meOf(onOther('acme', here)), await meOf(onOther('acme', there))]).toEqual([200, 200]);
+    const { items } = (await here.get('/api/auth/devices')).json;
+    const away = items.find((one: { current: boolean }) => !one.current);
+    expect((await here.send('DELETE', `/api/auth/devices/${away.id}`)).status).toBe(204);
+    await ends(there);
+    expect(await meOf(onOther('acme', here))).toBe(200);
+    expect((await here.send('POST', '/api/auth/logout-all')).status).toBe(204);
+    await ends(here);
+    const third = await device();
+    expect(await meOf(onOther('acme', third))).toBe(200);
+    await refresh('acme', (await refresh('acme', third.refreshToken)).json.refresh_token);
+    expect((await refresh('acme', third.refreshToken)).status).toBe(401);
+    await ends(third);
   });
 });
 

@@ -88,6 +88,18 @@ describe('rotating the keys that sign access tokens', { timeout: 60_000 }, () =>
     await expect.poll(held, withinASecond).toBe(false);
   });
 
+  it('retires the old keys at once on every instance when one was lost, remembered tokens included', async () => {
+    const old = await signIn(t, 'acme', 'owner');
+    expect(await both((app) => works(app, old.accessToken))).toEqual([200, 200]);
+    await rotation.rotate('tenant', 300);
+    const { kid } = await rotation.revoke('tenant');
+    await expect.poll(() => both(kids), withinASecond).toEqual([[kid], [kid]]);
+    expect(await both((app) => works(app, old.accessToken))).toEqual([401, 401]);
+    const fresh = await old.send('POST', '/api/auth/refresh', { refresh_token: old.refreshToken });
+    expect(kidOf(fresh.json.access_token)).toBe(kid);
+    expect(await both((app) => works(app, fresh.json.access_token))).toEqual([200, 200]);
+  });
+
   it('of tenants leaves those of the platform alone, and the reverse', async () => {
     const [tenants, platform] = [await kids(t), await kids(t, 'platform')];
     const { kid } = await rotation.rotate('platform', 0);
@@ -105,6 +117,10 @@ describe('rotating the keys that sign access tokens', { timeout: 60_000 }, () =>
     const { stdout } = await run('tenant', '--now');
     const kid = /The key (\S+) signs tenant tokens from/.exec(stdout)?.[1];
     await expect.poll(() => both(newKid), withinASecond).toEqual([kid, kid]);
+    const revoked = await run('tenant', '--revoke');
+    expect(revoked.stdout).toContain('given out before are void');
+    const only = /The key (\S+) signs/.exec(revoked.stdout)?.[1];
+    await expect.poll(() => both(kids), withinASecond).toEqual([[only], [only]]);
     const later = await run('platform');
     const [, announced, from] = /The key (\S+) signs platform tokens from (\S+)\./.exec(later.stdout) ?? [];
     await expect.poll(async () => (await kids(other, 'platform')).includes(announced), withinASecond).toBe(true);

@@ -39,6 +39,13 @@ describe('an access token', () => {
     ['that has expired', {}, { exp: Math.floor(Date.now() / 1000) - 1 }],
     ['that is not yet valid', {}, { nbf: Math.floor(Date.now() / 1000) + 600 }],
     ['without an expiry', {}, { exp: undefined }],
+    ['that lives longer than any of ours', {}, { exp: Math.floor(Date.now() / 1000) + 3600 }],
+    ['that does not say since when it lives', {}, { iat: undefined }],
+    [
+      'made today for a day to come',
+      {},
+      { iat: Math.floor(Date.now() / 1000) + 3600, exp: Math.floor(Date.now() / 1000) + 4000 },
+    ],
     ['without a tenant', {}, { tid: undefined }],
     ['of an older version', {}, { rv: 0 }],
     ['of a device that is not there', {}, { did: '00000000-0000-7000-8000-000000000000' }],

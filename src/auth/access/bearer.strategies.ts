@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import passport from 'passport';
-import { CredentialInvalid, CredentialRequired } from '../auth.errors.js';
+import { CredentialRequired } from '../auth.errors.js';
 import { AdminStates } from '../platform/admin-states.js';
+import { PlatformCredentialInvalid } from '../platform/platform.errors.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
 import { CredentialAuthenticator } from './credential.authenticator.js';
 import type { AccessRequest, PlatformPrincipal } from './principal.js';
@@ -56,7 +57,7 @@ export class PlatformBearerStrategy extends BearerStrategy {
     const claims = await this.tokens.verify('platform', credential);
     const admin = claims && (await this.admins.find(claims.sub));
     if (!admin?.active || admin.tokenVersion !== claims?.rv || !admin.devices.has(claims.did)) {
-      throw new CredentialInvalid();
+      throw new PlatformCredentialInvalid();
     }
     const { id, name, role, permissions, mustChangePassword } = admin;
     return { kind: 'platform-admin', id, name, role, permissions, deviceId: claims.did, mustChangePassword };

@@ -1,18 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../../audit/index.js';
 import { TenantSettings } from '../../settings/index.js';
-import {
-  InjectTenantRepository,
-  TenantContext,
-  type TenantRepository,
-  TenantRunner,
-  TenantTransaction,
-} from '../../tenancy/index.js';
+import { InjectTenantRepository, type TenantRepository, TenantRunner, TenantTransaction } from '../../tenancy/index.js';
 import { CredentialInvalid } from '../auth.errors.js';
 import { DELETED_USER_MESSAGES } from '../auth.settings.js';
 import { Invitation } from '../invitations/invitation.entity.js';
-import { PasswordHasher } from '../passwords/password.hasher.js';
-import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
+import { PasswordCheck } from '../sign-in/password.check.js';
 import { LastOwner } from '../users/user.errors.js';
 import { User } from '../users/user.entity.js';
 import { UserStates } from '../users/user-states.js';
@@ -25,12 +18,10 @@ export class AccountDeletion {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     @InjectTenantRepository(Invitation) private readonly invitations: TenantRepository<Invitation>,
-    private readonly hasher: PasswordHasher,
-    private readonly throttle: SignInThrottle,
+    private readonly passwords: PasswordCheck,
     private readonly states: UserStates,
     private readonly personal: PersonalData,
     private readonly settings: TenantSettings,
-    private readonly context: TenantContext,
     private readonly runner: TenantRunner,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
@@ -71,16 +62,6 @@ export class AccountDeletion {
   private async confirm(userId: string, password: string): Promise<void> {
     const user = await this.users.findOneBy({ id: userId });
     if (!user) throw new CredentialInvalid();
-    const tenant = this.context.currentOrThrow('An account');
-    const attempt = this.throttle.check(tenant.id, user.emailKey, this.context.address(), { trusted: false });
-    let ok: boolean;
-    try {
-      ({ ok } = await this.hasher.verify(user.passwordHash ?? undefined, password));
-    } catch (error) {
-      attempt.abandoned();
-      throw error;
-    }
-    if (!ok) throw new OwnPasswordWrong();
-    attempt.succeeded();
+    if (!(await this.passwords.isRight(user.emailKey, user, password))) throw new OwnPasswordWrong();
   }
 }

@@ -12,7 +12,7 @@ import { AddressLimited } from '../../limits/index.js';
 import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { ownerOf, personOf } from '../sign-in/sign-in.controller.js';
+import { leftSignal, ownerOf, personOf } from '../sign-in/sign-in.controller.js';
 import {
   ACCEPTED,
   AcceptedResponse,
@@ -57,8 +57,8 @@ export class AccountController {
   })
   @ApiNoContentResponse()
   async changePassword(@Body() body: ChangePasswordRequest, @Req() request: AccessRequest): Promise<void> {
-    const { id, deviceId } = ownerOf(request);
-    await this.passwords.change(id, deviceId, body.current_password, body.new_password);
+    const owner = ownerOf(request);
+    await this.passwords.change(owner, body.current_password, body.new_password, leftSignal(request));
   }
 
   @Post('forgot-password')
@@ -85,8 +85,8 @@ export class AccountController {
     description: 'Works once, within the hour, and signs out every device. The second factor stays.',
   })
   @ApiNoContentResponse()
-  async resetPassword(@Body() body: ResetPasswordRequest): Promise<void> {
-    await this.passwords.reset(body.token, body.new_password);
+  async resetPassword(@Body() body: ResetPasswordRequest, @Req() request: AccessRequest): Promise<void> {
+    await this.passwords.reset(body.token, body.new_password, leftSignal(request));
   }
 
   @Post('verify-email/send')

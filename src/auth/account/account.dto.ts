@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsString, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsString, Matches, MaxLength, MinLength, ValidateBy } from 'class-validator';
 import { MAX_EMAIL } from '../users/email-key.js';
 
 const TEXT = { message: 'must be a text' };
@@ -20,11 +20,19 @@ export const IsToken = () => (target: object, property: string) => {
   MaxLength(200, { message: 'must be at most 200 characters' })(target, property);
 };
 
+// Only the first @ parts: were it allowed on both sides, a text of many would be split in every way there is.
+const ADDRESS = /^[^\p{Cc}@]+@[^\p{Cc}]+$/u;
+
 /** Only so far that it can be looked up; whether mail reaches it, a mail will show. PostgreSQL takes no NUL. */
-export const IsAddress = () => (target: object, property: string) => {
-  Matches(/^[^\p{Cc}]+@[^\p{Cc}]+$/u, { message: 'must be an e-mail address' })(target, property);
-  MaxLength(MAX_EMAIL, { message: `must be at most ${MAX_EMAIL} characters` })(target, property);
-};
+export const IsAddress = () =>
+  ValidateBy({
+    name: 'isAddress',
+    validator: {
+      // All rules of a field run, also on a text that another one finds too long: so the length is part of this one.
+      validate: (value) => typeof value === 'string' && value.length <= MAX_EMAIL && ADDRESS.test(value),
+      defaultMessage: () => `must be an e-mail address of at most ${MAX_EMAIL} characters`,
+    },
+  });
 
 export class ChangePasswordRequest {
   @ApiProperty({ example: 'demo-password', format: 'password' })

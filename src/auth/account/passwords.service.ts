@@ -11,9 +11,11 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import type { TenantPrincipal } from '../access/principal.js';
+import { KnownAddresses } from '../devices/known.addresses.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { checkPassword } from '../passwords/password.policy.js';
-import { SignInService } from '../sign-in/sign-in.service.js';
+import { SignOutService } from '../sign-in/sign-out.service.js';
 import { emailKey } from '../users/email-key.js';
 import { User } from '../users/user.entity.js';
 import { PasswordRefused, TooManyMails } from './account.errors.js';
@@ -35,7 +37,8 @@ export class PasswordsService implements OnModuleInit {
     private readonly proof: PasswordProof,
     private readonly hasher: PasswordHasher,
     private readonly tokens: MailedTokens,
-    private readonly signIns: SignInService,
+    private readonly signOuts: SignOutService,
+    private readonly known: KnownAddresses,
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
     private readonly runner: TenantRunner,
@@ -53,12 +56,18 @@ export class PasswordsService implements OnModuleInit {
   /**
    * Changes the password of a signed-in user and signs out every device but this one.
    *
-   * @throws PasswordRefused, ValidationFailed, AppError 429 too_many_attempts, 503
+   * @param left aborted when nobody waits for the answer any more
+   * @throws PasswordRefused, ValidationFailed, TooManyAttempts, SignInBusy
    */
-  async change(userId: string, deviceId: string | undefined, current: string, next: string): Promise<void> {
-    const user = await this.proof.demand(userId, current);
+  async change(
+    { id, deviceId }: Pick<TenantPrincipal, 'id' | 'deviceId'>,
+    current: string,
+    next: string,
+    left?: AbortSignal,
+  ): Promise<void> {
+    const user = await this.proof.demand(id, current, left);
     this.demandGood(next, user);
-    const passwordHash = await this.hasher.hash(next);
+    const passwordHash = await this.hasher.hash(next, left);
     await this.transaction.run(async () => {
       // Not after a reset that came in between: the password that was shown is then not the current one any more.
       const shown = { id: user.id, passwordHash: user.passwordHash ?? IsNull() };
@@ -77,21 +86,24 @@ export class PasswordsService implements OnModuleInit {
   }
 
   /**
-   * Sets a new password by the token of a mail, and signs out everywhere. The second factor stays as it is.
+   * Sets a new password by the token of a mail, and signs out everywhere. The second factor stays as it is. Whoever does
+   * has shown that the account is theirs, so for a day no attack on it holds them at this address.
    *
-   * @throws LinkInvalid, ValidationFailed (which leaves the token good), AppError 503
+   * @param left aborted when nobody waits for the answer any more
+   * @throws LinkInvalid, ValidationFailed (which leaves the token good), SignInBusy
    */
-  async reset(token: string, next: string): Promise<void> {
+  async reset(token: string, next: string, left?: AbortSignal): Promise<void> {
     const link = await this.tokens.find('reset-password', token);
     const { user } = link;
     this.demandGood(next, user);
-    const passwordHash = await this.hasher.hash(next);
+    const passwordHash = await this.hasher.hash(next, left);
     this.runner.identify({ kind: 'user', id: user.id, name: user.name });
     await this.transaction.run(async () => {
       await this.tokens.redeem(link);
       const now = new Date();
       const emailVerifiedAt = user.emailVerifiedAt ?? now;
       await this.users.update({ id: user.id }, { passwordHash, emailVerifiedAt, updatedAt: now });
+      await this.known.remember(user.id, this.context.address(), 'proven');
       await this.afterChange(user, 'user.password-reset');
     });
   }
@@ -100,7 +112,7 @@ export class PasswordsService implements OnModuleInit {
   private async afterChange(user: User, event: string, keptDevice?: string): Promise<void> {
     const tenant = this.context.currentOrThrow('A password');
     await this.tokens.voidAllOf(user.id);
-    await this.signIns.signOutEverywhere(user.id, keptDevice);
+    await this.signOuts.signOutEverywhere(user.id, keptDevice);
     await this.audit.record({ event, target: { kind: 'user', id: user.id } });
     const address = this.context.address();
     await this.mailer.send({

@@ -14,6 +14,7 @@ import { RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
 import { ownerOf } from '../sign-in/sign-in.controller.js';
+import { MAX_DEVICES } from '../tokens/refresh-families.js';
 import { DevicesService } from './devices.service.js';
 
 class DeviceResponse {
@@ -54,7 +55,10 @@ export class DevicesController {
   @Get()
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(ACCOUNT_MANAGE)
-  @ApiOperation({ summary: 'Where you are signed in, the newest sign-in first' })
+  @ApiOperation({
+    summary: 'Where you are signed in, the newest sign-in first',
+    description: `At most ${MAX_DEVICES} devices; the next sign-in ends the one that was longest unused.`,
+  })
   @ApiQuery({ name: 'limit', required: false, example: 50, description: '1 to 100.' })
   @ApiQuery({ name: 'cursor', required: false })
   @ApiOkResponse({ type: DevicePage })

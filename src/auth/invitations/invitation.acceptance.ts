@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditService, TenantAudit } from '../../audit/index.js';
 import { ValidationFailed } from '../../common/index.js';
-import { TenantSettings } from '../../settings/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
@@ -10,8 +9,8 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
-import { MFA_ROLES } from '../auth.settings.js';
 import { MfaChallenges } from '../mfa/mfa-challenges.js';
+import { SecondFactorDemand } from '../mfa/second-factor.demand.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { checkPassword } from '../passwords/password.policy.js';
 import { GrantRefused } from '../roles/grant.errors.js';
@@ -37,7 +36,7 @@ export class InvitationAcceptance {
     private readonly hasher: PasswordHasher,
     private readonly signIns: SignInService,
     private readonly challenges: MfaChallenges,
-    private readonly settings: TenantSettings,
+    private readonly demand: SecondFactorDemand,
     private readonly states: UserStates,
     private readonly credentials: CredentialCodec,
     private readonly context: TenantContext,
@@ -61,9 +60,9 @@ export class InvitationAcceptance {
     const errors = checkPassword(password, { email: invitation.email, name, tenantName });
     if (errors.length > 0) throw new ValidationFailed(errors);
     // Before the transaction: it takes long, and waits its turn.
-    const passwordHash = await this.hasher.hash(password);
+    const passwordHash = await this.hasher.hash(password, client.left);
     const user = await this.join(invitation, name, passwordHash);
-    await this.challenges.demandSecondFactor(user, this.settings.get(MFA_ROLES).includes(user.role));
+    await this.challenges.demandSecondFactor(user, await this.demand.appliesTo(user.role));
     return this.signIns.open(user, client, 'invitation');
   }
 

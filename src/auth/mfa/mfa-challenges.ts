@@ -8,6 +8,7 @@ import {
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { PresentedCredentials } from '../tokens/presented.credentials.js';
 import { UserToken } from '../users/user-token.entity.js';
 import { User } from '../users/user.entity.js';
 
@@ -52,6 +53,7 @@ export class MfaChallenges {
     @InjectTenantRepository(UserToken) private readonly tokens: TenantRepository<UserToken>,
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     private readonly credentials: CredentialCodec,
+    private readonly presented: PresentedCredentials,
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
   ) {}
@@ -72,6 +74,7 @@ export class MfaChallenges {
       purpose: 'mfa',
       tokenHash: this.credentials.hash(token),
       email: null,
+      tokenVersion: user.tokenVersion,
       attempts: 0,
       createdAt: new Date(),
       expiresAt: new Date(Date.now() + CHALLENGE_SECONDS * 1000),
@@ -85,19 +88,16 @@ export class MfaChallenges {
    * @throws MfaRefused
    */
   async userOf(token: string): Promise<User> {
-    const opened = this.credentials.open('mfa', token);
-    if (opened?.tenantId !== this.context.currentOrThrow('A sign-in').id) throw new MfaRefused();
     const inForce = {
-      id: opened.subjectId,
+      id: this.idOf(token),
       purpose: 'mfa' as const,
       tokenHash: this.credentials.hash(token),
       expiresAt: MoreThan(new Date()),
       attempts: LessThan(MAX_ATTEMPTS),
     };
     const challenge = await this.tokens.findOneBy(inForce);
-    const user = challenge && (await this.users.findOneBy({ id: challenge.userId, status: 'active' }));
-    if (!user) throw new MfaRefused();
-    return user;
+    if (!challenge) throw new MfaRefused();
+    return this.owner(challenge.userId, challenge.tokenVersion);
   }
 
   /**
@@ -107,23 +107,38 @@ export class MfaChallenges {
    * @throws MfaRefused
    */
   async attempt(token: string): Promise<User> {
-    const opened = this.credentials.open('mfa', token);
-    const tenant = this.context.currentOrThrow('A sign-in');
-    if (opened?.tenantId !== tenant.id) throw new MfaRefused();
-    const [challenge] = await this.transaction.query<{ user_id: string }>(
+    const id = this.idOf(token);
+    const [challenge] = await this.transaction.query<{ user_id: string; token_version: number | null }>(
       `UPDATE user_tokens SET attempts = attempts + 1
         WHERE tenant_id = $1 AND id = $2 AND token_hash = $3 AND purpose = 'mfa' AND expires_at > now() AND attempts < $4
-       RETURNING user_id`,
-      [tenant.id, opened.subjectId, this.credentials.hash(token), MAX_ATTEMPTS],
+       RETURNING user_id, token_version`,
+      [this.context.currentOrThrow('A sign-in').id, id, this.credentials.hash(token), MAX_ATTEMPTS],
     );
-    const user = challenge && (await this.users.findOneBy({ id: challenge.user_id }));
-    if (user?.status !== 'active') throw new MfaRefused();
-    return user;
+    if (!challenge) throw new MfaRefused();
+    return this.owner(challenge.user_id, challenge.token_version);
   }
 
   /** Uses a challenge up. @throws MfaRefused when somebody else did at the same time */
   async complete(token: string): Promise<void> {
-    const id = this.credentials.open('mfa', token)?.subjectId ?? '';
-    if ((await this.tokens.delete({ id, tokenHash: this.credentials.hash(token) })) !== 1) throw new MfaRefused();
+    const used = { id: this.idOf(token), tokenHash: this.credentials.hash(token) };
+    if ((await this.tokens.delete(used)) !== 1) throw new MfaRefused();
+  }
+
+  /** Makes every sign-in of the user that waits for the second factor start over. Call it in a unit of work. */
+  async voidAllOf(userId: string): Promise<void> {
+    await this.tokens.delete({ userId, purpose: 'mfa' });
+  }
+
+  private idOf(token: string): string {
+    const id = this.presented.subjectOf('mfa', token, '/api/auth/login/mfa');
+    if (id === undefined) throw new MfaRefused();
+    return id;
+  }
+
+  /** One that was issued while a sign-out everywhere happened is not among those it deleted: the version tells. */
+  private async owner(userId: string, tokenVersion: number | null): Promise<User> {
+    const user = await this.users.findOneBy({ id: userId, status: 'active' });
+    if (!user || user.tokenVersion !== tokenVersion) throw new MfaRefused();
+    return user;
   }
 }

@@ -2,16 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { AuditService, TenantAudit } from '../../audit/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
 import type { MailData } from '../../mail/index.js';
-import { TenantSettings } from '../../settings/index.js';
 import { TenantContext, TenantRunner, TenantTransaction } from '../../tenancy/index.js';
 import { PasswordProof } from '../account/password.proof.js';
-import { MFA_ROLES } from '../auth.settings.js';
 import { KnownAddresses } from '../devices/known.addresses.js';
 import { type Client, SignInService, type TokenPair } from '../sign-in/sign-in.service.js';
 import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
 import type { User } from '../users/user.entity.js';
 import { MfaChallenges, MfaRefused } from './mfa-challenges.js';
 import { CodeRefused, MfaDemanded, MfaNotEnabled } from './mfa.errors.js';
+import { SecondFactorDemand } from './second-factor.demand.js';
 import { type FactorGiven, SecondFactors } from './second-factors.js';
 import { totpUri } from './totp.js';
 
@@ -31,7 +30,7 @@ export class MfaService {
     private readonly throttle: SignInThrottle,
     private readonly known: KnownAddresses,
     private readonly signIns: SignInService,
-    private readonly settings: TenantSettings,
+    private readonly demand: SecondFactorDemand,
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
     private readonly runner: TenantRunner,
@@ -96,9 +95,10 @@ export class MfaService {
   /** @throws PasswordRefused, CodeRefused, MfaNotEnabled, MfaDemanded, AppError 429 too_many_attempts, 503 */
   async disable(userId: string, password: string, given: FactorGiven): Promise<void> {
     const user = await this.enrolled(userId, password);
-    if (this.settings.get(MFA_ROLES).includes(user.role)) throw new MfaDemanded(user.role);
+    if (await this.demand.appliesTo(user.role)) throw new MfaDemanded(user.role);
     await this.withCode(user, given, async () => {
       await this.factors.remove(user);
+      await this.challenges.voidAllOf(user.id);
       await this.changed(user, 'mfa.disabled', 'disabled');
       return true;
     });
@@ -164,7 +164,8 @@ export class MfaService {
   private async throttled<T>(user: User, refusal: Error, look: () => Promise<T | undefined>): Promise<T> {
     const tenant = this.context.currentOrThrow('A second factor');
     const address = this.context.address();
-    const trusted = await this.known.has(user.id, address);
+    // A password set by mail proves a mailbox and no second factor: it does not count here.
+    const { signedIn: trusted } = await this.known.of(user.id, address);
     const attempt = this.throttle.check(tenant.id, `mfa:${user.id}`, address, { trusted });
     let result: T | undefined;
     try {

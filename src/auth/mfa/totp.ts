@@ -40,8 +40,9 @@ export function verifyTotp(secret: string, code: string, nowMs = Date.now()): nu
 
 /** The format forbids a colon inside either part, escaped or not: it parts issuer from account. */
 function withoutColon(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll(/\s*:\s*/g, ' ')
+  const parts = text.toWellFormed().split(':');
+  return parts
+    .map((part) => part.trim())
+    .join(' ')
     .trim();
 }

@@ -1,5 +1,12 @@
 import { AppError } from '../../common/index.js';
 
+/** The connection was closed before the password's turn came; nobody reads this answer. */
+export class ClientLeft extends AppError {
+  constructor() {
+    super({ status: 408, code: 'client_left', detail: 'The client left before the answer.', remedy: 'Try again.' });
+  }
+}
+
 /** As many passwords are being checked as this process takes on at once. */
 export class SignInBusy extends AppError {
   /** @param retryAfterSeconds until the queue has probably emptied, at least 1 */

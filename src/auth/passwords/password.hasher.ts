@@ -5,7 +5,7 @@ import PQueue from 'p-queue';
 import { ValidationFailed } from '../../common/index.js';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
-import { SignInBusy } from './password.errors.js';
+import { ClientLeft, SignInBusy } from './password.errors.js';
 
 /** Longer ones are refused, never cut: two passwords that differ at the end must not be the same. */
 export const PASSWORD_MAX_BYTES = 1024;
@@ -40,7 +40,7 @@ export class PasswordHasher {
   /**
    * @param signal of the request; when aborted, a hash that still waits is never computed
    * @returns a PHC string
-   * @throws SignInBusy 503 when the queue is full
+   * @throws SignInBusy 503 when the queue is full; ClientLeft when aborted
    * @throws ValidationFailed 422 past {@link PASSWORD_MAX_BYTES}
    */
   hash(password: string, signal?: AbortSignal): Promise<string> {
@@ -75,7 +75,7 @@ export class PasswordHasher {
     }
     // The queue is not given the signal: it would free the place of a hash that is still being computed.
     return this.queue.add(async () => {
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw new ClientLeft();
       const startedMs = performance.now();
       const result = await work();
       this.lastMs = performance.now() - startedMs;

@@ -1,6 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource, LiveCache } from '../../tenancy/index.js';
 import { PLATFORM_ROLES, type PlatformRole } from './platform-permissions.js';
 
@@ -14,6 +16,7 @@ export interface AdminState {
   name: string;
   email: string;
   role: PlatformRole;
+  /** Not disabled, and with the second factor that everybody needs outside demo mode. */
   active: boolean;
   tokenVersion: number;
   permissions: ReadonlySet<string>;
@@ -30,6 +33,7 @@ interface AdminRow {
   token_version: number;
   devices: string[];
   must_change_password: boolean;
+  mfa_enabled: boolean;
 }
 
 /** The present state of platform admins, cached per process and dropped the moment any process changes it. */
@@ -39,7 +43,8 @@ export class AdminStates {
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    changes: ChangeFeed,
+    @Inject(ENV) private readonly env: Env,
+    private readonly changes: ChangeFeed,
   ) {
     this.cache = new LiveCache(changes.channel(ADMINS_CHANNEL), (id) => this.load(id), CACHE_SIZE);
   }
@@ -48,14 +53,21 @@ export class AdminStates {
     return this.cache.find(id);
   }
 
-  /** @param manager of the transaction of the change: the others hear of it at the commit */
+  /** @param manager of the transaction of the change: every process hears of it after the commit */
   async changed(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<void> {
     await manager.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);
+    if (manager === this.platform) this.forget(id);
+  }
+
+  /** Call it after the commit where the news must not be waited for: who has just signed in is known here. */
+  forget(id: string): void {
+    this.changes.emit(ADMINS_CHANNEL, [id]);
   }
 
   private async load(id: string): Promise<AdminState | undefined> {
     const [row] = await this.platform.query<AdminRow[]>(
       `SELECT a.id, a.name, a.email, a.role, a.status, a.token_version, a.must_change_password,
+              a.mfa_enabled_at IS NOT NULL AS mfa_enabled,
               ARRAY(SELECT d.id::text FROM platform_devices d WHERE d.user_id = a.id AND d.expires_at > now()) AS devices
          FROM platform_admins a WHERE a.id = $1`,
       [id],
@@ -66,7 +78,7 @@ export class AdminStates {
       name: row.name,
       email: row.email,
       role: row.role,
-      active: row.status === 'active',
+      active: row.status === 'active' && (row.mfa_enabled || this.env.demo),
       tokenVersion: row.token_version,
       permissions: new Set<string>(PLATFORM_ROLES[row.role]),
       devices: new Set(row.devices),

@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTa
 import { AddressLimited } from '../../limits/index.js';
 import { PublicOnPlatform, RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest, PlatformPrincipal } from '../access/principal.js';
-import { CredentialInvalid, CredentialRequired } from '../auth.errors.js';
+import { CredentialRequired } from '../auth.errors.js';
 import { clientOf } from '../sign-in/sign-in.controller.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
@@ -19,6 +19,7 @@ import {
   PlatformRecoveryCodes,
   SecondFactorRequest,
 } from './platform-sign-in.dto.js';
+import { PlatformCredentialInvalid } from './platform.errors.js';
 import { PlatformSignInService } from './platform-sign-in.service.js';
 
 /** A platform admin's own password and second factor. */
@@ -99,7 +100,7 @@ export class PlatformAccountController {
 
   private async own(request: AccessRequest): Promise<PlatformAdmin> {
     const admin = await this.admins.byId(signedIn(request).id);
-    if (!admin) throw new CredentialInvalid();
+    if (!admin) throw new PlatformCredentialInvalid();
     return admin;
   }
 }

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { addressBucket } from '../../common/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import type { PlatformRole } from './platform-permissions.js';
 
@@ -46,8 +45,9 @@ export class PlatformAdminStore {
     return (await this.platform.query<PlatformAdmin[]>(SQL.byEmail, [emailKey]))[0];
   }
 
-  async byId(id: string): Promise<PlatformAdmin | undefined> {
-    return (await this.platform.query<PlatformAdmin[]>(SQL.byId, [id]))[0];
+  /** @param manager of the transaction that this is a part of */
+  async byId(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<PlatformAdmin | undefined> {
+    return (await manager.query<PlatformAdmin[]>(SQL.byId, [id]))[0];
   }
 
   /** Keeps others from changing the row until the transaction ends. */
@@ -70,15 +70,5 @@ export class PlatformAdminStore {
       await manager.query(LOCK);
       return fn(manager);
     });
-  }
-
-  /** Whether the admin is signed in from the same place already. */
-  async isKnownAddress(adminId: string, address: string | undefined): Promise<boolean> {
-    const devices = await this.platform.query<{ address: string | null }[]>(
-      'SELECT address FROM platform_devices WHERE user_id = $1 AND expires_at > now()',
-      [adminId],
-    );
-    const bucket = addressBucket(address);
-    return devices.some((device) => device.address !== null && addressBucket(device.address) === bucket);
   }
 }

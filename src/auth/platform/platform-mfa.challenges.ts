@@ -12,6 +12,11 @@ const CHALLENGE_SECONDS = 5 * 60;
 /** Uses of a challenge before the sign-in has to start over. */
 const MAX_ATTEMPTS = 5;
 
+interface Challenge {
+  admin_id: string;
+  token_version: number | null;
+}
+
 /** The short time between an admin's right password and the right second factor. */
 @Injectable()
 export class PlatformMfaChallenges {
@@ -30,9 +35,9 @@ export class PlatformMfaChallenges {
         admin.id,
       ]);
       await manager.query(
-        `INSERT INTO platform_mfa_challenges (id, admin_id, token_hash, expires_at)
-         VALUES ($1, $2, $3, now() + $4 * interval '1 second')`,
-        [id, admin.id, this.credentials.hash(token), CHALLENGE_SECONDS],
+        `INSERT INTO platform_mfa_challenges (id, admin_id, token_hash, token_version, expires_at)
+         VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')`,
+        [id, admin.id, this.credentials.hash(token), admin.token_version, CHALLENGE_SECONDS],
       );
     });
     return new PlatformMfaRequired(token, admin.mfa_enabled_at === null, CHALLENGE_SECONDS);
@@ -45,13 +50,15 @@ export class PlatformMfaChallenges {
    * @throws MfaRefused
    */
   async attempt(token: string): Promise<PlatformAdmin> {
-    const [challenges] = await this.platform.query<[{ admin_id: string }[], number]>(
+    const [challenges] = await this.platform.query<[Challenge[], number]>(
       `UPDATE platform_mfa_challenges SET attempts = attempts + 1
-        WHERE id = $1 AND token_hash = $2 AND expires_at > now() AND attempts < $3 RETURNING admin_id`,
+        WHERE id = $1 AND token_hash = $2 AND expires_at > now() AND attempts < $3 RETURNING admin_id, token_version`,
       [this.idOf(token), this.credentials.hash(token), MAX_ATTEMPTS],
     );
-    const admin = challenges[0] && (await this.admins.byId(challenges[0].admin_id));
-    if (admin?.status !== 'active') throw new MfaRefused();
+    const [challenge] = challenges;
+    const admin = challenge && (await this.admins.byId(challenge.admin_id));
+    // One issued while a sign-out everywhere happened is not among those it deleted: the version tells.
+    if (admin?.status !== 'active' || admin.token_version !== challenge?.token_version) throw new MfaRefused();
     return admin;
   }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { PlatformAudit } from '../../audit/index.js';
+import { AuditService, PlatformAudit } from '../../audit/index.js';
 import { AppError, seal, unseal } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
@@ -33,6 +33,7 @@ export class PlatformMfaService {
     @Inject(DATABASE) private readonly database: PreparedDatabase,
     private readonly throttle: SignInThrottle,
     private readonly audit: PlatformAudit,
+    private readonly security: AuditService,
   ) {}
 
   /**
@@ -43,11 +44,21 @@ export class PlatformMfaService {
   async check(admin: PlatformAdmin, given: SecondFactor, address: string | undefined): Promise<void> {
     // A right password starts the throttle of passwords afresh; guesses at codes are counted apart.
     const attempt = this.throttle.check('platform', `mfa:${admin.id}`, address, { trusted: false });
-    const right =
-      given.recoveryCode === undefined
-        ? await this.useCode(admin, given.code ?? '')
-        : await this.useRecoveryCode(admin, given.recoveryCode);
-    if (!right) throw new MfaRefused();
+    let right: boolean;
+    try {
+      right =
+        given.recoveryCode === undefined
+          ? await this.useCode(admin, given.code ?? '')
+          : await this.useRecoveryCode(admin, given.recoveryCode);
+    } catch (error) {
+      attempt.abandoned();
+      throw error;
+    }
+    if (!right) {
+      const target = { kind: 'platform-admin', id: admin.id };
+      this.security.record({ event: 'platform-admin.mfa-refused', address, target, details: {} });
+      throw new MfaRefused();
+    }
     attempt.succeeded();
   }
 

@@ -3,7 +3,6 @@ import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTa
 import { AddressLimited } from '../../limits/index.js';
 import { PublicOnPlatform, RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest, PlatformPrincipal } from '../access/principal.js';
-import { CredentialInvalid } from '../auth.errors.js';
 import { clientOf } from '../sign-in/sign-in.controller.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
@@ -16,12 +15,15 @@ import {
   SecondFactorRequest,
 } from './platform-sign-in.dto.js';
 import { PlatformSignInService } from './platform-sign-in.service.js';
+import { PlatformRefreshService } from './platform-refresh.service.js';
+import { PlatformCredentialInvalid } from './platform.errors.js';
 
 @ApiTags('platform')
 @Controller('api/admin/auth')
 export class PlatformSignInController {
   constructor(
     private readonly signIns: PlatformSignInService,
+    private readonly sessions: PlatformRefreshService,
     private readonly admins: PlatformAdminStore,
     private readonly impersonations: ImpersonationService,
   ) {}
@@ -60,7 +62,7 @@ export class PlatformSignInController {
   @ApiOperation({ summary: "Trade a platform admin's refresh token for a new pair of tokens" })
   @ApiOkResponse({ type: TokenResponse })
   async refresh(@Body() body: PlatformRefreshRequest, @Req() request: AccessRequest): Promise<TokenResponse> {
-    return TokenResponse.of(await this.signIns.refresh(body.refresh_token, request.ip));
+    return TokenResponse.of(await this.sessions.refresh(body.refresh_token, request.ip));
   }
 
   @Post('logout')
@@ -70,7 +72,7 @@ export class PlatformSignInController {
   @ApiOperation({ summary: 'Sign this device of a platform admin out' })
   @ApiNoContentResponse()
   async logout(@Body() body: PlatformRefreshRequest): Promise<void> {
-    await this.signIns.signOut(body.refresh_token);
+    await this.sessions.signOut(body.refresh_token);
   }
 
   @Post('logout-all')
@@ -81,7 +83,7 @@ export class PlatformSignInController {
   @ApiNoContentResponse()
   async logoutAll(@Req() request: AccessRequest): Promise<void> {
     const { id } = adminOf(request);
-    await this.signIns.signOutEverywhere(id);
+    await this.sessions.signOutEverywhere(id);
     await this.impersonations.endAllOf(id);
   }
 
@@ -94,7 +96,7 @@ export class PlatformSignInController {
   async me(@Req() request: AccessRequest): Promise<PlatformMe> {
     const { id, permissions } = adminOf(request);
     const admin = await this.admins.byId(id);
-    if (!admin) throw new CredentialInvalid();
+    if (!admin) throw new PlatformCredentialInvalid();
     return {
       id,
       email: admin.email,
@@ -108,8 +110,8 @@ export class PlatformSignInController {
   }
 }
 
-/** The platform admin behind the request. @throws CredentialInvalid when the guard let somebody in without */
+/** The platform admin behind the request. @throws PlatformCredentialInvalid when the guard let somebody in without */
 export function adminOf(request: AccessRequest): PlatformPrincipal {
-  if (!request.admin) throw new CredentialInvalid();
+  if (!request.admin) throw new PlatformCredentialInvalid();
   return request.admin;
 }

@@ -7,6 +7,7 @@ import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantRunner } from '../../tenancy/index.js';
 import type { PlatformPrincipal } from '../access/principal.js';
 import { PlatformDeviceTokens } from '../devices/device.tokens.js';
+import { PlatformKnownAddresses } from '../devices/known.addresses.js';
 import { MfaRefused } from '../mfa/mfa-challenges.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { checkPassword } from '../passwords/password.policy.js';
@@ -19,7 +20,7 @@ import { AdminStates } from './admin-states.js';
 import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
 import { PlatformMfaChallenges } from './platform-mfa.challenges.js';
 import { PlatformMfaService, type SecondFactor } from './platform-mfa.service.js';
-import { PlatformRefreshRefused, PlatformSignInRefused } from './platform.errors.js';
+import { PlatformSignInRefused } from './platform.errors.js';
 
 /** The throttle's name for the people of the control plane. */
 const REALM = 'platform';
@@ -34,6 +35,7 @@ export class PlatformSignInService {
     private readonly admins: PlatformAdminStore,
     private readonly states: AdminStates,
     private readonly devices: PlatformDeviceTokens,
+    private readonly known: PlatformKnownAddresses,
     private readonly accessTokens: AccessTokens,
     private readonly hasher: PasswordHasher,
     private readonly throttle: SignInThrottle,
@@ -51,7 +53,7 @@ export class PlatformSignInService {
    */
   async signIn(email: string, password: string, client: Client): Promise<TokenPair> {
     const found = await this.admins.byEmail(emailKey(email));
-    const admin = await this.verify(found, emailKey(email), password, client.address);
+    const admin = await this.verify(found, emailKey(email), password, client.address, client.left);
     if (admin.mfa_enabled_at !== null || !this.env.demo) throw await this.challenges.open(admin);
     return this.open(admin, client, 'password');
   }
@@ -84,54 +86,6 @@ export class PlatformSignInService {
     const admin = await this.challenges.attempt(token);
     if (admin.mfa_enabled_at !== null) throw new MfaRefused();
     return admin;
-  }
-
-  /** @throws PlatformRefreshRefused; a token that was used before also revokes its family */
-  async refresh(token: string, address: string | undefined): Promise<TokenPair> {
-    const rotation = await this.devices.rotate(token, address);
-    if (rotation.kind === 'unknown') throw new PlatformRefreshRefused();
-    if (rotation.kind === 'reused') {
-      await this.platform.transaction(async (manager) => {
-        await this.states.changed(rotation.userId, manager);
-        await this.audit.record(manager, {
-          event: 'platform-refresh-token.reused',
-          target: { kind: 'platform-admin', id: rotation.userId },
-          details: { device: rotation.deviceId },
-        });
-      });
-      throw new PlatformRefreshRefused();
-    }
-    const admin = await this.admins.byId(rotation.userId);
-    if (admin?.status !== 'active') throw new PlatformRefreshRefused();
-    this.runner.identify({ kind: 'platform-admin', id: admin.id, name: admin.name });
-    return this.pair(admin.id, admin.token_version, rotation.deviceId, rotation.refreshToken);
-  }
-
-  /** Signs one device out. Never fails: a token that means nothing here is as good as signed out. */
-  async signOut(token: string): Promise<void> {
-    await this.platform.transaction(async (manager) => {
-      const gone = await this.devices.within(manager).revoke(token);
-      if (!gone) return;
-      await this.states.changed(gone.userId, manager);
-      await this.audit.record(manager, {
-        event: 'platform-admin.signed-out',
-        target: { kind: 'platform-admin', id: gone.userId },
-        details: { device: gone.deviceId },
-      });
-    });
-  }
-
-  /** Forgets every device and makes void the access tokens given out so far. */
-  async signOutEverywhere(adminId: string): Promise<void> {
-    await this.platform.transaction(async (manager) => {
-      await manager.query('UPDATE platform_admins SET token_version = token_version + 1 WHERE id = $1', [adminId]);
-      await manager.query('DELETE FROM platform_devices WHERE user_id = $1', [adminId]);
-      await this.states.changed(adminId, manager);
-      await this.audit.record(manager, {
-        event: 'platform-admin.signed-out-everywhere',
-        target: { kind: 'platform-admin', id: adminId },
-      });
-    });
   }
 
   /** Signs every other device out. @throws PlatformSignInRefused, ValidationFailed, TooManyAttempts */
@@ -173,13 +127,14 @@ export class PlatformSignInService {
     account: string,
     password: string,
     address: string | undefined,
+    left?: AbortSignal,
   ): Promise<PlatformAdmin> {
-    const trusted = admin !== undefined && (await this.admins.isKnownAddress(admin.id, address));
+    const { signedIn: trusted } = await this.known.of(admin?.id, address);
     const attempt = this.throttle.check(REALM, account, address, { trusted });
     const active = admin?.status === 'active';
     // A disabled admin is checked like an unknown one, so that neither answer nor time tells them apart.
     const stored = active ? (admin.password_hash ?? undefined) : undefined;
-    const { ok, rehash } = await this.hasher.verify(stored, password).catch((error: unknown) => {
+    const { ok, rehash } = await this.hasher.verify(stored, password, left).catch((error: unknown) => {
       attempt.abandoned();
       throw error;
     });
@@ -206,12 +161,13 @@ export class PlatformSignInService {
 
   private async open(admin: PlatformAdmin, client: Client, by: string): Promise<TokenPair> {
     this.runner.identify({ kind: 'platform-admin', id: admin.id, name: admin.name });
-    return this.platform.transaction(async (manager) => {
-      // Locks the row: whoever disables the admin or changes the password meanwhile also finds this device, or we do that.
+    const pair = await this.platform.transaction(async (manager) => {
+      // Locks the row: whoever disables the admin, signs them out everywhere or changes the password meanwhile also finds
+      // this device, or we find that.
       const [rows] = await manager.query<[{ token_version: number }[], number]>(
         `UPDATE platform_admins SET last_sign_in_at = now()
-          WHERE id = $1 AND status = 'active' AND password_hash = $2 RETURNING token_version`,
-        [admin.id, admin.password_hash],
+          WHERE id = $1 AND status = 'active' AND password_hash = $2 AND token_version = $3 RETURNING token_version`,
+        [admin.id, admin.password_hash, admin.token_version],
       );
       if (!rows[0]) throw new PlatformSignInRefused();
       const { deviceId, refreshToken } = await this.devices.within(manager).open({
@@ -220,18 +176,18 @@ export class PlatformSignInService {
         address: client.address,
         inCookie: false,
       });
+      await this.known.within(manager).remember(admin.id, client.address, 'signed-in');
       await this.states.changed(admin.id, manager);
       await this.audit.record(manager, {
         event: 'platform-admin.signed-in',
         target: { kind: 'platform-admin', id: admin.id },
         details: { by, device: deviceId, agent: client.agent },
       });
-      return this.pair(admin.id, rows[0].token_version, deviceId, refreshToken);
+      const { token_version: rv } = rows[0];
+      const accessToken = this.accessTokens.sign('platform', { sub: admin.id, rv, did: deviceId });
+      return { accessToken, refreshToken, expiresIn: ACCESS_TOKEN_SECONDS, deviceId, inCookie: false };
     });
-  }
-
-  private pair(adminId: string, tokenVersion: number, deviceId: string, refreshToken: string): TokenPair {
-    const accessToken = this.accessTokens.sign('platform', { sub: adminId, rv: tokenVersion, did: deviceId });
-    return { accessToken, refreshToken, expiresIn: ACCESS_TOKEN_SECONDS, deviceId, inCookie: false };
+    this.states.forget(admin.id);
+    return pair;
   }
 }

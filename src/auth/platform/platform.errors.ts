@@ -28,6 +28,32 @@ export class PlatformRefreshRefused extends AppError {
   }
 }
 
+/** Signed in while demo mode let admins in without a second factor. */
+export class PlatformSignInAgain extends AppError {
+  constructor() {
+    super({
+      status: 401,
+      code: 'sign_in_again',
+      detail: 'Platform admins need a second factor, and there is none yet.',
+      remedy: 'Sign in with POST /api/admin/auth/login, which leads through setting one up.',
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    });
+  }
+}
+
+/** Malformed, expired, revoked or not ours: which of these is nobody's business. */
+export class PlatformCredentialInvalid extends AppError {
+  constructor() {
+    super({
+      status: 401,
+      code: 'credential_invalid',
+      detail: 'The credential is not valid, or not any more.',
+      remedy: 'Refresh the access token with POST /api/admin/auth/refresh, or sign in again.',
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    });
+  }
+}
+
 /** The password was right; now the second factor. */
 export class PlatformMfaRequired extends AppError {
   /**

@@ -10,7 +10,9 @@ import type { AccessRequest } from '../access/principal.js';
 import { CredentialInvalid, RefreshRefused, RefusedUnderImpersonation } from '../auth.errors.js';
 import { RefreshCookie } from './refresh.cookie.js';
 import { LoginRequest, RefreshRequest, TokenResponse } from './sign-in.dto.js';
+import { RefreshService } from './refresh.service.js';
 import { type Client, SignInService } from './sign-in.service.js';
+import { SignOutService } from './sign-out.service.js';
 
 @ApiTags('auth')
 @ApiTenantHeader()
@@ -18,6 +20,8 @@ import { type Client, SignInService } from './sign-in.service.js';
 export class SignInController {
   constructor(
     private readonly signIns: SignInService,
+    private readonly refreshes: RefreshService,
+    private readonly signOuts: SignOutService,
     private readonly cookie: RefreshCookie,
     private readonly credentials: CredentialCodec,
   ) {}
@@ -43,14 +47,17 @@ export class SignInController {
   @Header('Cache-Control', 'no-store')
   @ForTenant()
   @AddressLimited('refresh')
-  @ApiOperation({ summary: 'Trade a refresh token for a new pair of tokens' })
+  @ApiOperation({
+    summary: 'Trade a refresh token for a new pair of tokens',
+    description: '401 `sign_in_again` once the role needs a second factor and there is none; the token stays good.',
+  })
   @ApiOkResponse({ type: TokenResponse })
   async refresh(
     @Body() body: RefreshRequest,
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TokenResponse> {
-    const pair = await this.signIns.refresh(this.tokenOf(body, request), { address: request.ip });
+    const pair = await this.refreshes.refresh(this.tokenOf(body, request), request.ip);
     return this.cookie.answer(request, response, pair);
   }
 
@@ -65,7 +72,7 @@ export class SignInController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<void> {
-    await this.signIns.signOut(this.tokenOf(body, request));
+    await this.signOuts.signOut(this.tokenOf(body, request));
     if (this.cookie.read(request)) this.cookie.clear(request, response);
   }
 
@@ -76,7 +83,7 @@ export class SignInController {
   @ApiOperation({ summary: 'Sign out everywhere' })
   @ApiNoContentResponse()
   async logoutAll(@Req() request: AccessRequest, @Res({ passthrough: true }) response: Response): Promise<void> {
-    await this.signIns.signOutEverywhere(ownerOf(request).id);
+    await this.signOuts.signOutEverywhere(ownerOf(request).id);
     if (this.cookie.read(request)) this.cookie.clear(request, response);
   }
 
@@ -108,7 +115,15 @@ export class SignInController {
 }
 
 export function clientOf(request: AccessRequest, inCookie = false): Client {
-  return { address: request.ip, agent: (request.get('user-agent') ?? 'unknown').slice(0, 200), inCookie };
+  const agent = (request.get('user-agent') ?? 'unknown').slice(0, 200);
+  return { address: request.ip, agent, inCookie, left: leftSignal(request) };
+}
+
+/** Aborted when the connection is gone, so that nobody waits for the answer. */
+export function leftSignal(request: AccessRequest): AbortSignal {
+  const left = new AbortController();
+  request.res?.once('close', () => left.abort());
+  return left.signal;
 }
 
 /** The signed-in user behind the request. @throws CredentialInvalid for a program, which has no account */

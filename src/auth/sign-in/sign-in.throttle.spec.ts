@@ -19,15 +19,16 @@ interface Try {
   account?: string;
   address?: string;
   trusted?: boolean;
+  forgivenMsAgo?: number;
 }
 
 /** A throttle on a clock of its own, and a door that says how long it stays shut. */
 function door(capacity?: number) {
   const clock = { now: 5_000 };
   const throttle = new SignInThrottle({ now: () => clock.now, capacity });
-  const knock = ({ tenant = ACME, account = OWNER, address = HOME, trusted = false }: Try = {}) => {
+  const knock = ({ tenant = ACME, account = OWNER, address = HOME, trusted = false, forgivenMsAgo }: Try = {}) => {
     try {
-      return { attempt: throttle.check(tenant, account, address, { trusted }), wait: 0 };
+      return { attempt: throttle.check(tenant, account, address, { trusted, forgivenMsAgo }), wait: 0 };
     } catch (error) {
       if (!(error instanceof TooManyAttempts)) throw error;
       return { attempt: undefined, wait: error.retryAfterSeconds };
@@ -296,6 +297,23 @@ describe('the owner of an account', () => {
     expect(wait).toBeLessThanOrEqual(30);
     clock.now += wait * SECOND;
     expect(knock({ address: '198.51.100.1' }).wait).toBe(0);
+  });
+});
+
+describe('an owner who has shown that the account is theirs', () => {
+  it('has the failures from before forgiven at that address, and none after', () => {
+    const { clock, knock } = door();
+    for (let n = 0; n < 8; n++) {
+      clock.now += knock().wait * SECOND;
+      knock();
+    }
+    expect(knock({ trusted: true }).wait).toBeGreaterThan(1);
+    const shownAt = clock.now;
+    clock.now += 10;
+    const again = () => knock({ trusted: true, forgivenMsAgo: clock.now - shownAt });
+    for (let n = 0; n < 4; n++) expect(again().wait).toBe(0);
+    expect(again().wait).toBe(1);
+    expect(knock({ trusted: true, address: '192.0.2.2', forgivenMsAgo: clock.now - shownAt }).wait).toBe(0);
   });
 });
 

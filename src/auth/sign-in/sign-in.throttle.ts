@@ -54,7 +54,8 @@ export interface SignInAttempt {
  *
  * An address that the account has signed in from before (`trusted`) is under the first rule only, so nobody elsewhere
  * can hold its owner, and its failures do not hold others. Whoever shares it gets 108 guesses a day between two
- * sign-ins of its owner. On a new address the owner takes turns with the attackers while they are at it.
+ * sign-ins of its owner. On a new address attackers with enough others can take every turn there is, for as long as
+ * they are at it; the owner gets in by setting a new password by mail, which makes the address trusted.
  * Accounts that do not exist are treated alike: nothing here knows which do.
  *
  * In process: with n processes the figures are n times as high. Memory is bounded; when full, the least recently tried
@@ -88,19 +89,22 @@ export class SignInThrottle {
    * @param account the email as it is looked up, whether or not it is known; or what else is guessed at, by a name of
    *   its own (`mfa:<user id>`)
    * @param address of the client, as a proxy that is believed reports it
-   * @param trusted whether this account signed in from the same {@link addressBucket} before
+   * @param trusted whether the account is known from the same {@link addressBucket}
+   * @param forgivenMsAgo ms since the owner showed there, in a stronger way, that the account is theirs: failures from
+   *   before do not count
    * @throws TooManyAttempts with the seconds to wait; such a try is not counted
    */
   check(
     tenantId: string,
     account: string,
     address: string | undefined,
-    { trusted }: { trusted: boolean },
+    { trusted, forgivenMsAgo }: { trusted: boolean; forgivenMsAgo?: number },
   ): SignInAttempt {
     const now = this.now();
     const bucket = addressBucket(address);
     const accountKey = keyOf(tenantId, account);
     const pairKey = `${accountKey} ${bucket}`;
+    if (forgivenMsAgo !== undefined) this.forgive(pairKey, now - forgivenMsAgo);
     const recent = this.recent(bucket, now);
     const waitMs = Math.max(
       wait(PAIR, this.pairs.get(pairKey), now),
@@ -120,6 +124,11 @@ export class SignInThrottle {
       const index = recent.indexOf(now);
       if (index >= 0) recent.splice(index, 1);
     }, pair);
+  }
+
+  private forgive(pairKey: string, untilMs: number): void {
+    const pair = this.pairs.get(pairKey);
+    if (pair && pair.lastMs <= untilMs) this.pairs.delete(pairKey);
   }
 
   private recent(bucket: string, now: number): number[] {

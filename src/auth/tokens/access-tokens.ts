@@ -5,19 +5,29 @@ import { isUuid, newId } from '../../common/index.js';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
 import { SigningKeys } from './signing-keys.js';
-import { ACCESS_TOKEN_SECONDS, type AccessClaims, type Realm } from './token.claims.js';
+import { ACCESS_TOKEN_SECONDS, type AccessClaims, IMPERSONATION_SECONDS, type Realm } from './token.claims.js';
 
 const ALGORITHM = 'ES256';
 const TYPE = 'at+jwt';
 /** Longer texts are no tokens of ours. */
 const MAX_LENGTH = 4096;
 const VERIFIED_SIZE = 50_000;
+/** How far the clocks of two processes may be apart, in seconds. */
+const LEEWAY_SECONDS = 60;
+
+interface Verified {
+  kid: string;
+  claims: AccessClaims;
+}
 
 /** Signs and verifies access tokens (RFC 9068, hardened as RFC 8725 asks). */
 @Injectable()
 export class AccessTokens {
-  /** Tokens found good, for the rest of their life: the signature costs more than all else in a request's checks. */
-  private readonly verified = new LRUCache<string, AccessClaims>({ max: VERIFIED_SIZE });
+  /**
+   * Tokens found good, for the rest of their life: the signature costs more than all else in a request's checks. Whether
+   * their key is still in force is asked every time.
+   */
+  private readonly verified = new LRUCache<string, Verified>({ max: VERIFIED_SIZE });
 
   constructor(
     private readonly jwt: JwtService,
@@ -44,9 +54,12 @@ export class AccessTokens {
   /** @returns the claims, or undefined when the token is not one of this realm, or not valid now; never throws */
   async verify(realm: Realm, token: string): Promise<AccessClaims | undefined> {
     const known = this.verified.get(`${realm} ${token}`);
-    if (known) return known.exp * 1000 > Date.now() ? known : undefined;
     if (token.length > MAX_LENGTH) return undefined;
     try {
+      if (known) {
+        const inForce = known.claims.exp * 1000 > Date.now() && (await this.keys.verifier(realm, known.kid));
+        return inForce ? known.claims : undefined;
+      }
       const { header } = this.jwt.decode<{ header: { alg?: string; typ?: string; kid?: string } }>(token, {
         complete: true,
       });
@@ -59,8 +72,12 @@ export class AccessTokens {
         issuer: this.issuer(realm),
         audience: audienceOf(realm),
       });
-      if (!isComplete(realm, claims)) return undefined;
-      this.verified.set(`${realm} ${token}`, claims, { ttl: Math.max(1, claims.exp * 1000 - Date.now()) });
+      if (!isComplete(realm, claims) || !livesNoLonger(claims)) return undefined;
+      this.verified.set(
+        `${realm} ${token}`,
+        { kid: header.kid, claims },
+        { ttl: Math.max(1, claims.exp * 1000 - Date.now()) },
+      );
       return claims;
     } catch {
       return undefined;
@@ -77,10 +94,17 @@ export function audienceOf(realm: Realm): string {
   return `tenantry:${realm}`;
 }
 
+/** Than what we issue: a token that says otherwise was made by somebody who got hold of a key. */
+function livesNoLonger({ act, exp, iat }: AccessClaims): boolean {
+  const longest = act ? IMPERSONATION_SECONDS : ACCESS_TOKEN_SECONDS;
+  return exp - iat <= longest && iat <= Date.now() / 1000 + LEEWAY_SECONDS;
+}
+
 function isComplete(realm: Realm, claims: AccessClaims): boolean {
   return (
     isUuid(claims.sub) &&
     typeof claims.exp === 'number' &&
+    typeof claims.iat === 'number' &&
     typeof claims.rv === 'number' &&
     isUuid(claims.did) &&
     (realm === 'tenant' ? isUuid(claims.tid) : claims.tid === undefined)

@@ -12,6 +12,12 @@ const OVERLAP_SECONDS = IMPERSONATION_SECONDS + 60;
 
 const LOCK = `SELECT pg_advisory_xact_lock(hashtext('tenantry:signing-keys'))`;
 
+/** A new key, and when it begins to sign. */
+export interface SignsFrom {
+  kid: string;
+  activeFrom: Date;
+}
+
 /** Makes signing keys, in the service and in the command beside it. */
 export class KeyRotation {
   /** @param platform the control plane's data source, as its role */
@@ -40,14 +46,38 @@ export class KeyRotation {
    * @param delaySeconds until it signs; at least {@link JWKS_MAX_AGE_SECONDS} where others cache the key set
    * @returns its id, and when it begins to sign
    */
-  async rotate(realm: Realm, delaySeconds = JWKS_MAX_AGE_SECONDS): Promise<{ kid: string; activeFrom: Date }> {
-    return this.platform.transaction(async (manager) => {
-      await manager.query(LOCK);
-      await manager.query(
+  async rotate(realm: Realm, delaySeconds = JWKS_MAX_AGE_SECONDS): Promise<SignsFrom> {
+    return this.replace(realm, delaySeconds, (manager) =>
+      manager.query(
         `UPDATE signing_keys SET retired_at = now() + $2 * interval '1 second'
           WHERE audience = $1 AND retired_at IS NULL`,
         [realm, delaySeconds + OVERLAP_SECONDS],
-      );
+      ),
+    );
+  }
+
+  /**
+   * After a key was lost: makes a new one that signs at once, and retires all others on the spot. Access tokens given out
+   * so far are void in every process within a second; clients refresh theirs.
+   */
+  async revoke(realm: Realm): Promise<SignsFrom> {
+    return this.replace(realm, 0, (manager) =>
+      manager.query(
+        `UPDATE signing_keys SET retired_at = now()
+          WHERE audience = $1 AND (retired_at IS NULL OR retired_at > now())`,
+        [realm],
+      ),
+    );
+  }
+
+  private replace(
+    realm: Realm,
+    delaySeconds: number,
+    retire: (manager: EntityManager) => Promise<unknown>,
+  ): Promise<SignsFrom> {
+    return this.platform.transaction(async (manager) => {
+      await manager.query(LOCK);
+      await retire(manager);
       await manager.query(`DELETE FROM signing_keys WHERE retired_at < now() - interval '1 day'`);
       const made = await this.create(manager, realm, delaySeconds);
       await manager.query('SELECT pg_notify($1, $2)', [KEYS_CHANNEL, made.kid]);
@@ -55,11 +85,7 @@ export class KeyRotation {
     });
   }
 
-  private async create(
-    manager: EntityManager,
-    realm: Realm,
-    delaySeconds: number,
-  ): Promise<{ kid: string; activeFrom: Date }> {
+  private async create(manager: EntityManager, realm: Realm, delaySeconds: number): Promise<SignsFrom> {
     const kid = newId();
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const sealed = seal(sealingKey(this.keys), privateKey.export({ format: 'der', type: 'pkcs8' }), kid);

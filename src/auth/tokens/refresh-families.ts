@@ -7,6 +7,8 @@ import type { CredentialCodec } from '../../tenancy/index.js';
 const IDLE_MS = 30 * 24 * 60 * 60 * 1000;
 /** … and after this long in any case, in ms. */
 const LONGEST_MS = 90 * 24 * 60 * 60 * 1000;
+/** Devices signed in at once for one person; the one that was longest unused makes room for the next. */
+export const MAX_DEVICES = 50;
 /** How long the token before the newest gets the same answer again, in case the first was lost, in ms. */
 export const RETRY_MS = 10_000;
 
@@ -55,10 +57,11 @@ export abstract class RefreshFamilies {
   protected abstract owner(): string;
   protected abstract readonly table: { name: string; ownerColumn: string; ownerValue: string; inScope: string };
 
+  /** Call it in the unit of work that holds the user's row, which makes {@link MAX_DEVICES} exact. */
   async open(device: NewDevice): Promise<OpenedDevice> {
     const deviceId = newId();
     const refreshToken = this.credentials.mint(this.kind, this.owner(), deviceId);
-    const { name, ownerColumn, ownerValue } = this.table;
+    const { name, ownerColumn, ownerValue, inScope } = this.table;
     await this.run(
       `INSERT INTO ${name} (${ownerColumn}id, user_id, name, address, token_hash, in_cookie, expires_at)
        SELECT ${ownerValue}$2, $3, $4, $5, $6, $7, now() + $8 * interval '1 millisecond' WHERE $1::uuid IS NOT NULL`,
@@ -73,10 +76,19 @@ export abstract class RefreshFamilies {
         IDLE_MS,
       ],
     );
+    await this.run(
+      `DELETE FROM ${name} WHERE ${inScope} AND user_id = $2 AND id <> $3 AND id NOT IN
+         (SELECT id FROM ${name} WHERE ${inScope} AND user_id = $2 AND id <> $3
+           ORDER BY last_used_at DESC, id DESC LIMIT $4)`,
+      [this.owner(), device.userId, deviceId, MAX_DEVICES - 1],
+    );
     return { deviceId, refreshToken };
   }
 
-  /** Trades a token for the next one. Exactly one of many at once makes the next; the others get that same one. */
+  /**
+   * Trades a token for the next one. Exactly one of many at once makes the next; the others get that same one. Call it in
+   * the unit of work that also records a reuse.
+   */
   async rotate(token: string, address: string | undefined): Promise<Rotation> {
     const opened = this.credentials.open(this.kind, token);
     if (!opened || opened.tenantId !== this.owner()) return { kind: 'unknown' };

@@ -8,7 +8,7 @@ import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { KeyRotation, KEYS_CHANNEL, sealingKey } from './key-rotation.js';
 import type { Realm } from './token.claims.js';
 
-/** Unknown key ids make us look at most this often, in ms. */
+/** Unknown key ids, and known ones while changes are not heard of, make us look at most this often, in ms. */
 const RELOAD_MS = 1000;
 
 interface KeyRow {
@@ -45,7 +45,7 @@ export class SigningKeys implements OnModuleInit {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(DATABASE) private readonly database: PreparedDatabase,
-    changes: ChangeFeed,
+    private readonly changes: ChangeFeed,
   ) {
     changes.on(KEYS_CHANNEL, () => void this.reload().catch(() => undefined));
   }
@@ -70,9 +70,12 @@ export class SigningKeys implements OnModuleInit {
   /** @returns the public key, or undefined when no key of that realm has this id */
   verifier(realm: Realm, kid: string): KeyObject | undefined | Promise<KeyObject | undefined> {
     const known = this.usable(realm, kid);
-    if (known || Date.now() - this.loadedAt < RELOAD_MS) return known;
-    // Another process may have rotated while this one could not hear of it.
-    return this.load().then(() => this.usable(realm, kid));
+    if ((known && this.changes.live) || Date.now() - this.loadedAt < RELOAD_MS) return known;
+    // Another process may have rotated, or revoked, while this one could not hear of it. Should the database be out of
+    // reach as well, whoever the token speaks of cannot be looked up either.
+    return this.load()
+      .catch(() => undefined)
+      .then(() => this.usable(realm, kid));
   }
 
   /** The public keys of a realm (RFC 7517), those that are about to sign included. */

@@ -27,6 +27,10 @@ export class UserToken extends TenantOwned {
   @Column('text', { nullable: true })
   email: string | null;
 
+  /** For `mfa`: the user's token version when the password was right; a sign-out everywhere since makes it void. */
+  @Column('integer', { name: 'token_version', nullable: true })
+  tokenVersion: number | null;
+
   /** Wrong codes given with it so far. */
   @Column('integer')
   attempts: number;

@@ -8,7 +8,7 @@ import { EmailDirectory } from '../account/email.directory.js';
 import { PersonalData } from '../account/personal-data.js';
 import { DELETED_USER_MESSAGES } from '../auth.settings.js';
 import { Grants, type Reach } from '../roles/grants.js';
-import { SignInService } from '../sign-in/sign-in.service.js';
+import { SignOutService } from '../sign-in/sign-out.service.js';
 import { isDuplicateOf } from './duplicates.js';
 import { emailKey } from './email-key.js';
 import { newUser } from './new.user.js';
@@ -31,7 +31,7 @@ export class UsersService {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     private readonly grants: Grants,
-    private readonly signIns: SignInService,
+    private readonly signOuts: SignOutService,
     private readonly states: UserStates,
     private readonly links: UserLinks,
     private readonly directory: EmailDirectory,
@@ -72,7 +72,7 @@ export class UsersService {
       if (after.role !== 'owner' || after.status !== 'active') keepAnOwner(reach, user);
       await this.users.update({ id }, { ...changed, updatedAt: after.updatedAt });
       await this.states.changed(id);
-      if (changed.status === 'disabled') await this.signIns.signOutEverywhere(id);
+      if (changed.status === 'disabled') await this.signOuts.signOutEverywhere(id);
       if (after.emailKey !== user.emailKey) {
         await this.directory.changed(user.emailKey, after.emailKey);
         await this.links.addressChanged(after, user.email);

@@ -47,9 +47,14 @@ export class ProvisioningMarks {
     return mark?.note ? unseal(this.key(), mark.note, this.about(step)).toString('utf8') : undefined;
   }
 
+  /** The steps whose effects the tenant's data has. */
+  read(tenant: Tenant): Promise<ProvisioningMark[]> {
+    return this.runner.run(tenant, () => this.marks.find({ order: { id: 'ASC' } }));
+  }
+
   /** Erases what the steps left; nothing needs it once the tenant is ready. */
   async forget(tenant: Tenant): Promise<void> {
-    await this.runner.run(tenant, () => this.transaction.query('UPDATE provisioning_marks SET note = NULL'));
+    await this.runner.run(tenant, () => this.marks.update({}, { note: null }));
   }
 
   private about(step: StepName): string {

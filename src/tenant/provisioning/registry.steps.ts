@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { TenantAudit } from '../../audit/index.js';
-import { InjectPlatformDataSource, TenantDataSource } from '../../tenancy/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
 import { ProvisioningFailure, type StepRun } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
@@ -12,7 +12,6 @@ import { TenantSeeds } from './tenant.seeds.js';
 export class RegistrySteps implements OnModuleInit {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    private readonly tenants: TenantDataSource,
     private readonly steps: ProvisioningSteps,
     private readonly marks: ProvisioningMarks,
     private readonly seeds: TenantSeeds,
@@ -50,10 +49,9 @@ export class RegistrySteps implements OnModuleInit {
     await this.platform.query(`UPDATE tenants SET placement = '{"kind":"shared"}' WHERE id = $1`, [tenant.id]);
   }
 
-  /** Shared tables were migrated at start; that a tenant can be read there is what matters. */
+  /** Shared tables were migrated at start; that this tenant's can be read is what matters. */
   private async migrate({ tenant }: StepRun): Promise<void> {
-    const client = await this.tenants.acquire(tenant.placement);
-    client.release();
+    await this.marks.read(tenant);
   }
 
   private async settle({ tenant, request }: StepRun): Promise<void> {

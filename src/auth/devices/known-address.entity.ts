@@ -1,0 +1,31 @@
+import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
+import { TenantOwned } from '../../tenancy/index.js';
+import { User } from '../users/user.entity.js';
+
+/** A place on the network that a user is known from, whether or not they are signed in there now. */
+@Entity('known_addresses')
+export class KnownAddress extends TenantOwned {
+  @Column('uuid', { name: 'user_id' })
+  userId: string;
+
+  @ManyToOne(() => User, { onDelete: 'CASCADE' })
+  @JoinColumn([
+    { name: 'tenant_id', referencedColumnName: 'tenantId' },
+    { name: 'user_id', referencedColumnName: 'id' },
+  ])
+  user?: Relation<User>;
+
+  /** HMAC of user and address bucket: whoever reads the table learns nobody's address. */
+  @Column('bytea', { name: 'address_hash' })
+  addressHash: Buffer;
+
+  @Column('timestamptz', { name: 'signed_in_at', nullable: true })
+  signedInAt: Date | null;
+
+  /** When a new password was set there by the token of a mail. */
+  @Column('timestamptz', { name: 'proven_at', nullable: true })
+  provenAt: Date | null;
+
+  @Column('timestamptz', { name: 'last_seen_at' })
+  lastSeenAt: Date;
+}
