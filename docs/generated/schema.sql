@@ -17,6 +17,7 @@ shared.chat_sessions owner=migrator rls=t force=t
 shared.devices owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
+shared.member_mails owner=migrator rls=t force=t
 shared.migrations owner=migrator rls=f force=f
 shared.outbox_events owner=migrator rls=t force=t
 shared.recovery_codes owner=migrator rls=t force=t
@@ -191,6 +192,10 @@ shared.invitations.sent_at timestamp with time zone NOT NULL DEFAULT now()
 shared.invitations.expires_at timestamp with time zone NOT NULL
 shared.invitations.accepted_at timestamp with time zone
 shared.invitations.revoked_at timestamp with time zone
+shared.member_mails.tenant_id uuid NOT NULL
+shared.member_mails.id uuid NOT NULL
+shared.member_mails.recipient_hmac bytea NOT NULL
+shared.member_mails.sent_at timestamp with time zone NOT NULL
 shared.migrations.id integer NOT NULL DEFAULT nextval('shared.migrations_id_seq'::regclass)
 shared.migrations."timestamp" bigint NOT NULL
 shared.migrations.name character varying NOT NULL
@@ -240,6 +245,8 @@ shared.users.mfa_last_step integer
 shared.users.last_sign_in_at timestamp with time zone
 shared.users.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.users.updated_at timestamp with time zone NOT NULL DEFAULT now()
+shared.users.pending_email text
+shared.users.pending_email_by uuid
 
 -- constraints
 platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
@@ -247,7 +254,7 @@ platform.audit_events audit_events_pkey PRIMARY KEY (id)
 platform.email_directory email_directory_pkey PRIMARY KEY (email_hmac, tenant_id)
 platform.impersonations impersonations_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id)
 platform.impersonations impersonations_pkey PRIMARY KEY (id)
-platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'refused'::text, 'ended'::text])))
+platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'refused'::text, 'ended'::text, 'expired'::text])))
 platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id)
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
@@ -281,6 +288,7 @@ shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.u
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
+shared.member_mails member_mails_pkey PRIMARY KEY (tenant_id, id)
 shared.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 shared.outbox_events outbox_events_pkey PRIMARY KEY (tenant_id, id)
 shared.recovery_codes recovery_codes_pkey PRIMARY KEY (tenant_id, id)
@@ -309,6 +317,10 @@ CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
+CREATE INDEX impersonations_running ON platform.impersonations USING btree (expires_at) WHERE (status = 'active'::text)
+CREATE INDEX invitations_expiry ON shared.invitations USING btree (expires_at)
+CREATE INDEX member_mails_recipient ON shared.member_mails USING btree (tenant_id, recipient_hmac, sent_at)
+CREATE INDEX member_mails_time ON shared.member_mails USING btree (sent_at)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
@@ -332,6 +344,7 @@ CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
+CREATE UNIQUE INDEX member_mails_pkey ON shared.member_mails USING btree (tenant_id, id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
@@ -363,6 +376,8 @@ shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} usi
 shared.idempotency_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.invitations tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.member_mails maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.member_mails tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.outbox_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.outbox_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.recovery_codes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -383,7 +398,7 @@ platform.migrations
 platform.migrations_id_seq 
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
-platform.platform_mfa_challenges migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator
@@ -394,6 +409,7 @@ shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant
 shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.member_mails maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.migrations 
 shared.migrations_id_seq 
 shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator

@@ -13,6 +13,8 @@ import { AccountController } from './account/account.controller.js';
 import { AccountService } from './account/account.service.js';
 import { EmailDirectory } from './account/email.directory.js';
 import { MailedTokens } from './account/mailed.tokens.js';
+import { MemberMail } from './account/member-mail.entity.js';
+import { MemberMails } from './account/member-mails.js';
 import { PasswordProof } from './account/password.proof.js';
 import { PasswordsService } from './account/passwords.service.js';
 import { WhichTenantsController } from './account/which-tenants.controller.js';
@@ -70,6 +72,8 @@ import { AccessTokens } from './tokens/access-tokens.js';
 import { JwksController } from './tokens/jwks.controller.js';
 import { SigningKeys } from './tokens/signing-keys.js';
 import { DemoUsers } from './users/demo.users.js';
+import { EmailChange } from './users/email-change.service.js';
+import { UserRemoval } from './users/user.removal.js';
 import { UserStates } from './users/user-states.js';
 import { UserToken } from './users/user-token.entity.js';
 import { User } from './users/user.entity.js';
@@ -100,7 +104,7 @@ const PLATFORM_CONTROLLERS = [
 ];
 
 /** The tenant-owned entities of this slice. */
-export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invitation, ApiKey];
+export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invitation, ApiKey, MemberMail];
 
 @Global()
 @Module({
@@ -132,6 +136,7 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     DemoUsers,
     DevicesService,
     DeviceTokens,
+    EmailChange,
     EmailDirectory,
     Impersonations,
     KnownAddresses,
@@ -139,6 +144,7 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     InvitationAcceptance,
     InvitationsService,
     MailedTokens,
+    MemberMails,
     MfaChallenges,
     MfaService,
     PasswordHasher,
@@ -158,6 +164,7 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     TenantBearerGuard,
     TenantBearerStrategy,
     UserLinks,
+    UserRemoval,
     UserStates,
     UsersQuery,
     UsersService,

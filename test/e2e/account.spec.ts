@@ -202,10 +202,12 @@ describe('a forgotten password', () => {
     expect({ ...atGlobex.json, request_id: '' }).toEqual({ ...nonsense.json, request_id: '' });
     const { id: acme } = await t.tenant('acme');
     await expect
-      .poll(() =>
-        t.database.admin(
-          `SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/reset-password'`,
-        ),
+      .poll(
+        () =>
+          t.database.admin(
+            `SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/reset-password'`,
+          ),
+        SOON,
       )
       .toEqual([{ tenant_id: acme }]);
     expect((await reset(token)).status).toBe(204);

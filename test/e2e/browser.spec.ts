@@ -15,6 +15,7 @@ const NOT_EXECUTED: Record<string, string> = {
   'Audit.list': 'needs a signed-in user; see the walk below',
   'Account.rename': 'needs a signed-in person',
   'Account.changePassword': 'needs a signed-in person',
+  'Account.changeEmail': 'needs a signed-in person',
   'Account.sendVerification': 'needs a signed-in person',
   'Account.resetPassword': 'needs the token of a mail',
   'Account.verifyEmail': 'needs the token of a mail',

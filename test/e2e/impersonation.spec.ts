@@ -108,6 +108,7 @@ describe('acting as a user of acme', () => {
       expect(new Set(await pointers({ minutes }))).toEqual(new Set(['/minutes']));
     const strangers = [await userId('globex', 'member'), '0193f0a0-0000-7000-8000-000000000000', 'nonsense'];
     for (const user_id of strangers) expect((await ask(sam, 'acme', 'member', { user_id })).status).toBe(404);
+    expect(new Set(await pointers({ tenant: 'ac\0me' }))).toEqual(new Set(['/tenant']));
     const nowhere = await ask(sam, 'acme', 'member', { tenant: 'no-such' });
     expect([nowhere.status, nowhere.json.code]).toEqual([404, 'tenant_not_found']);
   });

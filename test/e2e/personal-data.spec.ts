@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { impersonate } from '../kit/impersonation.js';
-import { bearer, signIn, type SignedIn } from '../kit/sign-in.js';
+import { holdRows } from '../kit/held-rows.js';
+import { newPerson } from '../kit/people.js';
+import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 let t: TestApp;
@@ -95,7 +97,7 @@ describe('deleting the own account', () => {
     const codes: string[] = [];
     for (let n = 0; n < 6; n += 1)
       codes.push((await member.send('DELETE', ROUTE, { password: `guess ${n}` })).json.code);
-    expect(codes[0]).toBe('password_wrong');
+    expect(codes[0]).toBe('password_refused');
     expect(codes.at(-1)).toBe('too_many_attempts');
     expect((await member.get(ROUTE)).status).toBe(200);
   });
@@ -159,6 +161,28 @@ describe('deleting the own account', () => {
       [owner, second].map((who) => who.send('DELETE', ROUTE, { password: 'demo-password' })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+  });
+
+  it('waits for nobody who waits for it: an owner changes the person at the same time', async () => {
+    const owner = await signIn(t, 'globex', 'owner');
+    const ownerId = await idOf(owner);
+    for (let n = 0; n < 12; n += 1) {
+      const person = await newPerson(t, 'globex');
+      // Sorts before the owner, whom both lock as well.
+      const id = person.id.replace(/^......../, '00000000');
+      await t.database.admin('UPDATE shared.users SET id = $2 WHERE id = $1', [person.id, id]);
+      const leaving = await signInAs(t, 'globex', person.email, 'demo-password');
+      const held = await holdRows(t.database, 'SELECT 1 FROM shared.users WHERE id = $1 FOR UPDATE', [ownerId]);
+      const answers = [
+        leaving.send('DELETE', ROUTE, { password: 'demo-password' }),
+        owner.send('PATCH', `/api/users/${id}`, { name: `Renamed ${n}` }),
+      ];
+      await expect.poll(() => held.waiting(), { timeout: 10_000 }).toBe(2);
+      await held.release();
+      const [left, renamed] = await Promise.all(answers);
+      expect([left?.status, left?.text]).toEqual([204, '']);
+      expect([200, 404]).toContain(renamed?.status);
+    }
   });
 
   it('keeps the API keys that the person made', async () => {

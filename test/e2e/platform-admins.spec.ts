@@ -62,6 +62,11 @@ describe('platform admins', () => {
       expect(plain(answers[2]!)).toEqual(plain(answers[0]!));
     });
 
+    it('takes no address with a control character, and says so', async () => {
+      const answer = await platformLogin(t, 'a\u0000@platform.example', 'x');
+      expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, '/email']);
+    });
+
     it('gives refresh tokens that work once, and whose reuse signs the device out', async () => {
       const admin = await signInAdmin(t);
       const refresh = (token: string) =>

@@ -31,7 +31,7 @@ export class AccountDeletionRequest {
 
 const LIST = { type: 'array', items: { type: 'object' } } as const;
 
-@ApiTags('auth')
+@ApiTags('account')
 @ApiTenantHeader()
 @ApiBearerAuth('bearer')
 @Controller('api/auth/me')
@@ -93,7 +93,7 @@ export class PersonalDataController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<void> {
-    await this.deletion.delete(themselves(request).id, body.password);
+    await this.deletion.delete(themselves(request), body.password);
     if (this.cookie.read(request)) this.cookie.clear(request, response);
   }
 }
