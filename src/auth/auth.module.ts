@@ -48,6 +48,7 @@ import { AdminsService } from './platform/admins.service.js';
 import { AdminStates } from './platform/admin-states.js';
 import { FirstAdmin } from './platform/first-admin.js';
 import { ImpersonationController } from './platform/impersonation.controller.js';
+import { ImpersonationExpiry } from './platform/impersonation.expiry.js';
 import { ImpersonationNotices } from './platform/impersonation.notices.js';
 import { ImpersonationService } from './platform/impersonation.service.js';
 import { ImpersonationStore } from './platform/impersonation.store.js';
@@ -55,6 +56,8 @@ import { Impersonations } from './platform/impersonations.js';
 import { PlatformAccountController } from './platform/platform-account.controller.js';
 import { PlatformAdminStore } from './platform/platform-admin.store.js';
 import { PlatformAuditController } from './platform/platform-audit.controller.js';
+import { PlatformDevicesController } from './platform/platform-devices.controller.js';
+import { PlatformDevices } from './platform/platform-devices.service.js';
 import { PlatformMfaChallenges } from './platform/platform-mfa.challenges.js';
 import { PlatformMfaService } from './platform/platform-mfa.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
@@ -86,10 +89,12 @@ import { UsersService } from './users/users.service.js';
 const PLATFORM_PROVIDERS = [
   AdminsService,
   FirstAdmin,
+  ImpersonationExpiry,
   ImpersonationNotices,
   ImpersonationService,
   ImpersonationStore,
   PlatformAdminStore,
+  PlatformDevices,
   PlatformMfaChallenges,
   PlatformMfaService,
   PlatformSignInService,
@@ -97,6 +102,7 @@ const PLATFORM_PROVIDERS = [
 const PLATFORM_CONTROLLERS = [
   PlatformSignInController,
   PlatformAccountController,
+  PlatformDevicesController,
   AdminsController,
   PlatformAuditController,
   ImpersonationController,

@@ -52,6 +52,31 @@ describe('the download of personal data', () => {
     for (const strange of ['owner wrote', 'globex', 'argon2', 'hash']) expect(answer.text).not.toContain(strange);
   });
 
+  it('holds what others keep of the person: invitations, keys, who acted as them, and what was done to them', async () => {
+    const [owner, admin] = [await signIn(t, 'initech', 'owner'), await signIn(t, 'initech', 'admin')];
+    const id = await idOf(admin);
+    const key = (await admin.send('POST', '/api/api-keys', { name: 'mine', permissions: [] })).json;
+    await impersonate(t, 'initech', 'admin');
+    await impersonate(t, 'initech', 'owner');
+    await owner.send('PATCH', `/api/users/${id}`, { name: 'Renamed by the owner' });
+    const { id: tenant } = await t.tenant('initech');
+    await t.database.admin(
+      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+       SELECT $1, gen_random_uuid(), e, e, 'admin', '', now(), now()
+         FROM unnest(ARRAY['admin@initech.example', 'other@initech.example']) e`,
+      [tenant],
+    );
+    const { json, text } = await admin.get(`${ROUTE}/data`);
+    expect(json.invitations).toEqual([expect.objectContaining({ email: 'admin@initech.example', status: 'accepted' })]);
+    expect(json.api_keys).toEqual([expect.objectContaining({ id: key.id, name: 'mine' })]);
+    expect(json.impersonations).toEqual([expect.objectContaining({ user_id: id, reason: 'a test' })]);
+    expect(json.audit_events_about_you).toEqual([
+      expect.objectContaining({ event: 'user.changed', actor_id: await idOf(owner), address: null }),
+    ]);
+    expect(text).not.toContain(key.key);
+    expect(text).not.toContain('other@initech.example');
+  });
+
   it('is whole over many pages', async () => {
     const member = await signIn(t, 'globex', 'viewer');
     const user = await idOf(member);
@@ -148,6 +173,24 @@ describe('deleting the own account', () => {
       [[id, kept.id]],
     );
     expect(left).toEqual([{ session_id: kept.id }]);
+  });
+
+  it('leaves no invitation with the address behind, whoever deletes the person', async () => {
+    const owner = await signIn(t, 'acme', 'owner');
+    const [leaver, sent] = [await newPerson(t, 'acme'), await newPerson(t, 'acme')];
+    const { id: tenant } = await t.tenant('acme');
+    await t.database.admin(
+      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+       SELECT $1, gen_random_uuid(), e, e, 'member', '', now(), now() FROM unnest($2::text[]) e`,
+      [tenant, [leaver.email, sent.email]],
+    );
+    const leaving = await signInAs(t, 'acme', leaver.email, 'demo-password');
+    expect((await leaving.send('DELETE', ROUTE, { password: 'demo-password' })).status).toBe(204);
+    expect((await owner.send('DELETE', `/api/users/${sent.id}`)).status).toBe(204);
+    const left = await t.database.admin('SELECT 1 FROM shared.invitations WHERE email_key = ANY ($1)', [
+      [leaver.email, sent.email],
+    ]);
+    expect(left).toEqual([]);
   });
 
   it('keeps the last owner, also of two who leave at the same time', async () => {

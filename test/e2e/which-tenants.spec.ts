@@ -95,7 +95,7 @@ describe('the directory of addresses', () => {
       `SELECT string_agg(d::text, ' ') AS text FROM platform.email_directory d`,
     );
     expect(row?.text).not.toContain('example');
-    expect(await directory().tenantsOf('owner@acme.example')).toEqual([{ slug: 'acme', name: 'Acme Corp' }]);
+    expect(await directory().tenantsOf('owner@acme.example')).toMatchObject([{ slug: 'acme', name: 'Acme Corp' }]);
   });
 
   it('forgets an address with the user, whichever of the two events comes last', async () => {

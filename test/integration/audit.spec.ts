@@ -449,9 +449,10 @@ async function controllerApp(): Promise<{ app: INestApplication; port: number }>
   })
   class ControllerModule {}
   const app = await NestFactory.create(ControllerModule, { logger: false });
-  app.use((request: Request, _response: Response, next: NextFunction) =>
-    runner.runRequest({ tenant: request.get('x-tenant-id') === 'acme' ? acme : globex, actor: ada }, next),
-  );
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    Object.assign(request, { principal: { ...ada, permissions: new Set(['audit:read', 'audit:export']) } });
+    runner.runRequest({ tenant: request.get('x-tenant-id') === 'acme' ? acme : globex, actor: ada }, next);
+  });
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
   await app.listen(0, '127.0.0.1');

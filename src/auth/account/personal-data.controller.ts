@@ -30,6 +30,17 @@ export class AccountDeletionRequest {
 }
 
 const LIST = { type: 'array', items: { type: 'object' } } as const;
+const DOCUMENT = {
+  profile: { type: 'object' },
+  devices: LIST,
+  invitations: LIST,
+  api_keys: LIST,
+  impersonations: LIST,
+  sessions: LIST,
+  messages: LIST,
+  audit_events: LIST,
+  audit_events_about_you: LIST,
+} as const;
 
 @ApiTags('account')
 @ApiTenantHeader()
@@ -55,14 +66,8 @@ export class PersonalDataController {
       'application/json': {
         schema: {
           type: 'object',
-          required: ['profile', 'devices', 'sessions', 'messages', 'audit_events'],
-          properties: {
-            profile: { type: 'object' },
-            devices: LIST,
-            sessions: LIST,
-            messages: LIST,
-            audit_events: LIST,
-          },
+          required: Object.keys(DOCUMENT),
+          properties: DOCUMENT,
         },
       },
     },

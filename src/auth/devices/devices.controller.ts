@@ -16,7 +16,7 @@ import type { AccessRequest } from '../access/principal.js';
 import { ownerOf } from '../sign-in/sign-in.controller.js';
 import { DevicesService } from './devices.service.js';
 
-class DeviceResponse {
+export class DeviceResponse {
   @ApiProperty({ format: 'uuid' })
   id: string;
 
@@ -36,7 +36,7 @@ class DeviceResponse {
   current: boolean;
 }
 
-class DevicePage {
+export class DevicePage {
   @ApiProperty({ type: [DeviceResponse] })
   items: DeviceResponse[];
 
