@@ -6,11 +6,13 @@ import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-exte
 import { CreatePlatformKnownAddresses1763600000014 } from './platform/1763600000014-create-platform-known-addresses.js';
 import { ExtendRegistry1763600000020 } from './platform/1763600000020-extend-registry.js';
 import { CreateProvisioning1763600000021 } from './platform/1763600000021-create-provisioning.js';
+import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expire-impersonations.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
 import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
+import { HoldChangedAddresses1763600000015 } from './tenant/1763600000015-hold-changed-addresses.js';
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
@@ -23,6 +25,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreatePlatformAuth1763600000011,
       ExtendPlatformAdmins1763600000012,
       CreatePlatformKnownAddresses1763600000014,
+      ExpireImpersonations1763600000016,
       ExtendRegistry1763600000020,
       CreateProvisioning1763600000021,
     ],
@@ -35,6 +38,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateAudit1763600000003,
       CreateAuth1763600000010,
       CreateKnownAddresses1763600000013,
+      HoldChangedAddresses1763600000015,
       CreateProvisioningMarks1763600000022,
     ],
   },

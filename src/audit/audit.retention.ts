@@ -1,7 +1,7 @@
-import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import pg from 'pg';
+import { Inject, Injectable } from '@nestjs/common';
+import type pg from 'pg';
 import { firstIdAt } from '../common/index.js';
-import { DATABASE, ENV, type PreparedDatabase } from '../database/index.js';
+import { DATABASE, ENV, HourlyPurge, type PreparedDatabase, type PurgeRun } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { settingOf } from '../settings/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
@@ -9,9 +9,7 @@ import { AUDIT_RETENTION_DAYS, MIN_RETENTION_DAYS } from './audit.settings.js';
 import { PlatformAudit } from './platform.audit.js';
 import { TenantAudit } from './tenant.audit.js';
 
-const EVERY_MS = 60 * 60 * 1000;
-const DAY_MS = 24 * EVERY_MS;
-const BATCH = 5000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** For one log in one run, which is one transaction; the rest waits for the next. */
 const MAX_BATCHES = 100;
 
@@ -30,55 +28,33 @@ export interface Purged {
  * removed without one. Settings are read through the directory, so that maintenance needs no grant on the registry.
  */
 @Injectable()
-export class AuditRetention implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger('AuditRetention');
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<unknown> = Promise.resolve();
-  private stopping = false;
-
+export class AuditRetention extends HourlyPurge<Purged> {
   constructor(
-    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    @Inject(DATABASE) database: PreparedDatabase,
     @Inject(ENV) private readonly env: Env,
     private readonly directory: TenantDirectory,
     private readonly runner: TenantRunner,
     private readonly tenantAudit: TenantAudit,
     private readonly platformAudit: PlatformAudit,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.start(), EVERY_MS).unref();
+  ) {
+    super(database);
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.stopping = true;
-    clearInterval(this.timer);
-    await this.running;
-  }
-
-  async purge(): Promise<Purged> {
-    const client = new pg.Client({ connectionString: this.database.url('maintenance') });
-    let lost: Error | undefined;
-    // While a record is written the connection idles, and an idle one reports its loss by event only.
-    client.on('error', (error) => (lost = error));
-    await client.connect();
-    try {
-      const purged = { tenants: 0, events: 0, platformEvents: 0 };
-      for (const tenantId of await this.tenantsWithEventsBefore(client, daysAgo(MIN_RETENTION_DAYS))) {
-        if (this.stopping) return purged;
-        try {
-          const events = await this.purgeTenant(client, tenantId);
-          purged.events += events;
-          if (events > 0) purged.tenants += 1;
-        } catch (error) {
-          if (lost) throw error;
-          this.logger.error({ err: error, tenant_id: tenantId }, 'Old audit events of a tenant could not be removed');
-        }
+  protected async work(run: PurgeRun): Promise<Purged> {
+    const purged = { tenants: 0, events: 0, platformEvents: 0 };
+    for (const tenantId of await this.tenantsWithEventsBefore(run.client, daysAgo(MIN_RETENTION_DAYS))) {
+      if (run.stopping) return purged;
+      try {
+        const events = await this.purgeTenant(run, tenantId);
+        purged.events += events;
+        if (events > 0) purged.tenants += 1;
+      } catch (error) {
+        if (run.lost) throw error;
+        this.logger.error({ err: error, tenant_id: tenantId }, 'Old audit events of a tenant could not be removed');
       }
-      purged.platformEvents = await this.purgePlatform(client, purged);
-      return purged;
-    } finally {
-      await client.end();
     }
+    purged.platformEvents = await this.purgePlatform(run, purged);
+    return purged;
   }
 
   /** Jumps from tenant to tenant on the key and looks at the oldest event of each: no scan, no index over all tenants. */
@@ -96,19 +72,17 @@ export class AuditRetention implements OnApplicationBootstrap, OnApplicationShut
     return rows.map((row) => row.tenant_id);
   }
 
-  private async purgeTenant(client: pg.Client, tenantId: string): Promise<number> {
+  private async purgeTenant(run: PurgeRun, tenantId: string): Promise<number> {
     const tenant = await this.directory.findById(tenantId);
     // Of a tenant that is no longer registered, events stay for the default time and nobody is left to record it for.
     const days = tenant ? settingOf(tenant, AUDIT_RETENTION_DAYS) : AUDIT_RETENTION_DAYS.default;
     const before = daysAgo(days);
-    return inTransaction(client, async () => {
-      if (!(await isOurs(client, tenantId))) return 0;
-      const count = await this.deleteInBatches(() =>
-        client.query(
-          `DELETE FROM audit_events WHERE tenant_id = $1 AND id = ANY (ARRAY(
-             SELECT id FROM audit_events WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT $3))`,
-          [tenantId, firstIdAt(before), BATCH],
-        ),
+    const removed = await run.exclusively(`audit-retention:${tenantId}`, async () => {
+      const count = await run.remove(
+        `DELETE FROM audit_events WHERE tenant_id = $1 AND id = ANY (ARRAY(
+           SELECT id FROM audit_events WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT $3))`,
+        [tenantId, firstIdAt(before)],
+        MAX_BATCHES,
       );
       if (count > 0 && tenant) {
         const details = { count, before: before.toISOString(), retention_days: days };
@@ -116,62 +90,32 @@ export class AuditRetention implements OnApplicationBootstrap, OnApplicationShut
       }
       return count;
     });
+    return removed ?? 0;
   }
 
-  private purgePlatform(client: pg.Client, { tenants, events }: Purged): Promise<number> {
+  private async purgePlatform(run: PurgeRun, { tenants, events }: Purged): Promise<number> {
     const before = daysAgo(this.env.auditRetentionDays);
-    return inTransaction(client, async () => {
-      const count = await this.deleteInBatches(() =>
-        client.query(
-          `DELETE FROM platform.audit_events WHERE id = ANY (ARRAY(
-             SELECT id FROM platform.audit_events WHERE occurred_at < $1 ORDER BY occurred_at LIMIT $2))`,
-          [before, BATCH],
-        ),
+    const count = await run.exclusively('audit-retention', async () => {
+      const removed = await run.remove(
+        `DELETE FROM platform.audit_events WHERE id = ANY (ARRAY(
+           SELECT id FROM platform.audit_events WHERE occurred_at < $1 ORDER BY occurred_at LIMIT $2))`,
+        [before],
+        MAX_BATCHES,
       );
-      if (count + events > 0) {
-        const details = { count, before: before.toISOString(), tenants, tenant_events: events };
-        await this.platformAudit.record(undefined, { event: 'audit.purged', details });
-      }
-      return count;
+      await this.recordForPlatform({ count: removed, before: before.toISOString(), tenants, tenant_events: events });
+      return removed;
     });
+    // Another process removes the platform's; what this one did to tenants is told all the same.
+    if (count === undefined) await this.recordForPlatform({ count: 0, tenants, tenant_events: events });
+    return count ?? 0;
   }
 
-  private async deleteInBatches(remove: () => Promise<pg.QueryResult>): Promise<number> {
-    let count = 0;
-    for (let n = 0; n < MAX_BATCHES && !this.stopping; n += 1) {
-      const removed = (await remove()).rowCount ?? 0;
-      count += removed;
-      if (removed < BATCH) break;
-    }
-    return count;
+  private async recordForPlatform(
+    details: Record<string, unknown> & { count: number; tenant_events: number },
+  ): Promise<void> {
+    if (details.count + details.tenant_events === 0) return;
+    await this.platformAudit.record(undefined, { event: 'audit.purged', details });
   }
-
-  private start(): void {
-    this.running = this.purge()
-      .then((purged) => this.logger.log({ ...purged }, 'Audit events past their retention removed'))
-      .catch((error: unknown) => this.logger.error({ err: error }, 'Old audit events could not be removed'));
-  }
-}
-
-async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
-  try {
-    const result = await work();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
-}
-
-/** One process at a time for each tenant; the others pass on instead of waiting for its rows. */
-async function isOurs(client: pg.Client, tenantId: string): Promise<boolean> {
-  const { rows } = await client.query<{ free: boolean }>(
-    'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS free',
-    [`tenantry:audit-retention:${tenantId}`],
-  );
-  return rows[0]?.free === true;
 }
 
 function daysAgo(days: number): Date {

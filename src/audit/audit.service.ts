@@ -51,9 +51,9 @@ export class AuditService implements OnApplicationShutdown {
   /** Never fails and never delays the request: a failing audit store is logged as an error with the event itself. */
   record(event: AuditEvent): void {
     const now = Date.now();
-    const { details, tenantId, target } = event;
-    const parts = [event.event, tenantId, details.reason, details.target, target?.kind, target?.id];
-    const key = parts.join('|');
+    const { details, tenantId } = event;
+    const entry = this.entryOf(event);
+    const key = keyOf(entry, tenantId, details);
     const known = this.recent.get(key);
     if (known && known.until > now) {
       known.extra += 1;
@@ -61,7 +61,6 @@ export class AuditService implements OnApplicationShutdown {
     }
     if (known) this.close(key, known);
     if (this.recent.size >= MAX_KEYS) this.closeEnded(Infinity);
-    const entry = this.entryOf(event);
     this.recent.set(key, { entry, tenantId, extra: 0, until: now + WINDOW_MS });
     this.logger.warn({ audit: event.event, tenant_id: tenantId, ...details });
     this.track(entry, () => this.platform.insert(entry, { tenantId }));
@@ -108,4 +107,14 @@ export class AuditService implements OnApplicationShutdown {
       .finally(() => this.pending.delete(work));
     this.pending.add(work);
   }
+}
+
+/** Events are equal when the same one does the same to the same by the same route; address and time may differ. */
+function keyOf(
+  { event, actorKind, actorId, impersonatorId, targetKind, targetId }: AuditEntry,
+  tenantId: string | undefined,
+  { reason, target, method, route }: AuditEvent['details'],
+): string {
+  const actor = [actorKind, actorId, impersonatorId];
+  return JSON.stringify([event, tenantId, ...actor, reason, target, method, route, targetKind, targetId]);
 }

@@ -13,6 +13,8 @@ import { AccountController } from './account/account.controller.js';
 import { AccountService } from './account/account.service.js';
 import { EmailDirectory } from './account/email.directory.js';
 import { MailedTokens } from './account/mailed.tokens.js';
+import { MemberMail } from './account/member-mail.entity.js';
+import { MemberMails } from './account/member-mails.js';
 import { PasswordProof } from './account/password.proof.js';
 import { PasswordsService } from './account/passwords.service.js';
 import { WhichTenantsController } from './account/which-tenants.controller.js';
@@ -48,6 +50,7 @@ import { AdminsService } from './platform/admins.service.js';
 import { AdminStates } from './platform/admin-states.js';
 import { FirstAdmin } from './platform/first-admin.js';
 import { ImpersonationController } from './platform/impersonation.controller.js';
+import { ImpersonationExpiry } from './platform/impersonation.expiry.js';
 import { ImpersonationNotices } from './platform/impersonation.notices.js';
 import { ImpersonationService } from './platform/impersonation.service.js';
 import { ImpersonationStore } from './platform/impersonation.store.js';
@@ -55,6 +58,8 @@ import { Impersonations } from './platform/impersonations.js';
 import { PlatformAccountController } from './platform/platform-account.controller.js';
 import { PlatformAdminStore } from './platform/platform-admin.store.js';
 import { PlatformAuditController } from './platform/platform-audit.controller.js';
+import { PlatformDevicesController } from './platform/platform-devices.controller.js';
+import { PlatformDevices } from './platform/platform-devices.service.js';
 import { PlatformMfaChallenges } from './platform/platform-mfa.challenges.js';
 import { PlatformMfaService } from './platform/platform-mfa.service.js';
 import { PlatformRefreshService } from './platform/platform-refresh.service.js';
@@ -80,6 +85,8 @@ import { JwksController } from './tokens/jwks.controller.js';
 import { PresentedCredentials } from './tokens/presented.credentials.js';
 import { SigningKeys } from './tokens/signing-keys.js';
 import { DemoUsers } from './users/demo.users.js';
+import { EmailChange } from './users/email-change.service.js';
+import { UserRemoval } from './users/user.removal.js';
 import { UserStates } from './users/user-states.js';
 import { UserToken } from './users/user-token.entity.js';
 import { User } from './users/user.entity.js';
@@ -92,10 +99,12 @@ import { UsersService } from './users/users.service.js';
 const PLATFORM_PROVIDERS = [
   AdminsService,
   FirstAdmin,
+  ImpersonationExpiry,
   ImpersonationNotices,
   ImpersonationService,
   ImpersonationStore,
   PlatformAdminStore,
+  PlatformDevices,
   PlatformMfaChallenges,
   PlatformMfaService,
   PlatformRefreshService,
@@ -104,6 +113,7 @@ const PLATFORM_PROVIDERS = [
 const PLATFORM_CONTROLLERS = [
   PlatformSignInController,
   PlatformAccountController,
+  PlatformDevicesController,
   AdminsController,
   PlatformAuditController,
   ImpersonationController,
@@ -111,7 +121,17 @@ const PLATFORM_CONTROLLERS = [
 ];
 
 /** The tenant-owned entities of this slice. */
-export const AUTH_ENTITIES = [User, Role, Device, KnownAddress, UserToken, RecoveryCode, Invitation, ApiKey];
+export const AUTH_ENTITIES = [
+  User,
+  Role,
+  Device,
+  KnownAddress,
+  UserToken,
+  RecoveryCode,
+  Invitation,
+  ApiKey,
+  MemberMail,
+];
 
 @Global()
 @Module({
@@ -143,6 +163,7 @@ export const AUTH_ENTITIES = [User, Role, Device, KnownAddress, UserToken, Recov
     DemoUsers,
     DevicesService,
     DeviceTokens,
+    EmailChange,
     EmailDirectory,
     Impersonations,
     KnownAddresses,
@@ -150,6 +171,7 @@ export const AUTH_ENTITIES = [User, Role, Device, KnownAddress, UserToken, Recov
     InvitationAcceptance,
     InvitationsService,
     MailedTokens,
+    MemberMails,
     MfaChallenges,
     MfaService,
     NewDeviceNotice,
@@ -178,6 +200,7 @@ export const AUTH_ENTITIES = [User, Role, Device, KnownAddress, UserToken, Recov
     TenantBearerStrategy,
     TokenPairs,
     UserLinks,
+    UserRemoval,
     UserStates,
     UsersQuery,
     UsersService,

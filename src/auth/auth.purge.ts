@@ -1,64 +1,32 @@
-import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import pg from 'pg';
-import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import { Injectable } from '@nestjs/common';
+import { HourlyPurge, type PurgeRun } from '../database/index.js';
 
-const EVERY_MS = 60 * 60 * 1000;
-const BATCH = 5000;
-
-/** What has expired, by table. Tokens stay an hour longer: the mails of the last quarter of an hour are counted by them. */
+/**
+ * What has had its time, by table. Tokens stay an hour longer: the mails of the last quarter of an hour are counted by
+ * them. Invitations stay as long as somebody may ask what became of one.
+ */
 const EXPIRED = {
   user_tokens: `expires_at < now() - interval '1 hour'`,
   devices: 'expires_at < now()',
+  invitations: `expires_at < now() - interval '90 days'`,
+  known_addresses: `last_seen_at < now() - interval '180 days'`,
+  member_mails: `sent_at < now() - interval '1 hour'`,
+  'platform.platform_devices': 'expires_at < now()',
+  'platform.platform_mfa_challenges': 'expires_at < now()',
 } as const;
 
-export type AuthPurged = Record<keyof typeof EXPIRED, number>;
+type Table = keyof typeof EXPIRED;
+export type AuthPurged = Record<Table, number>;
 
-/** Removes expired links, challenges and devices of all tenants, as the maintenance role. */
+/** Removes expired links, challenges, devices and invitations, of all tenants and of the platform. */
 @Injectable()
-export class AuthPurge implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger('AuthPurge');
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<unknown> = Promise.resolve();
-  private stopping = false;
-
-  constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.start(), EVERY_MS).unref();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    this.stopping = true;
-    await this.running;
-  }
-
-  /** @returns the number of rows removed; on shutdown it ends after the batch at hand, and the rest keeps */
-  async purge(): Promise<AuthPurged> {
-    const client = new pg.Client({ connectionString: this.database.url('maintenance') });
-    await client.connect();
-    try {
-      return {
-        user_tokens: await this.inBatches(client, 'user_tokens'),
-        devices: await this.inBatches(client, 'devices'),
-      };
-    } finally {
-      await client.end();
-    }
-  }
-
-  private async inBatches(client: pg.Client, table: keyof typeof EXPIRED): Promise<number> {
-    const sql = `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE ${EXPIRED[table]} LIMIT $1))`;
-    let removed = 0;
-    for (let batch = BATCH; batch === BATCH && !this.stopping; removed += batch) {
-      batch = (await client.query(sql, [BATCH])).rowCount ?? 0;
+export class AuthPurge extends HourlyPurge<AuthPurged> {
+  protected async work(run: PurgeRun): Promise<AuthPurged> {
+    const removed = {} as AuthPurged;
+    for (const [table, expired] of Object.entries(EXPIRED) as [Table, string][]) {
+      const sql = `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE ${expired} LIMIT $1))`;
+      removed[table] = await run.removeExclusively('auth-purge', sql);
     }
     return removed;
-  }
-
-  private start(): void {
-    this.running = this.purge()
-      .then((removed) => this.logger.log(removed, 'Removed what had expired'))
-      .catch((error: unknown) => this.logger.error({ err: error }, 'What has expired could not be removed'));
   }
 }

@@ -33,3 +33,11 @@ export const MFA_ROLES = declareSetting<string[]>({
   accepts: (value): value is string[] =>
     Array.isArray(value) && value.length <= 100 && value.every((role) => typeof role === 'string'),
 });
+
+/** Mails that members may have sent to addresses of their choice in an hour: invitations, new people, new addresses. */
+export const MEMBER_MAILS_PER_HOUR = declareSetting<number>({
+  key: 'limits.member_mails_per_hour',
+  default: 500,
+  allowed: 'an integer from 1 to 100,000',
+  accepts: (value): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 100_000,
+});

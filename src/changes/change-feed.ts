@@ -12,7 +12,11 @@ import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import type { ChangeSource } from '../tenancy/index.js';
 
 const RECONNECT_MS = 500;
-const HEARTBEAT_MS = 5000;
+/** Together under the second within which a change is to be in force: a connection that went silent is noticed by then. */
+const HEARTBEAT_MS = 300;
+const PATIENCE_MS = 500;
+/** A connection that has not answered for so long is given up. */
+const LOST_MS = 3000;
 
 /** Keys that changed, or undefined for "anything may have". */
 type Listener = (keys: string[] | undefined) => void;
@@ -30,11 +34,13 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   private retry: NodeJS.Timeout | undefined;
   private closed = false;
   private listening = false;
+  /** When the question was sent that waits for its answer. */
+  private asked: number | undefined;
 
   constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
 
   get live(): boolean {
-    return this.listening;
+    return this.listening && (this.asked === undefined || performance.now() - this.asked < PATIENCE_MS);
   }
 
   /** Call before the application has started; later channels would not be listened to. */
@@ -61,11 +67,16 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     this.closed = true;
     clearTimeout(this.retry);
     clearInterval(this.heartbeat);
-    await this.client?.end().catch(() => undefined);
+    if (this.client) await hangUp(this.client);
   }
 
   private async listen(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.database.url('platform', true) });
+    const client = new pg.Client({
+      connectionString: this.database.url('platform', true),
+      connectionTimeoutMillis: LOST_MS,
+      query_timeout: LOST_MS,
+      keepAlive: true,
+    });
     this.client = client;
     client.on('error', () => this.lost(client));
     client.on('end', () => this.lost(client));
@@ -85,15 +96,18 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     this.heartbeat = setInterval(() => void this.beat(client), HEARTBEAT_MS).unref();
   }
 
-  /** A half-open connection hears nothing and reports nothing; asking it something shows. */
+  /**
+   * A half-open connection hears nothing and reports nothing; asking it something shows. What the answer comes after has
+   * been heard, so a late one makes the feed live again.
+   */
   private async beat(client: pg.Client): Promise<void> {
-    const late = setTimeout(() => this.lost(client), HEARTBEAT_MS / 2);
+    if (this.asked !== undefined) return;
+    this.asked = performance.now();
     try {
       await client.query('SELECT 1');
+      if (this.client === client) this.asked = undefined;
     } catch {
       this.lost(client);
-    } finally {
-      clearTimeout(late);
     }
   }
 
@@ -101,9 +115,10 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     if (this.client !== client || this.closed) return;
     this.client = undefined;
     this.listening = false;
+    this.asked = undefined;
     clearInterval(this.heartbeat);
     this.emitAll();
-    void client.end().catch(() => undefined);
+    void hangUp(client);
     this.logger.warn('Changes are not heard of; caches are bypassed until they are');
     this.retry = setTimeout(() => void this.listen(), RECONNECT_MS).unref();
   }
@@ -116,6 +131,13 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   private emitAll(): void {
     for (const channel of this.listeners.keys()) this.emit(channel, undefined);
   }
+}
+
+/** Politely, and without waiting for a peer that is gone. */
+async function hangUp(client: pg.Client): Promise<void> {
+  const late = setTimeout(() => client.connection.stream.destroy(), RECONNECT_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(late);
 }
 
 @Global()

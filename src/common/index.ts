@@ -4,3 +4,4 @@ export * from './secrets.js';
 export * from './pagination.js';
 export * from './sealed.js';
 export * from './address-bucket.js';
+export * from './bearer.js';

@@ -5,3 +5,4 @@ export * from './roles.js';
 export { EmbeddedPostgres } from './embedded-postgres.js';
 export { snapshotCatalog } from './catalog.js';
 export * from './database.module.js';
+export * from './hourly-purge.js';

@@ -12,11 +12,15 @@ export const CORS_ORIGINS = declareSetting<string[]>({
 });
 
 const EXPOSED =
-  'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset';
+  'ETag, Location, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset';
+
+const ALLOWED = 'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Tenant-ID, X-Request-Id';
 
 /**
  * CORS by the tenant's setting. A preflight cannot carry the header or body that names the tenant, and answers nothing
- * but what may be sent: it is granted, and the answer itself stays unreadable to an origin that is not listed.
+ * but what may be sent: it is granted, and the answer itself stays unreadable to an origin that is not listed. Cookies,
+ * and the CSRF token that goes with them, are for listed origins only: so a page that keeps its refresh token in a cookie
+ * names the tenant by host or path.
  */
 export function corsMiddleware(context: TenantContext) {
   return (request: Request, response: Response, next: NextFunction): void => {
@@ -30,12 +34,10 @@ export function corsMiddleware(context: TenantContext) {
       response.setHeader('Access-Control-Allow-Origin', origin);
       response.setHeader('Access-Control-Expose-Headers', EXPOSED);
     }
+    if (listed) response.setHeader('Access-Control-Allow-Credentials', 'true');
     if (!preflight) return next();
     response.setHeader('Access-Control-Allow-Methods', 'GET, POST, PUT, PATCH, DELETE');
-    response.setHeader(
-      'Access-Control-Allow-Headers',
-      'Authorization, Content-Type, Idempotency-Key, X-Tenant-ID, X-Request-Id',
-    );
+    response.setHeader('Access-Control-Allow-Headers', listed ? `${ALLOWED}, X-CSRF-Token` : ALLOWED);
     response.setHeader('Access-Control-Max-Age', '600');
     response.status(204).end();
   };

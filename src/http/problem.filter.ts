@@ -75,12 +75,21 @@ function asProblem(error: unknown): AppErrorOptions {
       headers: { 'Retry-After': '2' },
     };
   }
+  if (isUnstorableText(error)) return UNSTORABLE_TEXT;
   if (status === undefined || status >= 500) return internal();
   return (
     KNOWN[typeOf(error)] ??
     KNOWN[String(status)] ?? { status, code: 'bad_request', detail: 'The request is not valid.' }
   );
 }
+
+/** Whoever lets such a text through to the database has a rule to add; the sender is not told of a fault of ours. */
+const UNSTORABLE_TEXT: AppErrorOptions = {
+  status: 422,
+  code: 'text_not_storable',
+  detail: 'A text of the request holds a character that cannot be stored.',
+  remedy: 'Leave out control characters such as NUL.',
+};
 
 const KNOWN: Record<string, AppErrorOptions> = {
   'entity.parse.failed': {
@@ -143,6 +152,12 @@ function typeOf(error: unknown): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'Not available.';
+}
+
+/** SQLSTATE character_not_in_repertoire and untranslatable_character: a NUL, or what the encoding does not have. */
+function isUnstorableText(error: unknown): boolean {
+  const { code, driverError } = (error ?? {}) as { code?: string; driverError?: unknown };
+  return driverError ? isUnstorableText(driverError) : code === '22021' || code === '22P05';
 }
 
 /** SQLSTATE classes 08 and 57, and what the driver says when a connection cannot be had. */

@@ -1,7 +1,7 @@
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
 import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
 import type { Request } from 'express';
-import { addressBucket } from '../common/index.js';
+import { addressBucket, bearerOf } from '../common/index.js';
 import { declareSetting, settingOf } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { AddressLimitExceeded } from './limits.errors.js';
@@ -61,7 +61,7 @@ export class AddressLimitGuard extends ThrottlerGuard {
     if (tenant?.plan === UNLIMITED) return PASS;
     // Visitors of a tenant; a caller with a bearer credential is counted by what that stands for.
     const request = context.switchToHttp().getRequest<Request>();
-    if (name === 'visitor' && (!tenant || request.headers.authorization?.startsWith('Bearer '))) return PASS;
+    if (name === 'visitor' && (!tenant || bearerOf(request.headers.authorization).kind === 'text')) return PASS;
     const { quota, windowSeconds } = CLASSES[name];
     const limit = quota ?? (tenant ? settingOf(tenant, VISITOR_LIMIT) : VISITOR_LIMIT.default);
     const ttl = windowSeconds * 1000;

@@ -1,15 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
+import { settingOf } from '../settings/index.js';
 import type { Tenant } from '../tenancy/index.js';
+import { APP_URL } from './mail.settings.js';
 
 declare const link: unique symbol;
 /** An address that {@link MailLinks} built; nothing else may become a link in a mail. */
 export type MailLink = string & { readonly [link]: true };
 
+type LinkedTenant = Pick<Tenant, 'slug' | 'settings'>;
+
 /**
  * Builds links from PUBLIC_URL and never from a request, whose Host the client chooses. A tenant is at
- * `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and under `PUBLIC_URL/<slug>` otherwise.
+ * `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and under `PUBLIC_URL/<slug>` otherwise; or where its setting
+ * `app.url` says that its front end is.
  */
 @Injectable()
 export class MailLinks {
@@ -25,7 +30,9 @@ export class MailLinks {
    * @param path begins with a slash
    * @param params go into the fragment, which browsers send to no server, so that tokens reach no log
    */
-  linkFor(tenant: Pick<Tenant, 'slug'>, path: string, params: Record<string, string> = {}): MailLink {
+  linkFor(tenant: LinkedTenant, path: string, params: Record<string, string> = {}): MailLink {
+    const own = settingOf(tenant, APP_URL);
+    if (own !== '') return finish(new URL(own), path, params);
     const url = new URL(this.base);
     if (this.subdomains) url.hostname = `${tenant.slug}.${this.base.hostname}`;
     return finish(url, this.subdomains ? path : `/${tenant.slug}${path}`, params);

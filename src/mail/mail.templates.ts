@@ -9,6 +9,7 @@ export interface MailData {
   'new-device': { when: string; device: string; address?: string };
   'which-tenants': { tenants: { name: string; url: MailLink }[] };
   'mfa-changed': { change: 'enabled' | 'disabled' | 'new recovery codes'; when: string };
+  'email-change-requested': { new_email: string; when: string };
   'email-changed': { new_email: string; when: string };
   'api-key-created': { key: string; creator: string; when: string };
   welcome: { tenant: string; expires: string };
@@ -124,6 +125,17 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
     subject: 'The second factor of your account at {{ brand }} was changed',
     heading: 'Your second factor was changed',
     paragraphs: ['The second factor of your account at {{ brand }}: {{ change }}.'],
+    facts: [['When', 'when']],
+    button: 'Review your account',
+    closing: NOT_YOU,
+  },
+  'email-change-requested': {
+    subject: 'Another mail address for your account at {{ brand }}',
+    heading: 'Another mail address was given',
+    paragraphs: [
+      'Your account at {{ brand }} is to have the address {{ new_email }}.',
+      'Until that address is confirmed, this one stays in use.',
+    ],
     facts: [['When', 'when']],
     button: 'Review your account',
     closing: NOT_YOU,

@@ -12,13 +12,11 @@ import {
 } from '@nestjs/swagger';
 import {
   type AccessRequest,
-  CHAT_PUBLIC,
   CredentialInvalid,
   demandPermission,
   ForTenant,
   ForVisitorSession,
   RequiresPermission,
-  SignInRequired,
   type TenantPrincipal,
 } from '../auth/index.js';
 import { parseLimit, ValidationFailed } from '../common/index.js';
@@ -49,7 +47,7 @@ export class SessionController {
   @Post('session')
   @HttpCode(201)
   @Header('Cache-Control', 'no-store')
-  @ForTenant(SESSION_WRITE)
+  @ForTenant(SESSION_WRITE, { visitors: true })
   @ApiOptionalBearer()
   @AddressLimited('visitor')
   @ApiOperation({
@@ -62,7 +60,6 @@ export class SessionController {
   @ApiCreatedResponse({ type: SessionResponse })
   open(@Body() body: SessionRequest, @Req() request: AccessRequest): Promise<SessionResponse> {
     const { principal } = request;
-    if (!principal && !this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
     const tenant = this.context.currentOrThrow('A chat session');
     // An anonymous caller has no name, so the address and agent keep two callers' equal keys apart.
     const caller = principal?.id ?? `${request.ip ?? ''}:${request.get('user-agent') ?? ''}`;

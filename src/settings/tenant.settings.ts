@@ -34,7 +34,7 @@ export class TenantSettings {
   }
 }
 
-export function settingOf<T>(tenant: Tenant, setting: Setting<T>): T {
+export function settingOf<T>(tenant: Pick<Tenant, 'settings'>, setting: Setting<T>): T {
   const value = tenant.settings[setting.key];
   return setting.accepts(value) ? value : setting.default;
 }

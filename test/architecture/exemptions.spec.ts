@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 
 /** Who runs raw tenant-owned SQL, and why. Only row-level security stands between such SQL and other tenants. */
 const RAW_TENANT_SQL: Record<string, string> = {
+  'src/auth/account/member-mails.ts':
+    'takes a lock that ends with the transaction, so that mails are counted one by one',
   'src/auth/api-keys/api-key-states.ts': 'reads a key on every miss of its cache, and notes its use',
   'src/auth/devices/device.tokens.ts': 'trades a refresh token in one UPDATE, so that exactly one of many at once wins',
   'src/auth/devices/known.addresses.ts':

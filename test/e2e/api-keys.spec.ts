@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiKeyStates } from '../../src/auth/api-keys/api-key-states.js';
 import { permissions } from '../../src/auth/index.js';
+import { holdRows } from '../kit/held-rows.js';
 import { impersonate } from '../kit/impersonation.js';
 import { bearer, type SignedIn, signIn } from '../kit/sign-in.js';
 import { type Answer, createTestApp, serveTestApp, type TestApp } from '../kit/test-app.js';
@@ -77,6 +78,16 @@ describe('an API key of acme', () => {
     expect(row?.row).not.toContain(made.key);
     expect(t.logs.join('')).not.toContain(made.key);
     expect(JSON.stringify(await audits(made.id))).not.toContain(made.key);
+  });
+
+  it('is to be found at the address of the tenant that was asked, made and rotated', async () => {
+    const { authorization } = owner.headers;
+    const send = (path: string, body: object) => t.request('POST', path, { headers: { authorization }, body });
+    const made = await send('/acme/api/api-keys', { name: 'prefixed', permissions: [] });
+    expect(made.headers.location).toBe(`/acme/api/api-keys/${made.json.id}`);
+    const rotated = await send(`/acme/api/api-keys/${made.json.id}/rotate?x=1`, {});
+    expect(rotated.headers.location).toBe(`/acme/api/api-keys/${rotated.json.id}`);
+    expect((await t.request('GET', rotated.headers.location ?? '', { headers: { authorization } })).status).toBe(200);
   });
 
   it('with no permission is valid and can do nothing', async () => {
@@ -317,6 +328,41 @@ const routes = (id: string) =>
   ] as const;
 
 describe('nobody gives a key more than they have:', () => {
+  it.each<[string, (who: SignedIn, id: string) => Promise<Answer>]>([
+    ['makes', (who) => who.send('POST', '/api/api-keys', { name: 'late', permissions: ['session:read'] })],
+    ['changes', (who, id) => who.send('PATCH', `/api/api-keys/${id}`, { permissions: ['session:write'] })],
+    ['rotates', (who, id) => who.send('POST', `/api/api-keys/${id}/rotate`, {})],
+    ['revokes', (who, id) => who.send('DELETE', `/api/api-keys/${id}`)],
+  ])('who is demoted at the same moment %s none', async (_what, act) => {
+    const { id: tenantId } = await t.tenant('acme');
+    const key = await make(owner);
+    const admins = await make(owner, { permissions: ['api-key:write', 'session:read', 'session:write'] });
+    const [adminId, keyId] = [(await admin.get('/api/auth/me')).json.id as string, admins.id];
+    const stored = () =>
+      t.database.admin(`SELECT id, permissions, expires_at FROM shared.api_keys WHERE tenant_id = $1 ORDER BY id`, [
+        tenantId,
+      ]);
+    const before = await stored();
+    // The demotion is under way: written, locked and not committed, so that no cache has heard of it.
+    for (const [who, demotion, id] of [
+      [admin, `UPDATE shared.users SET role = 'member' WHERE id = $1`, adminId],
+      [admins.program, `UPDATE shared.api_keys SET permissions = permissions WHERE id = $1`, keyId],
+    ] as const) {
+      await t.app.get(ApiKeyStates, { strict: false }).onApplicationShutdown();
+      const held = await holdRows(t.database, demotion, [id]);
+      const answering = act(who, key.id);
+      await expect.poll(() => held.waiting()).toBeGreaterThan(0);
+      if (who === admins.program) {
+        await held.release(`UPDATE shared.api_keys SET permissions = '{}' WHERE id = '${keyId}'`);
+      } else await held.release();
+      const answer = await answering;
+      expect([answer.status, answer.json.code]).toEqual([403, 'permission_missing']);
+    }
+    const left = (await stored()).map((row) => (row['id'] === keyId ? { ...row, permissions: [] } : row));
+    expect(left).toEqual(before.map((row) => (row['id'] === keyId ? { ...row, permissions: [] } : row)));
+    await t.database.admin(`UPDATE shared.users SET role = 'admin' WHERE id = $1`, [adminId]);
+  });
+
   it('a key with bounds makes no key that outlives it or works from elsewhere', async () => {
     const expires_at = new Date(Date.now() + 3_600_000).toISOString();
     const bounds = { expires_at, address_ranges: ['127.0.0.0/8'] };

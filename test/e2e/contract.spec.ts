@@ -206,6 +206,28 @@ describe("the demo's contract", () => {
     );
     expect((await from('https://evil.example', 'acme')).headers['access-control-allow-origin']).toBeUndefined();
   });
+
+  it('lets a page of a listed origin keep its refresh token in a cookie, and no other page', async () => {
+    const preflight = async (origin: string, path: string) => {
+      const { headers } = await t.request('OPTIONS', path, {
+        headers: { origin, 'access-control-request-method': 'POST' },
+      });
+      const allowed = headers['access-control-allow-headers'] as string;
+      expect(allowed).toContain('If-Match');
+      return [headers['access-control-allow-credentials'], allowed.includes('X-CSRF-Token')];
+    };
+    const [page, refresh] = ['http://localhost:3000', '/api/auth/refresh'];
+    expect(await preflight(page, `/acme${refresh}`)).toEqual(['true', true]);
+    expect(await preflight('https://evil.example', `/acme${refresh}`)).toEqual([undefined, false]);
+    expect(await preflight(page, refresh)).toEqual([undefined, false]);
+    expect(await preflight('https://evil.example', refresh)).toEqual([undefined, false]);
+    const answer = await t.request('POST', `/acme${refresh}`, { headers: { origin: page }, body: {} });
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': page,
+      'access-control-allow-credentials': 'true',
+      'access-control-expose-headers': expect.stringMatching(/ETag, Location/),
+    });
+  });
 });
 
 describe('limits', () => {
@@ -214,6 +236,29 @@ describe('limits', () => {
     t = await createTestApp({}, true);
   });
   afterAll(() => t.close());
+
+  it.each([
+    ['odd', 'Bearer !'],
+    ['empty', 'bearer'],
+    ['double', 'Bearer a b'],
+    ['long', `Bearer ${'x'.repeat(9000)}`],
+  ])(
+    'take no %s bearer credential for that of somebody signed in, nor its sender for an anonymous visitor',
+    async (slug, authorization) => {
+      await t.import([{ slug, settings: { 'limits.visitor_address_per_10s': 3 } }]);
+      await t.database.admin(`UPDATE platform.tenants SET plan = 'limited' WHERE slug = $1`, [slug]);
+      await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+      await expect.poll(async () => (await t.tenant(slug)).plan).toBe('limited');
+      const { id } = await t.tenant(slug);
+      const open = (headers = {}) => t.request('POST', '/session', { headers, body: { tenant_id: slug } });
+      const sent = [];
+      for (let n = 0; n < 5; n += 1) sent.push(await open({ authorization }));
+      expect(new Set(sent.map(({ status, json }) => `${status} ${json.code}`))).toEqual(
+        new Set(['401 credential_invalid', '429 address_rate_limited']),
+      );
+      expect(await t.database.admin('SELECT 1 FROM shared.chat_sessions WHERE tenant_id = $1', [id])).toEqual([]);
+    },
+  );
 
   it('holds globex to 4 chats in 10 seconds, whatever the session, and leaves acme alone', async () => {
     const body = async (tenant: string) => ({ tenant_id: tenant, session_id: await t.session(tenant), message: 'hi' });

@@ -42,7 +42,7 @@ const EVERY_KIND: Step[] = [
   { kind: 'compose', actor: 1, name: 'alpha', permissions: ['audit:read'] },
   { kind: 'compose', actor: 2, name: 'beta', permissions: ['user:read', 'invitation:write'] },
   { kind: 'recompose', actor: 1, name: 'alpha', permissions: ['session:read'] },
-  { kind: 'assign', actor: 0, person: 'member@acme.example', role: 'viewer' },
+  { kind: 'assign', actor: 2, person: 'member@acme.example', role: 'viewer' },
   { kind: 'add', actor: 3, email: 'guest-1@acme.example', role: 'member' },
   { kind: 'invite', actor: 2, email: 'guest-2@acme.example', role: 'beta' },
   { kind: 'accept', email: 'guest-2@acme.example' },
@@ -89,6 +89,8 @@ describe('no sequence of grants', () => {
 
   /** The cast afresh, whatever the story before made of it. */
   const begin = async (): Promise<SignedIn[]> => {
+    // Stories ask for more mails to one guest than an hour allows.
+    await t.database.admin('DELETE FROM shared.member_mails');
     await t.database.admin('DELETE FROM shared.invitations WHERE tenant_id = $1', [tenantId]);
     await t.database.admin('DELETE FROM shared.users WHERE tenant_id = $1', [tenantId]);
     await t.database.admin('DELETE FROM shared.roles WHERE tenant_id = $1', [tenantId]);

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ImpersonationExpiry } from '../../src/auth/platform/impersonation.expiry.js';
 import { addAdmin, adminBearer, ROOT_ENV, secondInstance, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { bearer, type SignedIn, signIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -108,6 +109,7 @@ describe('acting as a user of acme', () => {
       expect(new Set(await pointers({ minutes }))).toEqual(new Set(['/minutes']));
     const strangers = [await userId('globex', 'member'), '0193f0a0-0000-7000-8000-000000000000', 'nonsense'];
     for (const user_id of strangers) expect((await ask(sam, 'acme', 'member', { user_id })).status).toBe(404);
+    expect(new Set(await pointers({ tenant: 'ac\0me' }))).toEqual(new Set(['/tenant']));
     const nowhere = await ask(sam, 'acme', 'member', { tenant: 'no-such' });
     expect([nowhere.status, nowhere.json.code]).toEqual([404, 'tenant_not_found']);
   });
@@ -130,10 +132,10 @@ describe('acting as a user of acme', () => {
       .toMatchObject({ actor_kind: 'user', impersonator_id: sam.id, impersonator_name: 'sam' });
   });
 
-  it('as the owner cannot reach what is sensitive, such as the log or consent', async () => {
+  it('as the owner reads the log, and cannot reach what is sensitive, such as its download or consent', async () => {
     const acting = bearer(t, 'acme', (await ask(sam, 'acme', 'owner')).json.access_token);
     for (const [method, route] of [
-      ['GET', '/api/audit'],
+      ['GET', '/api/audit?format=jsonl'],
       ['GET', '/api/audit?format=csv'],
       ['POST', '/api/impersonations/0193f0a0-0000-7000-8000-000000000000/approve'],
       ['POST', '/api/impersonations/0193f0a0-0000-7000-8000-000000000000/end'],
@@ -141,7 +143,8 @@ describe('acting as a user of acme', () => {
       const answer = await acting.send(method, route);
       expect([route, answer.status, answer.json.code]).toEqual([route, 403, 'refused_under_impersonation']);
     }
-    expect((await people['owner']!.get('/api/audit')).status).toBe(200);
+    for (const who of [acting, people['owner']!]) expect((await who.get('/api/audit')).status).toBe(200);
+    expect((await people['owner']!.get('/api/audit?format=csv')).status).toBe(200);
   });
 
   it('is told to the owners by mail, and stands in both logs', async () => {
@@ -234,6 +237,13 @@ describe('it ends within a second on every instance', () => {
     );
     await t.database.admin(`SELECT pg_notify('tenantry_impersonations', $1)`, [begun.id]);
     await expect.poll(async () => [await me(begun.here), await me(begun.there)], eventually).toEqual([401, 401]);
+    expect((await root.get(`/api/admin/impersonations/${begun.id}`)).json.status).toBe('expired');
+    // Said in both logs, once, however many processes look.
+    await Promise.all([t, other].flatMap(({ app }) => [1, 2].map(() => app.get(ImpersonationExpiry).noteAll())));
+    const ofIt = ({ event, details }: Record<string, unknown>) =>
+      event === 'impersonation.expired' && (details as { impersonation: string }).impersonation === begun.id;
+    expect((await tenantLog('acme')).filter(ofIt)).toMatchObject([{ actor_kind: 'system' }]);
+    expect((await platformLog('impersonation.expired')).filter(ofIt)).toHaveLength(1);
     expect((await root.get(`/api/admin/impersonations/${begun.id}`)).json.status).toBe('expired');
   });
 

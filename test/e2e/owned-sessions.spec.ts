@@ -339,6 +339,9 @@ describe('a tenant that takes no visitors', () => {
     expect(answers.map(({ status, json }) => [status, json.code])).toEqual(
       answers.map(() => [401, 'sign_in_required']),
     );
+    // Before the body is looked at.
+    const odd = await t.request('POST', '/session', { headers, body: { tenant_id: 5 } });
+    expect([odd.status, odd.json.code]).toEqual([401, 'sign_in_required']);
     expect((await say(globex, mine.id)).status).toBe(200);
     const opened = await open(globex);
     expect((await say(globex, opened.credential)).status).toBe(200);

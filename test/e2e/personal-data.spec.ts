@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { impersonate } from '../kit/impersonation.js';
-import { bearer, signIn, type SignedIn } from '../kit/sign-in.js';
+import { holdRows } from '../kit/held-rows.js';
+import { newPerson } from '../kit/people.js';
+import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 let t: TestApp;
@@ -50,6 +52,31 @@ describe('the download of personal data', () => {
     for (const strange of ['owner wrote', 'globex', 'argon2', 'hash']) expect(answer.text).not.toContain(strange);
   });
 
+  it('holds what others keep of the person: invitations, keys, who acted as them, and what was done to them', async () => {
+    const [owner, admin] = [await signIn(t, 'initech', 'owner'), await signIn(t, 'initech', 'admin')];
+    const id = await idOf(admin);
+    const key = (await admin.send('POST', '/api/api-keys', { name: 'mine', permissions: [] })).json;
+    await impersonate(t, 'initech', 'admin');
+    await impersonate(t, 'initech', 'owner');
+    await owner.send('PATCH', `/api/users/${id}`, { name: 'Renamed by the owner' });
+    const { id: tenant } = await t.tenant('initech');
+    await t.database.admin(
+      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+       SELECT $1, gen_random_uuid(), e, e, 'admin', '', now(), now()
+         FROM unnest(ARRAY['admin@initech.example', 'other@initech.example']) e`,
+      [tenant],
+    );
+    const { json, text } = await admin.get(`${ROUTE}/data`);
+    expect(json.invitations).toEqual([expect.objectContaining({ email: 'admin@initech.example', status: 'accepted' })]);
+    expect(json.api_keys).toEqual([expect.objectContaining({ id: key.id, name: 'mine' })]);
+    expect(json.impersonations).toEqual([expect.objectContaining({ user_id: id, reason: 'a test' })]);
+    expect(json.audit_events_about_you).toEqual([
+      expect.objectContaining({ event: 'user.changed', actor_id: await idOf(owner), address: null }),
+    ]);
+    expect(text).not.toContain(key.key);
+    expect(text).not.toContain('other@initech.example');
+  });
+
   it('is whole over many pages', async () => {
     const member = await signIn(t, 'globex', 'viewer');
     const user = await idOf(member);
@@ -95,7 +122,7 @@ describe('deleting the own account', () => {
     const codes: string[] = [];
     for (let n = 0; n < 6; n += 1)
       codes.push((await member.send('DELETE', ROUTE, { password: `guess ${n}` })).json.code);
-    expect(codes[0]).toBe('password_wrong');
+    expect(codes[0]).toBe('password_refused');
     expect(codes.at(-1)).toBe('too_many_attempts');
     expect((await member.get(ROUTE)).status).toBe(200);
   });
@@ -148,6 +175,24 @@ describe('deleting the own account', () => {
     expect(left).toEqual([{ session_id: kept.id }]);
   });
 
+  it('leaves no invitation with the address behind, whoever deletes the person', async () => {
+    const owner = await signIn(t, 'acme', 'owner');
+    const [leaver, sent] = [await newPerson(t, 'acme'), await newPerson(t, 'acme')];
+    const { id: tenant } = await t.tenant('acme');
+    await t.database.admin(
+      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+       SELECT $1, gen_random_uuid(), e, e, 'member', '', now(), now() FROM unnest($2::text[]) e`,
+      [tenant, [leaver.email, sent.email]],
+    );
+    const leaving = await signInAs(t, 'acme', leaver.email, 'demo-password');
+    expect((await leaving.send('DELETE', ROUTE, { password: 'demo-password' })).status).toBe(204);
+    expect((await owner.send('DELETE', `/api/users/${sent.id}`)).status).toBe(204);
+    const left = await t.database.admin('SELECT 1 FROM shared.invitations WHERE email_key = ANY ($1)', [
+      [leaver.email, sent.email],
+    ]);
+    expect(left).toEqual([]);
+  });
+
   it('keeps the last owner, also of two who leave at the same time', async () => {
     const owner = await signIn(t, 'initech', 'owner');
     const refused = await owner.send('DELETE', ROUTE, { password: 'demo-password' });
@@ -159,6 +204,28 @@ describe('deleting the own account', () => {
       [owner, second].map((who) => who.send('DELETE', ROUTE, { password: 'demo-password' })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+  });
+
+  it('waits for nobody who waits for it: an owner changes the person at the same time', async () => {
+    const owner = await signIn(t, 'globex', 'owner');
+    const ownerId = await idOf(owner);
+    for (let n = 0; n < 12; n += 1) {
+      const person = await newPerson(t, 'globex');
+      // Sorts before the owner, whom both lock as well.
+      const id = person.id.replace(/^......../, '00000000');
+      await t.database.admin('UPDATE shared.users SET id = $2 WHERE id = $1', [person.id, id]);
+      const leaving = await signInAs(t, 'globex', person.email, 'demo-password');
+      const held = await holdRows(t.database, 'SELECT 1 FROM shared.users WHERE id = $1 FOR UPDATE', [ownerId]);
+      const answers = [
+        leaving.send('DELETE', ROUTE, { password: 'demo-password' }),
+        owner.send('PATCH', `/api/users/${id}`, { name: `Renamed ${n}` }),
+      ];
+      await expect.poll(() => held.waiting(), { timeout: 10_000 }).toBe(2);
+      await held.release();
+      const [left, renamed] = await Promise.all(answers);
+      expect([left?.status, left?.text]).toEqual([204, '']);
+      expect([200, 404]).toContain(renamed?.status);
+    }
   });
 
   it('keeps the API keys that the person made', async () => {

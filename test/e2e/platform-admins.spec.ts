@@ -1,3 +1,4 @@
+import { adminToken } from '../kit/actors.js';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -62,6 +63,11 @@ describe('platform admins', () => {
       expect(plain(answers[2]!)).toEqual(plain(answers[0]!));
     });
 
+    it('takes no address with a control character, and says so', async () => {
+      const answer = await platformLogin(t, 'a\u0000@platform.example', 'x');
+      expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, '/email']);
+    });
+
     it('gives refresh tokens that work once, and whose reuse signs the device out', async () => {
       const admin = await signInAdmin(t);
       const refresh = (token: string) =>
@@ -123,6 +129,29 @@ describe('platform admins', () => {
       const body = { refresh_token: user.refreshToken };
       expect((await t.request('POST', '/api/admin/auth/refresh', { body })).status).toBe(401);
       expect((await user.send('POST', '/api/auth/refresh', { refresh_token: admin.refreshToken })).status).toBe(401);
+    });
+
+    it('lists the own devices page by page, and signs one of them out within a second everywhere', async () => {
+      const [here, there] = [await signInAdmin(t), await signInAdmin(t)];
+      const list = async (query = '') => (await here.get(`/api/admin/auth/devices${query}`)).json;
+      const all = await list();
+      expect(all.items.filter(({ current }: { current: boolean }) => current)).toHaveLength(1);
+      const [newest] = all.items as { id: string; current: boolean }[];
+      expect(newest?.current).toBe(false);
+      const first = await list('?limit=1');
+      const second = await list(`?limit=1&cursor=${first.next_cursor}`);
+      expect([...first.items, ...second.items]).toEqual(all.items.slice(0, 2));
+      const stranger = await addAdmin(t, root, 'devon', 'read-only');
+      for (const id of [newest?.id, 'nonsense']) {
+        expect((await stranger.send('DELETE', `/api/admin/auth/devices/${id}`)).json.code).toBe('device_not_found');
+      }
+      expect((await stranger.get(`/api/admin/auth/devices?cursor=${first.next_cursor}`)).json.code).toBe(
+        'cursor_invalid',
+      );
+      expect((await me(onOther(there))).status).toBe(200);
+      expect((await here.send('DELETE', `/api/admin/auth/devices/${newest?.id}`)).status).toBe(204);
+      await expect.poll(async () => (await me(onOther(there))).status, { timeout: 1000 }).toBe(401);
+      expect((await me(here)).status).toBe(200);
     });
 
     it('ends on this device, or on all, within a second on every instance', async () => {
@@ -498,6 +527,25 @@ describe('outside demo mode a platform admin', () => {
     );
     expect(wrong.every(({ status }) => status === 401 || status === 429)).toBe(true);
     expect((await post('login/mfa', { mfa_token, recovery_code: recoveryCodes[1] })).json.code).toBe('mfa_refused');
+  });
+
+  it('who lost the factor and every code has it taken by another admin, for a reason, and sets up another', async () => {
+    const id = (await admin.get('/api/admin/auth/me')).json.id as string;
+    const [other, weak] = [await adminToken(t, 'admin'), await adminToken(t, 'read-only')];
+    const reset = (token: string, reason: unknown = 'Lost the phone; recognised in a call', whom = id) =>
+      adminBearer(t, token).send('POST', `/api/admin/admins/${whom}/reset-second-factor`, { reason });
+    expect((await reset(weak)).json.code).toBe('permission_missing');
+    expect((await reset(other, 'lost')).json.errors[0].pointer).toBe('/reason');
+    expect((await reset(admin.accessToken)).json.code).toBe('own_second_factor');
+    expect((await reset(other, undefined, 'nonsense')).json.code).toBe('admin_not_found');
+    expect((await reset(other)).status).toBe(204);
+    await expect.poll(async () => (await admin.get('/api/admin/auth/me')).status, { timeout: 1000 }).toBe(401);
+    expect((await reset(other)).json.code).toBe('mfa_not_enrolled');
+    expect((await login()).json.code).toBe('mfa_enrolment_required');
+    const [event] = await t.database.admin(
+      `SELECT reason, target_id FROM platform.audit_events WHERE event = 'platform-admin.second-factor-reset'`,
+    );
+    expect(event).toEqual({ reason: 'Lost the phone; recognised in a call', target_id: id });
   });
 
   it('is not made of a password that is guessed', async () => {

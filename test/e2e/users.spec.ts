@@ -3,7 +3,9 @@ import { sha256 } from '../../src/common/index.js';
 import { CredentialCodec } from '../../src/tenancy/index.js';
 import { holdRows } from '../kit/held-rows.js';
 import { join, linkIn, mailTo, PASSWORD, program, userId } from '../kit/team.js';
-import { signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
+import { impersonate } from '../kit/impersonation.js';
+import { outboxEmpty } from '../kit/people.js';
+import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, serveTestApp, type TestApp } from '../kit/test-app.js';
 import { startSmtp, type TestSmtp } from '../kit/test-smtp.js';
 
@@ -25,6 +27,9 @@ afterAll(async () => {
   await t.close();
   await smtp.close();
 });
+
+/** What a member holds, which is what may be given by whoever is to make members. */
+const MEMBER = ['session:read', 'session:write'];
 
 const add = (by: SignedIn, email: string, role = 'member', name = 'Jo Doe') =>
   by.send('POST', '/api/users', { email, name, role });
@@ -141,19 +146,207 @@ describe('a user', () => {
 });
 
 describe('an address that changes', () => {
-  it('has to be verified again; the new one is asked, the old one told, and links to the old one are void', async () => {
-    const id = (await add(admin, 'before@acme.example')).json.id as string;
-    await t.database.admin('UPDATE shared.users SET email_verified_at = now() WHERE id = $1', [id]);
-    const respelled = await change(admin, id, { email: 'Before@acme.example' });
-    expect(respelled.json).toMatchObject({ email: 'Before@acme.example', email_verified: true });
-    const changed = await change(admin, id, { email: 'after@acme.example' });
-    expect(changed.json).toMatchObject({ email: 'after@acme.example', email_verified: false });
-    const asked = linkIn(await mailTo(smtp, 'after@acme.example'));
-    expect(asked.leads).toBe('acme.localhost/verify-email');
-    const told = await mailTo(smtp, 'Before@acme.example');
-    expect(told.text).toContain('after@acme.example');
-    const tokens = await t.database.admin('SELECT purpose, email FROM shared.user_tokens WHERE user_id = $1', [id]);
-    expect(tokens).toEqual([{ purpose: 'verify-email', email: 'after@acme.example' }]);
+  const verify = (body: object) =>
+    t.request('POST', '/api/auth/verify-email', { headers: { 'x-tenant-id': 'acme' }, body });
+  const forgot = async (email: string) => {
+    const answer = await t.request('POST', '/api/auth/forgot-password', {
+      headers: { 'x-tenant-id': 'acme' },
+      body: { email },
+    });
+    expect(answer.status).toBe(202);
+    await outboxEmpty(t);
+  };
+  const subjects = (address: string) => smtp.to(address).map(({ subject }) => subject);
+
+  it('takes nobody over: whoever changes it and reads the new mailbox gets neither reset link nor account', async () => {
+    const victim = await join(t, smtp, admin, 'victim@acme.example', 'admin');
+    const id = await userId(t, 'acme', 'victim@acme.example');
+    const changed = await change(admin, id, { email: 'mine@evil.example' });
+    expect(changed.json).toMatchObject({
+      email: 'victim@acme.example',
+      email_verified: true,
+      pending_email: 'mine@evil.example',
+    });
+    const { leads, token } = linkIn(await mailTo(smtp, 'mine@evil.example'));
+    expect(leads).toBe('acme.localhost/verify-email');
+    for (const address of ['mine@evil.example', 'victim@acme.example']) await forgot(address);
+    expect(subjects('mine@evil.example')).toHaveLength(1);
+    expect(subjects('victim@acme.example')).toEqual([
+      expect.stringContaining('invites you'),
+      expect.stringContaining('Another mail address'),
+      expect.stringContaining('Set a new password'),
+    ]);
+    await expect(signInAs(t, 'acme', 'mine@evil.example', PASSWORD)).rejects.toThrow('401');
+
+    const alone = await verify({ token });
+    expect([alone.status, alone.json.code]).toEqual([403, 'password_needed']);
+    expect((await verify({ token, password: 'a guess at it' })).json.code).toBe('password_refused');
+    expect((await victim.get('/api/auth/me')).json).toMatchObject({ email: 'victim@acme.example' });
+
+    // The person agrees.
+    expect((await verify({ token, password: PASSWORD })).status).toBe(204);
+    expect((await verify({ token, password: PASSWORD })).json.code).toBe('link_invalid');
+    expect((await admin.get(`/api/users/${id}`)).json).toMatchObject({
+      email: 'mine@evil.example',
+      email_verified: true,
+      pending_email: null,
+    });
+    expect((await mailTo(smtp, 'victim@acme.example', 4)).text).toContain('mine@evil.example');
+    // Links to the address before are void.
+    const tokens = await t.database.admin('SELECT 1 FROM shared.user_tokens WHERE user_id = $1', [id]);
+    expect(tokens).toEqual([]);
+    await signInAs(t, 'acme', 'mine@evil.example', PASSWORD);
+    await expect(signInAs(t, 'acme', 'victim@acme.example', PASSWORD)).rejects.toThrow('401');
+    const events = await t.database.admin(
+      `SELECT before, after FROM shared.audit_events WHERE event = 'user.email-changed' AND target_id = $1`,
+      [id],
+    );
+    expect(events).toEqual([{ before: { email: 'victim@acme.example' }, after: { email: 'mine@evil.example' } }]);
+  });
+
+  it('of somebody who never had a password is theirs by the link alone', async () => {
+    const id = (await add(admin, 'tpyo@acme.example')).json.id as string;
+    await change(admin, id, { email: 'typo@acme.example' });
+    expect((await verify({ token: linkIn(await mailTo(smtp, 'typo@acme.example')).token })).status).toBe(204);
+    expect((await admin.get(`/api/users/${id}`)).json).toMatchObject({ email: 'typo@acme.example' });
+  });
+
+  it('is only another case of the same, and then at once; what merely looks the same waits', async () => {
+    const id = (await add(admin, 'case@acme.example')).json.id as string;
+    const respelled = await change(admin, id, { email: 'Case@acme.example' });
+    expect(respelled.json).toMatchObject({ email: 'Case@acme.example', pending_email: null });
+    const lookalike = await change(admin, id, { email: 'ｃase@acme.example' });
+    expect(lookalike.json).toMatchObject({ email: 'Case@acme.example', pending_email: 'ｃase@acme.example' });
+    const withdrawn = await change(admin, id, { email: 'Case@acme.example' });
+    expect(withdrawn.json.pending_email).toBeNull();
+    expect((await verify({ token: linkIn(await mailTo(smtp, 'ｃase@acme.example')).token })).json.code).toBe(
+      'link_invalid',
+    );
+  });
+
+  it('is changed by the person with their password, and verified by the link alone', async () => {
+    const person = await join(t, smtp, admin, 'mover@acme.example', 'member');
+    const ask = (body: object) => person.send('POST', '/api/auth/change-email', body);
+    expect((await ask({ email: 'moved@acme.example', current_password: 'a guess' })).json.code).toBe(
+      'password_refused',
+    );
+    expect((await ask({ email: 'no address', current_password: PASSWORD })).json.errors[0].pointer).toBe('/email');
+    expect((await ask({ email: 'owner@acme.example', current_password: PASSWORD })).json.code).toBe('email_taken');
+    expect((await ask({ email: 'moved@acme.example', current_password: PASSWORD })).status).toBe(202);
+    expect((await person.get('/api/auth/me')).json).toMatchObject({
+      email: 'mover@acme.example',
+      email_verified: true,
+      mfa_enabled: false,
+      pending_email: 'moved@acme.example',
+    });
+    expect((await mailTo(smtp, 'mover@acme.example', 2)).text).toContain('moved@acme.example');
+    expect((await verify({ token: linkIn(await mailTo(smtp, 'moved@acme.example')).token })).status).toBe(204);
+    expect((await person.get('/api/auth/me')).json).toMatchObject({ email: 'moved@acme.example', pending_email: null });
+    const support = await impersonate(t, 'acme', 'member');
+    expect((await support.send('POST', '/api/auth/change-email', {})).status).toBe(422);
+    const refused = await support.send('POST', '/api/auth/change-email', {
+      email: 'support@evil.example',
+      current_password: 'demo-password',
+    });
+    expect(refused.json.code).toBe('refused_under_impersonation');
+  });
+
+  it('that somebody else took meanwhile is refused when it is verified', async () => {
+    const id = (await add(admin, 'slow@acme.example')).json.id as string;
+    await change(admin, id, { email: 'wanted@acme.example' });
+    const { token } = linkIn(await mailTo(smtp, 'wanted@acme.example'));
+    expect((await add(admin, 'wanted@acme.example')).status).toBe(201);
+    expect((await verify({ token })).json.code).toBe('email_taken');
+  });
+});
+
+describe('an API key with an expiry or address ranges', () => {
+  it.each([
+    ['expires_at', new Date(Date.now() + 3_600_000)],
+    ['address_ranges', ['127.0.0.0/8']],
+  ])('makes no person and changes no role or address, which would shed its %s', async (column, value) => {
+    const key = await program(t, 'acme', ['user:write', 'invitation:write', 'role:write', ...MEMBER]);
+    await t.database.admin(`UPDATE shared.api_keys SET ${column} = $1 WHERE key_hash = $2`, [
+      value,
+      sha256(key.accessToken),
+    ]);
+    await t.database.admin(`SELECT pg_notify('tenantry_auth', '')`);
+    const id = (await add(admin, `of-${column}@acme.example`)).json.id as string;
+    const invited = await admin.send('POST', '/api/invitations', {
+      email: `in-${column}@acme.example`,
+      role: 'member',
+    });
+    await owner.send('POST', '/api/roles', { name: column.replace('_', '-'), permissions: [] });
+    for (const answer of [
+      await add(key, 'by-bounded@acme.example'),
+      await key.send('POST', '/api/invitations', { email: 'by-bounded@acme.example', role: 'member' }),
+      await key.send('POST', `/api/invitations/${invited.json.id}/resend`),
+      await change(key, id, { role: 'viewer' }),
+      await change(key, id, { email: 'by-bounded@acme.example' }),
+      await key.send('PATCH', `/api/roles/${column.replace('_', '-')}`, { permissions: ['session:read'] }),
+    ])
+      expect([answer.status, answer.json.code]).toEqual([403, 'api_key_bounded']);
+    expect((await change(key, id, { name: 'Renamed' })).status).toBe(200);
+    expect((await change(key, id, { status: 'disabled' })).status).toBe(200);
+    expect((await change(key, id, { status: 'active' })).json.code).toBe('api_key_bounded');
+  });
+
+  it('has its invitations refused once it has them', async () => {
+    const key = await program(t, 'acme', ['invitation:write', ...MEMBER]);
+    const email = 'late-bounds@acme.example';
+    expect((await key.send('POST', '/api/invitations', { email, role: 'member' })).status).toBe(201);
+    const { token } = linkIn(await mailTo(smtp, email));
+    await t.database.admin(`UPDATE shared.api_keys SET address_ranges = '{10.0.0.0/8}' WHERE key_hash = $1`, [
+      sha256(key.accessToken),
+    ]);
+    const answer = await t.request('POST', '/api/invitations/accept', {
+      headers: { 'x-tenant-id': 'acme' },
+      body: { token, name: 'Jo', password: PASSWORD },
+    });
+    expect(answer.json.code).toBe('invitation_refused');
+  });
+});
+
+describe('mails that members have sent', () => {
+  it('go five times an hour to one address, whoever asks and by whatever route, counted for every process', async () => {
+    const second = await serveTestApp(t.database);
+    try {
+      const key = await program(t, 'globex', ['user:write', 'invitation:write', ...MEMBER]);
+      const there = bearer(second, 'globex', key.accessToken);
+      const email = 'flooded@stranger.example';
+      const invited = await key.send('POST', '/api/invitations', { email, role: 'member' });
+      const resend = (by: SignedIn) => by.send('POST', `/api/invitations/${invited.json.id}/resend`);
+      const many = await Promise.all([key, there, key, there, key, there].map(resend));
+      expect(many.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 429, 429]);
+      const refused = many.find(({ status }) => status === 429);
+      expect([refused?.json.code, refused?.headers['retry-after']]).toEqual(['too_many_mails', '3600']);
+      expect((await there.send('DELETE', `/api/invitations/${invited.json.id}`)).status).toBe(204);
+      expect((await add(there, email)).json.code).toBe('too_many_mails');
+      const id = (await add(key, 'other@stranger.example')).json.id as string;
+      expect((await change(key, id, { email })).json.code).toBe('too_many_mails');
+      // Another tenant's are its own.
+      expect((await add(admin, email)).status).toBe(201);
+      const stored = await t.database.admin<{ text: string }>(
+        `SELECT string_agg(m::text, ' ') AS text FROM shared.member_mails m`,
+      );
+      expect(stored[0]?.text).not.toContain('stranger');
+    } finally {
+      await second.app.close();
+    }
+  });
+
+  it('are bounded for the tenant as a whole by its setting', async () => {
+    await t.import([{ slug: 'quiet', settings: { 'limits.member_mails_per_hour': 3 } }]);
+    const key = await program(t, 'quiet', ['invitation:write', ...MEMBER]);
+    const statuses = [];
+    for (let n = 0; n < 4; n += 1) {
+      const body = { email: `guest-${n}@stranger.example`, role: 'member' };
+      statuses.push((await key.send('POST', '/api/invitations', body)).status);
+    }
+    expect(statuses).toEqual([201, 201, 201, 429]);
+    expect(
+      await t.database.admin(`SELECT 1 FROM shared.invitations WHERE email_key = 'guest-3@stranger.example'`),
+    ).toEqual([]);
   });
 });
 

@@ -29,6 +29,7 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../src/tenancy/index.js';
+import { userToken } from '../kit/actors.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 type Stored = Record<string, unknown> & { id: string; event: string; occurrences: number; details: unknown };
@@ -246,6 +247,44 @@ describe('a cross-tenant attempt', () => {
     }
   });
 
+  it('of two people within ten seconds is two events, as is one by another route', async () => {
+    const tries = [
+      ['owner', '/api/users'],
+      ['member', '/api/users'],
+      ['member', '/api/roles'],
+      ['member', '/api/roles'],
+    ] as const;
+    const tokens = { owner: await userToken(t, 'acme', 'owner'), member: await userToken(t, 'acme', 'member') };
+    for (const [role, path] of tries) {
+      const headers = { 'x-tenant-id': 'globex', authorization: `Bearer ${tokens[role]}` };
+      expect((await t.request('GET', path, { headers })).status).toBe(404);
+    }
+    const seen = async () =>
+      (await ofTenant(acme)).map(({ actor_id, details }) => [actor_id, (details as { route: string }).route]);
+    await expect.poll(seen, { timeout: 5000 }).toHaveLength(3);
+    const [first, second, third] = await seen();
+    expect([first?.[1], second?.[1], third?.[1]]).toEqual(['/api/users', '/api/users', '/api/roles']);
+    expect(first?.[0]).not.toBe(second?.[0]);
+    expect(second?.[0]).toBe(third?.[0]);
+  });
+
+  it('of somebody signed in is theirs, and not of a visitor', async () => {
+    const session = await t.session('globex');
+    const headers = { 'x-tenant-id': 'acme', authorization: `Bearer ${await userToken(t, 'acme', 'owner')}` };
+    const { id } = (await t.request('GET', '/api/auth/me', { headers })).json as { id: string };
+    await t.request('GET', `/api/sessions/${session}`, { headers });
+    await expect.poll(() => ofTenant(globex), { timeout: 5000 }).toHaveLength(1);
+    expect(await ofTenant(globex)).toMatchObject([
+      {
+        event: 'cross_tenant_access_attempt',
+        actor_kind: 'user',
+        actor_id: id,
+        actor_name: null,
+        details: { user: id },
+      },
+    ]);
+  });
+
   it('names the actor of the scope only when the scope is of the same tenant', async () => {
     const security = t.app.get(AuditService);
     const record = (event: string) => security.record({ event, tenantId: acme.id, details: {} });
@@ -410,9 +449,10 @@ async function controllerApp(): Promise<{ app: INestApplication; port: number }>
   })
   class ControllerModule {}
   const app = await NestFactory.create(ControllerModule, { logger: false });
-  app.use((request: Request, _response: Response, next: NextFunction) =>
-    runner.runRequest({ tenant: request.get('x-tenant-id') === 'acme' ? acme : globex, actor: ada }, next),
-  );
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    Object.assign(request, { principal: { ...ada, permissions: new Set(['audit:read', 'audit:export']) } });
+    runner.runRequest({ tenant: request.get('x-tenant-id') === 'acme' ? acme : globex, actor: ada }, next);
+  });
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
   await app.listen(0, '127.0.0.1');

@@ -317,7 +317,7 @@ describe('the SMTP connection', () => {
 
 describe('a link in a mail', () => {
   const links = (source: NodeJS.ProcessEnv) => new MailLinks(parseEnv(source));
-  const acme = { slug: 'acme' };
+  const acme = { slug: 'acme', settings: {} };
 
   it.each([
     ['http://localhost:8001', 'localhost', 'http://acme.localhost:8001/reset#token=a'],
@@ -329,6 +329,19 @@ describe('a link in a mail', () => {
   ])('from PUBLIC_URL %s and BASE_DOMAIN %s leads acme to %s', (publicUrl, baseDomain, link) => {
     const built = links({ PUBLIC_URL: publicUrl, BASE_DOMAIN: baseDomain }).linkFor(acme, '/reset', { token: 'a' });
     expect(built).toBe(link);
+  });
+
+  it.each([
+    ['https://app.acme.example', 'https://app.acme.example/reset#token=a'],
+    ['https://acme.example/app/', 'https://acme.example/app/reset#token=a'],
+    ['http://localhost:3000', 'http://localhost:3000/reset#token=a'],
+    ['http://app.acme.example', 'http://acme.localhost:8001/reset#token=a'],
+    ['javascript:alert(1)', 'http://acme.localhost:8001/reset#token=a'],
+    ['https://user:secret@app.acme.example', 'http://acme.localhost:8001/reset#token=a'],
+    ['https://app.acme.example/?to=', 'http://acme.localhost:8001/reset#token=a'],
+    [7, 'http://acme.localhost:8001/reset#token=a'],
+  ])('leads to the front end of acme where app.url is %s, if tokens may go there', (url, link) => {
+    expect(links({}).linkFor({ ...acme, settings: { 'app.url': url } }, '/reset', { token: 'a' })).toBe(link);
   });
 
   it('keeps what it is given in the fragment, whatever it holds', () => {

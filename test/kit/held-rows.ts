@@ -4,7 +4,8 @@ import type { TestDatabase } from './test-database.js';
 export interface HeldRows {
   /** How many statements of this database wait for a lock now. */
   waiting(): Promise<number>;
-  release(): Promise<void>;
+  /** @param last what is still to be done before the commit */
+  release(last?: string): Promise<void>;
 }
 
 /** Holds the rows of a `SELECT … FOR UPDATE` from outside, so that a test decides who comes first. */
@@ -21,7 +22,8 @@ export async function holdRows(database: TestDatabase, select: string, values: u
       );
       return row?.count ?? 0;
     },
-    release: async () => {
+    release: async (last) => {
+      if (last !== undefined) await client.query(last);
       await client.query('COMMIT');
       await client.end();
     },

@@ -6,8 +6,11 @@ export type Access =
   | { kind: 'public' }
   /** Open to all; on a tenant's own address it speaks for that tenant. */
   | { kind: 'public-on-tenant' }
-  /** A tenant must be named. Without `permission` no credential is looked at; with it, one that is sent must hold it. */
-  | { kind: 'tenant'; permission?: string }
+  /**
+   * A tenant must be named. Without `permission` no credential is looked at; with it, one that is sent must hold it.
+   * `visitors`: who sends none comes in where the tenant takes visitors.
+   */
+  | { kind: 'tenant'; permission?: string; visitors?: true }
   /**
    * A visitor's chat session of the named tenant, or a signed-in caller with the permission in a session of their own;
    * with the permission `others`, in anybody's, and each time it is audited.
@@ -26,7 +29,8 @@ const access = (value: Access) => SetMetadata(ACCESS, value);
 
 export const Public = () => access({ kind: 'public' });
 export const PublicOnTenant = () => access({ kind: 'public-on-tenant' });
-export const ForTenant = (permission?: string) => access({ kind: 'tenant', ...(permission && { permission }) });
+export const ForTenant = (permission?: string, options: { visitors?: true } = {}) =>
+  access({ kind: 'tenant', ...(permission && { permission }), ...options });
 export const ForVisitorSession = (from: 'body' | 'path' | 'authorization', permission?: string, others?: string) =>
   access({ kind: 'visitor-session', from, ...(permission && { permission }), ...(others && { others }) });
 export const RequiresPermission = (permission: string) => access({ kind: 'permission', permission });

@@ -5,7 +5,7 @@ import { ValidationFailed } from '../../common/index.js';
 import { type Tenant, TenantContext, TenantRequired, TenantRunner, UnknownTenant } from '../../tenancy/index.js';
 import { CredentialInvalid, PermissionMissing } from '../auth.errors.js';
 import { ACCESS, type Access } from './access.decorator.js';
-import { bearerOf, PlatformBearerGuard, TenantBearerGuard } from './bearer.strategies.js';
+import { hasBearer, PlatformBearerGuard, TenantBearerGuard } from './bearer.strategies.js';
 import { PasswordChangeRequired } from '../platform/platform.errors.js';
 import { demandPermission } from './permission.demand.js';
 import type { AccessRequest, TenantPrincipal } from './principal.js';
@@ -41,8 +41,11 @@ export class AccessGuard implements CanActivate {
         return true;
       case 'tenant':
         this.requireTenant(request);
-        if (access.permission === undefined || bearerOf(request) === undefined) return true;
-        return this.admit(execution, request, access.permission);
+        if (access.permission !== undefined && hasBearer(request)) {
+          return this.admit(execution, request, access.permission);
+        }
+        if (access.visitors) this.visitors.demandOpen();
+        return true;
       case 'permission':
         this.requireTenant(request);
         return this.admit(execution, request, access.permission);
@@ -52,7 +55,7 @@ export class AccessGuard implements CanActivate {
         return this.admitAdmin(execution, request, access);
       case 'platform-public':
         this.refuseTenant();
-        if (access.permission === undefined || bearerOf(request) === undefined) return true;
+        if (access.permission === undefined || !hasBearer(request)) return true;
         return this.admitAdmin(execution, request, { permission: access.permission });
       case undefined:
         throw new Error(`Route ${request.method} ${request.path} declares no access.`);
@@ -70,7 +73,7 @@ export class AccessGuard implements CanActivate {
     { from, permission, others }: Extract<Access, { kind: 'visitor-session' }>,
   ): Promise<boolean> {
     const tenant = this.requireTenant(request);
-    if (permission !== undefined && bearerOf(request) !== undefined) {
+    if (permission !== undefined && hasBearer(request)) {
       const principal = await this.principal(execution, request);
       request.visitor = await this.visitors.admitPrincipal(request, tenant, { from, permission, others }, principal);
       return true;

@@ -1,20 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import passport from 'passport';
-import { CredentialRequired } from '../auth.errors.js';
-import { AdminStates } from '../platform/admin-states.js';
+import { bearerOf } from '../../common/index.js';
+import { CredentialInvalid, CredentialRequired } from '../auth.errors.js';
+import { type AdminState, AdminStates } from '../platform/admin-states.js';
 import { PlatformCredentialInvalid } from '../platform/platform.errors.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
+import type { AccessClaims } from '../tokens/token.claims.js';
 import { CredentialAuthenticator } from './credential.authenticator.js';
 import type { AccessRequest, PlatformPrincipal } from './principal.js';
 
-const MAX_HEADER = 8192;
-
-/** The bearer credential of a request (RFC 6750, section 2.1), or undefined when there is none. */
-export function bearerOf(request: AccessRequest): string | undefined {
-  const header = request.headers.authorization;
-  if (!header || header.length > MAX_HEADER) return undefined;
-  return /^Bearer +([\w.~+/=-]+) *$/i.exec(header)?.[1];
+/** Whether the request carries a bearer credential. @throws CredentialInvalid for one that is malformed */
+export function hasBearer(request: AccessRequest): boolean {
+  const { kind } = bearerOf(request.headers.authorization);
+  if (kind === 'malformed') throw new CredentialInvalid();
+  return kind === 'text';
 }
 
 /** A bearer credential that some function turns into a principal. */
@@ -22,9 +22,10 @@ abstract class BearerStrategy extends passport.Strategy {
   protected abstract principalOf(request: AccessRequest, credential: string): Promise<object>;
 
   override authenticate(request: AccessRequest): void {
-    const credential = bearerOf(request);
-    if (credential === undefined) return this.fail(401);
-    this.principalOf(request, credential).then(
+    const bearer = bearerOf(request.headers.authorization);
+    if (bearer.kind === 'absent') return this.fail(401);
+    if (bearer.kind === 'malformed') return this.error(new CredentialInvalid());
+    this.principalOf(request, bearer.text).then(
       (principal) => this.success(principal),
       (error: unknown) => this.error(error),
     );
@@ -55,13 +56,17 @@ export class PlatformBearerStrategy extends BearerStrategy {
 
   protected async principalOf(_request: AccessRequest, credential: string): Promise<PlatformPrincipal> {
     const claims = await this.tokens.verify('platform', credential);
-    const admin = claims && (await this.admins.find(claims.sub));
-    if (!admin?.active || admin.tokenVersion !== claims?.rv || !admin.devices.has(claims.did)) {
-      throw new PlatformCredentialInvalid();
-    }
+    if (!claims) throw new PlatformCredentialInvalid();
+    const known = await this.admins.find(claims.sub);
+    const admin = isInForce(known, claims) ? known : await this.admins.findAnew(claims.sub);
+    if (!isInForce(admin, claims)) throw new PlatformCredentialInvalid();
     const { id, name, role, permissions, mustChangePassword } = admin;
     return { kind: 'platform-admin', id, name, role, permissions, deviceId: claims.did, mustChangePassword };
   }
+}
+
+function isInForce(admin: AdminState | undefined, { rv, did }: AccessClaims): admin is AdminState {
+  return admin?.active === true && admin.tokenVersion === rv && admin.devices.has(did);
 }
 
 /** What passport answers, in our own errors. */

@@ -3,7 +3,7 @@ import { AuditService, TenantAudit } from '../../audit/index.js';
 import { isUuid, ValidationFailed } from '../../common/index.js';
 import { redactPath } from '../../logs/index.js';
 import { TenantSettings } from '../../settings/index.js';
-import { CredentialCodec, type Tenant } from '../../tenancy/index.js';
+import { type Actor, CredentialCodec, type Tenant } from '../../tenancy/index.js';
 import { SessionOfAnotherTenant, SessionRequired, SignInRequired, UnknownSession } from '../auth.errors.js';
 import { CHAT_PUBLIC } from '../auth.settings.js';
 import { demandPermission } from './permission.demand.js';
@@ -23,11 +23,16 @@ export class VisitorAdmission {
     private readonly log: TenantAudit,
   ) {}
 
+  /** @throws SignInRequired where the tenant takes no visitors */
+  demandOpen(): void {
+    if (!this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
+  }
+
   /** @throws UnknownSession, SessionOfAnotherTenant, SignInRequired */
   async admit(request: AccessRequest, tenant: Tenant, from: From): Promise<Visitor> {
     const credential = credentialOf(request, from);
     const authentic = this.isOurs(request, tenant, credential);
-    if (!this.settings.get(CHAT_PUBLIC)) throw new SignInRequired();
+    this.demandOpen();
     const visitor = authentic && (await this.sessions.authenticate(this.credentials.hash(credential)));
     if (!visitor) throw new UnknownSession();
     if (visitor.userId !== undefined) throw new SignInRequired();
@@ -48,7 +53,7 @@ export class VisitorAdmission {
   ): Promise<Visitor> {
     const named = credentialOf(request, from);
     const byUuid = isUuid(named);
-    if (!byUuid && !this.isOurs(request, tenant, named)) throw new UnknownSession();
+    if (!byUuid && !this.isOurs(request, tenant, named, principal)) throw new UnknownSession();
     const visitor = await (byUuid
       ? this.sessions.find(named, principal.id)
       : this.sessions.authenticate(this.credentials.hash(named)));
@@ -68,18 +73,30 @@ export class VisitorAdmission {
   }
 
   /** @returns whether the credential is authentic @throws SessionOfAnotherTenant, which is audited */
-  private isOurs(request: AccessRequest, tenant: Tenant, credential: string): boolean {
+  private isOurs(request: AccessRequest, tenant: Tenant, credential: string, principal?: TenantPrincipal): boolean {
     const owner = this.credentials.tenantOf('session', credential);
     if (owner === undefined || owner === tenant.id) return owner !== undefined;
     this.audit.record({
       event: 'cross_tenant_access_attempt',
       tenantId: owner,
-      actor: { kind: 'visitor' },
+      actor: actorOf(principal),
       address: request.ip,
-      details: { target: tenant.slug, route: redactPath(request.path), method: request.method },
+      details: {
+        target: tenant.slug,
+        route: redactPath(request.path),
+        method: request.method,
+        ...(principal && { user: principal.id, tenant: tenant.slug }),
+      },
     });
     throw new SessionOfAnotherTenant();
   }
+}
+
+/** By id: the log of another tenant is told who it was, not what they are called. */
+function actorOf(principal: TenantPrincipal | undefined): Actor {
+  if (!principal) return { kind: 'visitor' };
+  const { kind, id, impersonator } = principal;
+  return { kind, id, ...(impersonator && { impersonator }) };
 }
 
 function credentialOf(request: AccessRequest, from: From): string {

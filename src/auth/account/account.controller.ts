@@ -16,6 +16,7 @@ import { leftSignal, ownerOf, personOf } from '../sign-in/sign-in.controller.js'
 import {
   ACCEPTED,
   AcceptedResponse,
+  ChangeEmailRequest,
   ChangePasswordRequest,
   EmailRequest,
   ResetPasswordRequest,
@@ -89,6 +90,24 @@ export class AccountController {
     await this.passwords.reset(body.token, body.new_password, leftSignal(request));
   }
 
+  @Post('change-email')
+  @HttpCode(202)
+  @Header('Cache-Control', 'no-store')
+  @RequiresPermission(ACCOUNT_MANAGE)
+  @AddressLimited('sign-in')
+  @ApiBearerAuth('bearer')
+  @ApiOperation({
+    summary: 'Ask for another e-mail address',
+    description:
+      'It takes the place of the present one once the link sent to it comes back; until then it is `pending_email`. ' +
+      'The present address is told. Given again, the present address withdraws it.',
+  })
+  @ApiAcceptedResponse({ type: AcceptedResponse })
+  async changeEmail(@Body() body: ChangeEmailRequest, @Req() request: AccessRequest): Promise<AcceptedResponse> {
+    await this.accounts.changeEmail(ownerOf(request), body.email, body.current_password);
+    return { message: 'A mail is on its way.' };
+  }
+
   @Post('verify-email/send')
   @HttpCode(202)
   @Header('Cache-Control', 'no-store')
@@ -106,9 +125,14 @@ export class AccountController {
   @HttpCode(204)
   @ForTenant()
   @AddressLimited('redeem')
-  @ApiOperation({ summary: 'Verify an e-mail address with the token of a mail', description: 'Works for 24 hours.' })
+  @ApiOperation({
+    summary: 'Verify an e-mail address with the token of a mail',
+    description:
+      'Works for 24 hours. A changed address is in force from then on; one that somebody else asked for takes the ' +
+      'password of the account as well, once there is one.',
+  })
   @ApiNoContentResponse()
   async verifyEmail(@Body() body: VerifyEmailRequest): Promise<void> {
-    await this.accounts.verifyEmail(body.token);
+    await this.accounts.verifyEmail(body.token, body.password);
   }
 }

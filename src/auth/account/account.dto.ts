@@ -1,7 +1,8 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsString, Matches, MaxLength, MinLength, ValidateBy } from 'class-validator';
+import { IsString, Matches, MaxLength, MinLength, ValidateBy, ValidateIf } from 'class-validator';
 import { MAX_EMAIL } from '../users/email-key.js';
+import { IsEmailAddress } from '../users/user.rules.js';
 
 const TEXT = { message: 'must be a text' };
 const FILLED = { message: 'must not be empty' };
@@ -64,6 +65,21 @@ export class VerifyEmailRequest {
   @ApiProperty({ description: 'From the link in the mail.' })
   @IsToken()
   token: string;
+
+  @ApiPropertyOptional({ format: 'password', description: 'Of the account, if somebody else gave it the address.' })
+  @ValidateIf((_body, value) => value !== undefined)
+  @IsPassword()
+  password?: string;
+}
+
+export class ChangeEmailRequest {
+  @ApiProperty({ example: 'olivia@acme.example', format: 'email' })
+  @IsEmailAddress()
+  email: string;
+
+  @ApiProperty({ example: 'demo-password', format: 'password' })
+  @IsPassword()
+  current_password: string;
 }
 
 export class UpdateMeRequest {

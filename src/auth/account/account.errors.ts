@@ -24,6 +24,18 @@ export class PasswordRefused extends AppError {
   }
 }
 
+/** Somebody else asked for the address that is being verified; the person whose account it is has to agree. */
+export class PasswordNeeded extends AppError {
+  constructor() {
+    super({
+      status: 403,
+      code: 'password_needed',
+      detail: 'Somebody else gave this address to the account: its password is needed as well.',
+      remedy: 'Send `password` with the token. Who forgot it asks for a new one at the present address.',
+    });
+  }
+}
+
 export class EmailVerifiedAlready extends AppError {
   constructor() {
     super({

@@ -6,6 +6,7 @@ import { Outbox, OutboxHandlers } from '../../outbox/index.js';
 import {
   InjectPlatformDataSource,
   InjectTenantRepository,
+  type Tenant,
   TenantContext,
   type TenantRepository,
   TenantRunner,
@@ -18,6 +19,7 @@ const CHANGED = 'email-directory.update';
 export interface Membership {
   slug: string;
   name: string;
+  settings: Tenant['settings'];
 }
 
 /**
@@ -57,7 +59,7 @@ export class EmailDirectory implements OnModuleInit {
   /** The tenants in service with a user of this address. Call it outside every tenant. */
   tenantsOf(emailKey: string): Promise<Membership[]> {
     return this.platform.query<Membership[]>(
-      `SELECT t.slug, t.name FROM email_directory d JOIN tenants t ON t.id = d.tenant_id
+      `SELECT t.slug, t.name, t.settings FROM email_directory d JOIN tenants t ON t.id = d.tenant_id
         WHERE d.email_hmac = $1 AND t.status = 'active' ORDER BY t.name, t.slug`,
       [this.hmac(emailKey)],
     );

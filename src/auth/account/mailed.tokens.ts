@@ -18,6 +18,8 @@ const WINDOW_MS = 15 * 60 * 1000;
 export interface FoundLink {
   id: string;
   user: User;
+  /** The address it was sent to. */
+  email: string;
 }
 
 /** Credentials that reach their user by mail: whoever brings one back reads that mailbox. */
@@ -84,9 +86,11 @@ export class MailedTokens {
     };
     const found = await this.tokens.findOneBy(good);
     const user = found && (await this.users.findOneBy({ id: found.userId, status: 'active' }));
-    // It proved who reads that mailbox; with another address it proves nothing any more.
-    if (!user || user.email !== found.email) throw new LinkInvalid();
-    return { id: found.id, user };
+    const email = found?.email;
+    // It proved who reads that mailbox; once that is neither the address nor to be it, it proves nothing any more.
+    const awaited = email === user?.email || (purpose === 'verify-email' && email === user?.pendingEmail);
+    if (!found || !user || typeof email !== 'string' || !awaited) throw new LinkInvalid();
+    return { id: found.id, user, email };
   }
 
   /** Uses a token up, in the unit of work of what it allows. @throws LinkInvalid when that was done meanwhile */

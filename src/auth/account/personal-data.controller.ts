@@ -30,8 +30,19 @@ export class AccountDeletionRequest {
 }
 
 const LIST = { type: 'array', items: { type: 'object' } } as const;
+const DOCUMENT = {
+  profile: { type: 'object' },
+  devices: LIST,
+  invitations: LIST,
+  api_keys: LIST,
+  impersonations: LIST,
+  sessions: LIST,
+  messages: LIST,
+  audit_events: LIST,
+  audit_events_about_you: LIST,
+} as const;
 
-@ApiTags('auth')
+@ApiTags('account')
 @ApiTenantHeader()
 @ApiBearerAuth('bearer')
 @Controller('api/auth/me')
@@ -55,14 +66,8 @@ export class PersonalDataController {
       'application/json': {
         schema: {
           type: 'object',
-          required: ['profile', 'devices', 'sessions', 'messages', 'audit_events'],
-          properties: {
-            profile: { type: 'object' },
-            devices: LIST,
-            sessions: LIST,
-            messages: LIST,
-            audit_events: LIST,
-          },
+          required: Object.keys(DOCUMENT),
+          properties: DOCUMENT,
         },
       },
     },
@@ -93,7 +98,7 @@ export class PersonalDataController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<void> {
-    await this.deletion.delete(themselves(request).id, body.password);
+    await this.deletion.delete(themselves(request), body.password);
     if (this.cookie.read(request)) this.cookie.clear(request, response);
   }
 }

@@ -1,8 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { auditEventJson, AuditQuery, TenantAudit } from '../../audit/index.js';
-import { InjectTenantRepository, type TenantRepository, TenantRunner } from '../../tenancy/index.js';
+import { InjectTenantRepository, TenantContext, type TenantRepository, TenantRunner } from '../../tenancy/index.js';
+import { ApiKeyView } from '../api-keys/api-key.dto.js';
+import { ApiKey } from '../api-keys/api-key.entity.js';
 import { CredentialInvalid } from '../auth.errors.js';
 import { Device } from '../devices/device.entity.js';
+import { InvitationView } from '../invitations/invitation.dto.js';
+import { Invitation } from '../invitations/invitation.entity.js';
+import { SupportView } from '../platform/impersonation.dto.js';
+import { ImpersonationStore } from '../platform/impersonation.store.js';
 import { User } from '../users/user.entity.js';
 import { PersonalData, type PersonalDataSection } from './personal-data.js';
 
@@ -15,6 +21,10 @@ export class PersonalDataExport {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     @InjectTenantRepository(Device) private readonly devices: TenantRepository<Device>,
+    @InjectTenantRepository(Invitation) private readonly invitations: TenantRepository<Invitation>,
+    @InjectTenantRepository(ApiKey) private readonly apiKeys: TenantRepository<ApiKey>,
+    private readonly impersonations: ImpersonationStore,
+    private readonly context: TenantContext,
     private readonly events: AuditQuery,
     private readonly personal: PersonalData,
     private readonly audit: TenantAudit,
@@ -30,14 +40,45 @@ export class PersonalDataExport {
     if (!user) throw new CredentialInvalid();
     const devices = await this.devices.find({ where: { userId }, order: { id: 'ASC' } });
     await this.audit.record({ event: 'personal-data.exported', target: { kind: 'user', id: userId } });
-    const sections = [...this.personal.sections(), this.auditSection()].flatMap(({ name, page }) =>
+    const sections = [...this.personal.sections(), this.ownEvents(), this.eventsAbout()].flatMap(({ name, page }) =>
       // Whoever drains the stream may be in another scope or in none.
       page ? [{ name, page: this.runner.bind((cursor?: string) => page(userId, cursor)) }] : [],
     );
-    return text({ profile: profileOf(user), devices: devices.map(deviceOf) }, sections);
+    const head = {
+      profile: profileOf(user),
+      devices: devices.map(deviceOf),
+      invitations: (await this.invitations.find({ where: { emailKey: user.emailKey }, order: { id: 'ASC' } })).map(
+        (invitation) => InvitationView.of(invitation),
+      ),
+      api_keys: (await this.apiKeys.find({ where: { createdBy: userId }, order: { id: 'ASC' } })).map((key) =>
+        ApiKeyView.of(key),
+      ),
+      impersonations: await this.impersonationsOf(userId),
+    };
+    return text(head, sections);
   }
 
-  private auditSection(): PersonalDataSection {
+  private impersonationsOf(userId: string): Promise<object[]> {
+    const { id } = this.context.currentOrThrow('Personal data');
+    return this.runner.runAsPlatform('personal data', async () =>
+      (await this.impersonations.ofUser(id, userId)).map((row) => SupportView.of(row)),
+    );
+  }
+
+  /** What others did to the person. From where they did it is theirs. */
+  private eventsAbout(): PersonalDataSection {
+    return {
+      name: 'audit_events_about_you',
+      page: async (targetId, cursor) => {
+        const page = await this.events.list({ targetKind: 'user', targetId }, AUDIT_PAGE, cursor);
+        const others = page.items.filter(({ actorId }) => actorId !== targetId);
+        const items = others.map((event) => ({ ...auditEventJson(event), address: null, request_id: null }));
+        return { items, next_cursor: page.next_cursor };
+      },
+    };
+  }
+
+  private ownEvents(): PersonalDataSection {
     return {
       name: 'audit_events',
       page: async (actorId, cursor) => {
@@ -74,6 +115,7 @@ function profileOf(user: User): object {
   return {
     id: user.id,
     email: user.email,
+    pending_email: user.pendingEmail,
     name: user.name,
     role: user.role,
     status: user.status,

@@ -44,7 +44,8 @@ export class WhichTenantsController {
     // Also when there are none: who asked learns it from the mailbox, and nobody from the time of the answer.
     this.mailer.sendAsPlatform({
       template: 'which-tenants',
-      to: { address: body.email.trim() },
+      // As it was looked up: another spelling of the key may be the mailbox of somebody else.
+      to: { address: key },
       data: { tenants: tenants.map((tenant) => ({ name: tenant.name, url: this.links.linkFor(tenant, '/') })) },
       links: {},
     });

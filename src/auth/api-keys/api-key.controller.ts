@@ -15,8 +15,8 @@ import { parseLimit } from '../../common/index.js';
 import { ApiTenantHeader } from '../../http/index.js';
 import { IdempotencyService } from '../../idempotency/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
-import type { AccessRequest, TenantPrincipal } from '../access/principal.js';
-import { CredentialInvalid } from '../auth.errors.js';
+import { callerOf, locate } from '../access/caller.js';
+import type { AccessRequest } from '../access/principal.js';
 import {
   ApiKeyPage,
   ApiKeyPatch,
@@ -61,11 +61,11 @@ export class ApiKeyController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<NewApiKeyView> {
-    const actor = actorOf(request);
+    const actor = callerOf(request);
     const view = await this.idempotency.execute<NewApiKeyView>(
       { key: request.get('idempotency-key'), scope: `api-keys:${actor.id}`, body, ttlMs: HOUR_MS },
-      async (commit) => {
-        const { made, write } = await this.keys.prepare(actor, body.name, {
+      (commit) => {
+        const { made, write } = this.keys.prepare(actor, body.name, {
           permissions: body.permissions,
           addressRanges: body.address_ranges ?? [],
           expiresAt: timeOf(body.expires_at) ?? null,
@@ -73,7 +73,8 @@ export class ApiKeyController {
         return commit(viewOf(made), write);
       },
     );
-    return located(response, view);
+    locate(request, response, view.id);
+    return view;
   }
 
   @Get()
@@ -108,7 +109,7 @@ export class ApiKeyController {
   })
   @ApiOkResponse({ type: ApiKeyView })
   async change(@Param('id') id: string, @Body() body: ApiKeyPatch, @Req() request: AccessRequest): Promise<ApiKeyView> {
-    const key = await this.keys.change(actorOf(request), id, {
+    const key = await this.keys.change(callerOf(request), id, {
       name: body.name,
       permissions: body.permissions,
       addressRanges: body.address_ranges,
@@ -136,7 +137,7 @@ export class ApiKeyController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<NewApiKeyView> {
-    const actor = actorOf(request);
+    const actor = callerOf(request);
     const overlap = body.overlap_seconds ?? DEFAULT_OVERLAP_SECONDS;
     const view = await this.idempotency.execute<NewApiKeyView>(
       { key: request.get('idempotency-key'), scope: `api-key-rotation:${actor.id}:${id}`, body, ttlMs: HOUR_MS },
@@ -145,7 +146,8 @@ export class ApiKeyController {
         return commit(viewOf(made), write);
       },
     );
-    return located(response, view);
+    locate(request, response, view.id, `/${id}/rotate`);
+    return view;
   }
 
   @Delete(':id')
@@ -154,23 +156,13 @@ export class ApiKeyController {
   @ApiKeyId()
   @ApiOperation({ summary: 'Revoke an API key', description: 'In force at once; nothing brings it back.' })
   @ApiNoContentResponse()
-  async revoke(@Param('id') id: string): Promise<void> {
-    await this.keys.revoke(id);
+  async revoke(@Param('id') id: string, @Req() request: AccessRequest): Promise<void> {
+    await this.keys.revoke(callerOf(request), id);
   }
-}
-
-function actorOf(request: AccessRequest): TenantPrincipal {
-  if (!request.principal) throw new CredentialInvalid();
-  return request.principal;
 }
 
 function viewOf({ key, text }: NewKey): NewApiKeyView {
   return { ...ApiKeyView.of(key), key: text };
-}
-
-function located(response: Response, view: NewApiKeyView): NewApiKeyView {
-  response.location(`/api/api-keys/${view.id}`);
-  return view;
 }
 
 /** Undefined stays undefined and null stays null: the one leaves as it is, the other takes away. */

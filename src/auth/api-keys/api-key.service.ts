@@ -10,7 +10,7 @@ import {
   TenantTransaction,
 } from '../../tenancy/index.js';
 import type { TenantPrincipal } from '../access/principal.js';
-import { CredentialInvalid } from '../auth.errors.js';
+import { Grants, type Reach } from '../roles/grants.js';
 import { User } from '../users/user.entity.js';
 import { UserStates } from '../users/user-states.js';
 import { ApiKey } from './api-key.entity.js';
@@ -23,6 +23,7 @@ import {
   type KeyReach,
   refuseMoreThanHeld,
 } from './api-key.grants.js';
+import { API_KEY_WRITE } from './api-key.permissions.js';
 
 /** Whose cursors they are. */
 const LIST = 'api-keys';
@@ -42,6 +43,7 @@ export class ApiKeyService {
   constructor(
     @InjectTenantRepository(ApiKey) private readonly keys: TenantRepository<ApiKey>,
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
+    private readonly grants: Grants,
     private readonly states: UserStates,
     private readonly credentials: CredentialCodec,
     private readonly context: TenantContext,
@@ -78,25 +80,25 @@ export class ApiKeyService {
   /**
    * A new key, and the write that makes it valid, to be awaited before the key is given out.
    *
-   * @throws ValidationFailed, GrantExceedsOwn
+   * @throws ValidationFailed; from the write GrantExceedsOwn, CredentialInvalid, PermissionMissing
    */
-  async prepare(
-    actor: TenantPrincipal,
-    name: string,
-    asked: KeyReach,
-  ): Promise<{ made: NewKey; write: () => Promise<void> }> {
-    const reach = checked(asked);
-    const maker = await this.makerOf(actor);
-    refuseMoreThanHeld(reach, maker);
-    const made = this.mint(actor, name, reach);
-    return { made, write: () => this.store(actor, maker.person, made, 'api-key.created', {}) };
+  prepare(actor: TenantPrincipal, name: string, asked: KeyReach): { made: NewKey; write: () => Promise<void> } {
+    const made = this.mint(actor, name, checked(asked));
+    const write = (): Promise<void> =>
+      this.transaction.run(async () => {
+        const reach = await this.grants.begin(actor, API_KEY_WRITE);
+        refuseMoreThanHeld(made.key, granterOf(reach));
+        await this.store(actor, reach, made, 'api-key.created', {});
+      });
+    return { made, write };
   }
 
   /**
    * A successor of a key with its name and reach, and the write that makes it valid and lets the old one expire.
    *
    * @param overlapSeconds how long the old one works on, unless it expires before
-   * @throws ApiKeyNotFound, ApiKeyExpired, ApiKeyChanged; GrantExceedsOwn, for whoever rotates a key gets to hold it
+   * @throws ApiKeyNotFound, ApiKeyExpired; from the write also ApiKeyChanged, and GrantExceedsOwn, for whoever rotates a
+   * key gets to hold it
    */
   async prepareRotation(
     actor: TenantPrincipal,
@@ -104,23 +106,20 @@ export class ApiKeyService {
     overlapSeconds: number,
   ): Promise<{ made: NewKey; write: () => Promise<void> }> {
     const old = await this.get(id);
-    const maker = await this.makerOf(actor);
     if (old.expiresAt && old.expiresAt.getTime() <= Date.now()) throw new ApiKeyExpired();
-    refuseMoreThanHeld(old, maker);
     const made = this.mint(actor, old.name, old);
     const write = (): Promise<void> =>
       this.transaction.run(async () => {
-        const now = await this.lock(id);
-        // The successor would not be what was checked.
+        const { key: now, reach } = await this.reached(actor, id);
+        // The successor would not be what its text was made for.
         if (!sameReach(now, old)) throw new ApiKeyChanged();
+        refuseMoreThanHeld(now, granterOf(reach));
         const end = new Date(Date.now() + overlapSeconds * 1000);
         const expiresAt = now.expiresAt && now.expiresAt < end ? now.expiresAt : end;
         await this.keys.update({ id }, { expiresAt });
         await this.states.changed(id);
-        await this.store(actor, maker.person, made, 'api-key.rotated', {
-          predecessor: id,
-          predecessor_ends: expiresAt,
-        });
+        const details = { predecessor: id, predecessor_ends: expiresAt };
+        await this.store(actor, reach, made, 'api-key.rotated', details);
       });
     return { made, write };
   }
@@ -130,17 +129,15 @@ export class ApiKeyService {
    *
    * @throws ApiKeyNotFound, ValidationFailed, GrantExceedsOwn
    */
-  async change(actor: TenantPrincipal, id: string, { name, ...reach }: KeyChange): Promise<ApiKey> {
-    if (!isUuid(id)) throw new ApiKeyNotFound();
-    const maker = await this.makerOf(actor);
+  async change(actor: TenantPrincipal, id: string, { name, ...asked }: KeyChange): Promise<ApiKey> {
     return this.transaction.run(async () => {
-      const key = await this.lock(id);
-      const given = Object.fromEntries(Object.entries(reach).filter(([, value]) => value !== undefined));
+      const { key, reach } = await this.reached(actor, id);
+      const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
       const after: KeyReach = { ...reachOf(key), ...given };
       const changes: KeyChange = { ...(name !== undefined && { name }) };
       if (Object.keys(given).length > 0) {
         const valid = checked(after, 'expiresAt' in given);
-        refuseMoreThanHeld(valid, maker);
+        refuseMoreThanHeld(valid, granterOf(reach));
         Object.assign(changes, valid);
       }
       if (Object.keys(changes).length === 0) return key;
@@ -154,20 +151,21 @@ export class ApiKeyService {
   }
 
   /** At once, in every process. @throws ApiKeyNotFound */
-  async revoke(id: string): Promise<void> {
-    if (!isUuid(id)) throw new ApiKeyNotFound();
+  async revoke(actor: TenantPrincipal, id: string): Promise<void> {
     await this.transaction.run(async () => {
-      const key = await this.lock(id);
+      const { key } = await this.reached(actor, id);
       await this.keys.delete({ id });
       await this.states.changed(id);
       await this.audit.record({ event: 'api-key.revoked', target: { kind: 'api-key', id }, before: forAudit(key) });
     });
   }
 
-  private async lock(id: string): Promise<ApiKey> {
-    const key = await this.keys.findOne({ where: { id }, lock: { mode: 'pessimistic_write' } });
+  /** The key and how far the actor reaches, by rows that stay locked: the guard knew what was so a moment ago. */
+  private async reached(actor: TenantPrincipal, id: string): Promise<{ key: ApiKey; reach: Reach }> {
+    const reach = await this.grants.begin(actor, API_KEY_WRITE, { keys: isUuid(id) ? [id] : [] });
+    const key = reach.apiKey(id);
     if (!key) throw new ApiKeyNotFound();
-    return key;
+    return { key, reach };
   }
 
   private mint(actor: TenantPrincipal, name: string, reach: KeyReach): NewKey {
@@ -187,34 +185,30 @@ export class ApiKeyService {
     return { key, text };
   }
 
-  private store(
+  private async store(
     actor: TenantPrincipal,
-    person: string | null,
+    reach: Reach,
     { key }: NewKey,
     event: string,
     details: object,
   ): Promise<void> {
-    return this.transaction.run(async () => {
-      await this.keys.insert(key);
-      await this.audit.record({ event, target: { kind: 'api-key', id: key.id }, after: forAudit(key), details });
-      const user = person === null ? null : await this.users.findOneBy({ id: person });
-      if (!user) return;
-      await this.mailer.send({
-        template: 'api-key-created',
-        to: { address: user.email, name: user.name },
-        data: { key: key.name, creator: actor.name, when: key.createdAt.toUTCString() },
-        links: { action: this.links.linkFor(this.context.currentOrThrow('An API key'), '/account/api-keys') },
-      });
+    await this.keys.insert(key);
+    await this.audit.record({ event, target: { kind: 'api-key', id: key.id }, after: forAudit(key), details });
+    // Of a key that makes keys, the person who made it is told.
+    const person = reach.callersKey ? reach.callersKey.createdBy : actor.id;
+    const user = person === null ? null : await this.users.findOneBy({ id: person });
+    if (!user) return;
+    await this.mailer.send({
+      template: 'api-key-created',
+      to: { address: user.email, name: user.name },
+      data: { key: key.name, creator: actor.name, when: key.createdAt.toUTCString() },
+      links: { action: this.links.linkFor(this.context.currentOrThrow('An API key'), '/account/api-keys') },
     });
   }
+}
 
-  /** What the actor can give, and the person who is told: for a key, whoever made it. */
-  private async makerOf(actor: TenantPrincipal): Promise<Granter & { person: string | null }> {
-    if (actor.kind === 'user') return { permissions: actor.permissions, person: actor.id };
-    const own = await this.keys.findOneBy({ id: actor.id });
-    if (!own) throw new CredentialInvalid();
-    return { permissions: actor.permissions, bounds: reachOf(own), person: own.createdBy };
-  }
+function granterOf({ permissions, callersKey }: Reach): Granter {
+  return { permissions, ...(callersKey && { bounds: callersKey }) };
 }
 
 /** @throws ValidationFailed @param newExpiry whether the expiry is given, and must lie ahead */

@@ -7,14 +7,24 @@ import { parseLimit } from '../../common/index.js';
 import { ApiTenantHeader } from '../../http/index.js';
 import { TenantContext } from '../../tenancy/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
+import { callerOf } from '../access/caller.js';
+import { demandPermission } from '../access/permission.demand.js';
 import { declarePermission } from '../access/permissions.js';
+import type { AccessRequest } from '../access/principal.js';
 import { type AuditFormat, AuditListQuery, AuditPage } from './audit.dto.js';
 
 const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
 
 export const AUDIT_READ = declarePermission({
   name: 'audit:read',
-  about: "Read and download the tenant's audit log",
+  about: "Read the tenant's audit log",
+  roles: ['admin'],
+});
+
+/** Apart from reading: support may look into the log, and carry nothing away. */
+export const AUDIT_EXPORT = declarePermission({
+  name: 'audit:export',
+  about: "Download the tenant's audit log as CSV or JSON lines",
   roles: ['admin'],
   sensitive: true,
 });
@@ -36,7 +46,8 @@ export class AuditController {
   @Header('Vary', 'Accept')
   @ApiOperation({
     summary: 'What happened in the tenant, newest first',
-    description: 'A page as JSON, or everything that matches as CSV or JSON lines. A download is itself recorded.',
+    description:
+      'A page as JSON; with audit:export everything that matches as CSV or JSON lines. A download is itself recorded.',
   })
   @ApiExtraModels(AuditPage)
   @ApiOkResponse({
@@ -46,13 +57,14 @@ export class AuditController {
       [TYPES.jsonl]: { schema: { type: 'string' } },
     },
   })
-  async list(@Query() query: AuditListQuery, @Req() request: Request): Promise<AuditPage | StreamableFile> {
+  async list(@Query() query: AuditListQuery, @Req() request: AccessRequest): Promise<AuditPage | StreamableFile> {
     const filter = AuditListQuery.filter(query);
     const format = query.format ?? formatOf(request);
     if (format === 'json') {
       const page = await this.events.list(filter, parseLimit(query.limit, 50, 200), query.cursor);
       return AuditPage.of(page.items, page.next_cursor);
     }
+    demandPermission(callerOf(request), AUDIT_EXPORT);
     const pages = await this.events.export(filter);
     await this.audit.record({ event: 'audit.exported', details: { ...query, format } });
     const { slug } = this.context.currentOrThrow('An audit export');

@@ -17,7 +17,7 @@ import { ownerOf } from '../sign-in/sign-in.controller.js';
 import { MAX_DEVICES } from '../tokens/refresh-families.js';
 import { DevicesService } from './devices.service.js';
 
-class DeviceResponse {
+export class DeviceResponse {
   @ApiProperty({ format: 'uuid' })
   id: string;
 
@@ -37,7 +37,7 @@ class DeviceResponse {
   current: boolean;
 }
 
-class DevicePage {
+export class DevicePage {
   @ApiProperty({ type: [DeviceResponse] })
   items: DeviceResponse[];
 

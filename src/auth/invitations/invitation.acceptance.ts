@@ -13,7 +13,7 @@ import { MfaChallenges } from '../mfa/mfa-challenges.js';
 import { SecondFactorDemand } from '../mfa/second-factor.demand.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { checkPassword } from '../passwords/password.policy.js';
-import { GrantRefused } from '../roles/grant.errors.js';
+import { BoundedKeyRefused, GrantRefused } from '../roles/grant.errors.js';
 import { Grants } from '../roles/grants.js';
 import { type Client, SignInService, type TokenPair } from '../sign-in/sign-in.service.js';
 import { EmailDirectory } from '../account/email.directory.js';
@@ -125,10 +125,12 @@ export class InvitationAcceptance {
       if (invitedBy === null) return await this.grants.lockRole(role);
       const reach = await this.grants.of(invitedBy, { roles: [role] });
       if (!reach) throw new InvitationRefused();
+      reach.demandUnbounded();
       reach.demandToGrant(role);
     } catch (error) {
       // The inviter's reach and the role's name are not for the invited to know.
-      throw error instanceof GrantRefused || error instanceof ValidationFailed ? new InvitationRefused() : error;
+      const refused = [GrantRefused, BoundedKeyRefused, ValidationFailed].some((kind) => error instanceof kind);
+      throw refused ? new InvitationRefused() : error;
     }
   }
 }

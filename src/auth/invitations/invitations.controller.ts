@@ -56,7 +56,10 @@ export class InvitationsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(INVITATION_WRITE)
   @ApiBearerAuth('bearer')
-  @ApiOperation({ summary: 'Invite a person by mail', description: 'The link in it works once, for seven days.' })
+  @ApiOperation({
+    summary: 'Invite a person by mail',
+    description: 'The link in it works once, for seven days. Not for API keys with an expiry or address ranges.',
+  })
   @ApiCreatedResponse({ type: InvitationView })
   async invite(
     @Body() body: InviteRequest,

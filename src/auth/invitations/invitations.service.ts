@@ -11,6 +11,7 @@ import {
   TenantTransaction,
 } from '../../tenancy/index.js';
 import type { TenantPrincipal } from '../access/principal.js';
+import { MemberMails } from '../account/member-mails.js';
 import { Grants, type Reach } from '../roles/grants.js';
 import { isDuplicateOf } from '../users/duplicates.js';
 import { emailKey } from '../users/email-key.js';
@@ -32,6 +33,7 @@ export class InvitationsService {
     @InjectTenantRepository(Invitation) private readonly invitations: TenantRepository<Invitation>,
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     private readonly grants: Grants,
+    private readonly mails: MemberMails,
     private readonly credentials: CredentialCodec,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
@@ -68,7 +70,9 @@ export class InvitationsService {
     try {
       return await this.transaction.run(async () => {
         const reach = await this.grants.begin(principal, INVITATION_WRITE, { roles: [role] });
+        reach.demandUnbounded();
         reach.demandToGrant(role);
+        await this.mails.count(key);
         if (await this.users.exists({ emailKey: key })) throw new EmailTaken();
         // One that has run out must not stand in the way of another.
         await this.invitations.update({ emailKey: key, ...whereStatus('expired') }, { revokedAt: new Date() });
@@ -90,7 +94,8 @@ export class InvitationsService {
   /** Sends a new link; the one before is void. @throws UnknownInvitation, InvitationClosed, GrantRefused */
   async resend(principal: TenantPrincipal, id: string): Promise<Invitation> {
     return this.transaction.run(async () => {
-      const { invitation, reach } = await this.reached(principal, id);
+      const { invitation, reach } = await this.reached(principal, id, ({ emailKey: key }) => this.mails.count(key));
+      reach.demandUnbounded();
       refuseClosed(invitation, 'accepted', 'revoked');
       // The role may have gone since it ran out.
       reach.demandToGrant(invitation.role);
@@ -113,10 +118,19 @@ export class InvitationsService {
     });
   }
 
-  /** The invitation, locked, after people and roles: the order in which every change takes them. */
-  private async reached(principal: TenantPrincipal, id: string): Promise<{ invitation: Invitation; reach: Reach }> {
+  /**
+   * The invitation, locked, after people and roles: the order in which every change takes them.
+   *
+   * @param before what comes between
+   */
+  private async reached(
+    principal: TenantPrincipal,
+    id: string,
+    before?: (found: Invitation) => Promise<void>,
+  ): Promise<{ invitation: Invitation; reach: Reach }> {
     const found = isUuid(id) ? await this.invitations.findOneBy({ id }) : null;
     const reach = await this.grants.begin(principal, INVITATION_WRITE, { roles: found ? [found.role] : [] });
+    if (found) await before?.(found);
     const invitation =
       found && (await this.invitations.findOne({ where: { id }, lock: { mode: 'pessimistic_write' } }));
     if (!invitation) throw new UnknownInvitation();

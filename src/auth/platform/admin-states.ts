@@ -53,6 +53,12 @@ export class AdminStates {
     return this.cache.find(id);
   }
 
+  /** The same past what this process knows: of a sign-in just now it may not have heard. */
+  findAnew(id: string): AdminState | undefined | Promise<AdminState | undefined> {
+    this.cache.invalidate([id]);
+    return this.find(id);
+  }
+
   /** @param manager of the transaction of the change: every process hears of it after the commit */
   async changed(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<void> {
     await manager.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);

@@ -1,7 +1,8 @@
-import { Body, Controller, Get, Header, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
+  ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
   ApiParam,
@@ -14,7 +15,14 @@ import { CredentialCodec } from '../../tenancy/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import { NO_TENANT } from '../devices/device.tokens.js';
-import { AdminPage, AdminView, ChangeAdminRequest, CreateAdminRequest, CreatedAdmin } from './admins.dto.js';
+import {
+  AdminPage,
+  AdminView,
+  ChangeAdminRequest,
+  CreateAdminRequest,
+  CreatedAdmin,
+  ResetSecondFactorRequest,
+} from './admins.dto.js';
 import { AdminsService } from './admins.service.js';
 import { PlatformAdminStore } from './platform-admin.store.js';
 import { adminOf } from './platform-sign-in.controller.js';
@@ -78,6 +86,23 @@ export class AdminsController {
     const { admin, oneTimePassword } = await this.admins.create(adminOf(request).id, body);
     response.setHeader('Location', `/api/admin/admins/${admin.id}`);
     return { ...AdminView.of(admin), one_time_password: oneTimePassword };
+  }
+
+  @Post(':id/reset-second-factor')
+  @HttpCode(204)
+  @RequiresPlatformPermission('platform-admin:write')
+  @ApiOperation({
+    summary: 'Take the second factor from a platform admin who has lost it',
+    description: 'Signs them out everywhere; their next sign-in sets up another. Nobody does it to themselves.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiNoContentResponse()
+  async resetSecondFactor(
+    @Param('id') id: string,
+    @Body() { reason }: ResetSecondFactorRequest,
+    @Req() request: AccessRequest,
+  ): Promise<void> {
+    await this.admins.resetSecondFactor(adminOf(request).id, id, reason);
   }
 
   @Patch(':id')

@@ -1,11 +1,13 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsEmail, IsIn, IsOptional, Matches, MaxLength } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsEmail, IsIn, IsOptional, Length, Matches, MaxLength } from 'class-validator';
 import type { PlatformAdmin } from './platform-admin.store.js';
 import { PLATFORM_ROLES, type PlatformRole } from './platform-permissions.js';
 
 const ROLES = Object.keys(PLATFORM_ROLES) as PlatformRole[];
 const STATUSES = ['active', 'disabled'] as const;
 const ROLE = { message: `must be one of ${ROLES.join(', ')}` };
+const REASON = { message: 'must be a text of 10 to 500 characters' };
 /** A name stands in lists, mails and tokens. */
 const NAME = /^(?=.*\S)[^\p{Cc}]{1,100}$/u;
 const NAME_RULE = { message: 'must be a text of 1 to 100 characters without line breaks' };
@@ -40,6 +42,19 @@ export class ChangeAdminRequest {
   @IsOptional()
   @IsIn(STATUSES, { message: `must be one of ${STATUSES.join(', ')}` })
   status?: (typeof STATUSES)[number];
+}
+
+export class ResetSecondFactorRequest {
+  @ApiProperty({
+    minLength: 10,
+    maxLength: 500,
+    example: 'Lost the phone; recognised in a call',
+    description: 'Kept in the audit log.',
+  })
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value))
+  @Matches(/^[^\0]*$/, REASON)
+  @Length(10, 500, REASON)
+  reason: string;
 }
 
 export class AdminView {

@@ -10,7 +10,14 @@ import { AdminStates } from './admin-states.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
 import { exceeds, PLATFORM_ROLES, type PlatformPermission, type PlatformRole } from './platform-permissions.js';
-import { AdminEmailTaken, AdminNotFound, LastPlatformAdmin, RoleBeyondOwn } from './platform.errors.js';
+import {
+  AdminEmailTaken,
+  AdminNotFound,
+  LastPlatformAdmin,
+  NoSecondFactor,
+  OwnSecondFactor,
+  RoleBeyondOwn,
+} from './platform.errors.js';
 
 const WRITE: PlatformPermission = 'platform-admin:write';
 
@@ -105,6 +112,39 @@ export class AdminsService {
     const acts = admin.status === 'active' && PLATFORM_ROLES[admin.role].includes('impersonation:create');
     if (!acts) await this.impersonations.endAllOf(id);
     return admin;
+  }
+
+  /**
+   * Takes the second factor from an admin who has lost it, with every recovery code, and signs them out; the next sign-in
+   * sets up another.
+   *
+   * @param reason in the words of who does it, for the log
+   * @throws AdminNotFound, OwnSecondFactor, NoSecondFactor, RoleBeyondOwn
+   */
+  async resetSecondFactor(actorId: string, id: string, reason: string): Promise<void> {
+    if (!isUuid(id)) throw new AdminNotFound();
+    // Else a stolen access token would rid itself of the factor.
+    if (id === actorId) throw new OwnSecondFactor();
+    await this.admins.exclusively(async (manager) => {
+      const admin = await this.admins.locked(id, manager);
+      if (!admin) throw new AdminNotFound();
+      await this.demand(actorId, [admin.role], manager);
+      if (admin.mfa_enabled_at === null) throw new NoSecondFactor();
+      await manager.query(
+        `UPDATE platform_admins SET mfa_secret = NULL, mfa_pending = NULL, mfa_enabled_at = NULL, mfa_last_step = NULL,
+                recovery_hashes = '{}', token_version = token_version + 1, updated_at = now() WHERE id = $1`,
+        [id],
+      );
+      await manager.query('DELETE FROM platform_devices WHERE user_id = $1', [id]);
+      await manager.query('DELETE FROM platform_mfa_challenges WHERE admin_id = $1', [id]);
+      await this.states.changed(id, manager);
+      await this.audit.record(manager, {
+        event: 'platform-admin.second-factor-reset',
+        target: { kind: 'platform-admin', id },
+        reason,
+      });
+    });
+    await this.impersonations.endAllOf(id);
   }
 
   /**

@@ -10,8 +10,7 @@ const MINUTES = { message: `must be an integer from 1 to ${MAX_MINUTES}` };
 
 export class ImpersonationRequest {
   @ApiProperty({ example: 'acme', description: 'Slug of the tenant.' })
-  @IsString({ message: 'must be a text' })
-  @MaxLength(63, { message: 'must be at most 63 characters' })
+  @Matches(/^[^\p{Cc}]{1,63}$/u, { message: 'must be the slug of a tenant' })
   tenant: string;
 
   @ApiProperty({ format: 'uuid', description: 'The user to act as.' })

@@ -186,7 +186,7 @@ export class ImpersonationService {
   }
 
   /** In both logs. @param more what belongs to the tenant's transaction */
-  private async record(
+  async record(
     event: string,
     row: ImpersonationRow,
     tenant: Tenant,

@@ -37,6 +37,7 @@ const SQL = {
   byId: `${SELECT} WHERE i.id = $1`,
   locked: `${SELECT} WHERE i.id = $1 FOR UPDATE OF i`,
   openOf: `${SELECT} WHERE i.admin_id = $1 AND i.status IN ('pending', 'active')`,
+  ofUser: `${SELECT} WHERE i.tenant_id = $1 AND i.user_id = $2 ORDER BY i.id`,
   page: `${SELECT} WHERE ($1::uuid IS NULL OR i.tenant_id = $1) AND ($2::uuid IS NULL OR i.id < $2)
     ORDER BY i.id DESC LIMIT $3`,
 };
@@ -98,6 +99,26 @@ export class ImpersonationStore {
   async end(id: string, manager: EntityManager): Promise<void> {
     await manager.query(`UPDATE impersonations SET status = 'ended' WHERE id = $1`, [id]);
     await this.changed(id, manager);
+  }
+
+  /**
+   * Marks one that ran out, which no other process is marking.
+   *
+   * @param except ids to leave alone
+   */
+  async expireNext(except: string[], manager: EntityManager): Promise<ImpersonationRow | undefined> {
+    const [rows] = await manager.query<[{ id: string }[], number]>(
+      `UPDATE impersonations SET status = 'expired' WHERE id = (
+         SELECT id FROM impersonations WHERE status = 'active' AND expires_at <= now() AND id <> ALL ($1::uuid[])
+          ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id`,
+      [except],
+    );
+    return rows[0] && this.locked(rows[0].id, manager);
+  }
+
+  /** Those in which somebody acted, or asked to act, as a user of a tenant, oldest first. */
+  ofUser(tenantId: string, userId: string): Promise<ImpersonationRow[]> {
+    return this.platform.query<ImpersonationRow[]>(SQL.ofUser, [tenantId, userId]);
   }
 
   /** Every process hears of it at the commit. @param id empty: any of them may have changed */

@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, OmitType, PartialType } from '@nestjs/swagger';
 import { IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsAddress } from '../account/account.dto.js';
 import { LoginRequest, TokenResponse } from '../sign-in/sign-in.dto.js';
 import { PLATFORM_ROLES } from './platform-permissions.js';
 import type { SecondFactor } from './platform-mfa.service.js';
@@ -22,7 +23,7 @@ const OptionalText =
 
 export class PlatformLoginRequest extends OmitType(LoginRequest, ['cookie', 'email', 'password']) {
   @ApiProperty({ example: 'admin@localhost' })
-  @Text(254)
+  @IsAddress()
   email: string;
 
   @ApiProperty({ format: 'password' })

@@ -185,3 +185,25 @@ export class ImpersonatedUserNotFound extends AppError {
     });
   }
 }
+
+export class OwnSecondFactor extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'own_second_factor',
+      detail: 'Nobody resets their own second factor.',
+      remedy: 'Replace it with POST /api/admin/auth/mfa/enrol, or ask another platform admin.',
+    });
+  }
+}
+
+export class NoSecondFactor extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'mfa_not_enrolled',
+      detail: 'This platform admin has no second factor.',
+      remedy: 'Nothing is left to do.',
+    });
+  }
+}

@@ -13,6 +13,18 @@ export class GrantRefused extends AppError {
   }
 }
 
+/** An API key that ends, or that works from some addresses only, reached for what would outlive those bounds. */
+export class BoundedKeyRefused extends AppError {
+  constructor() {
+    super({
+      status: 403,
+      code: 'api_key_bounded',
+      detail: 'An API key with an expiry or address ranges neither makes people nor changes what they can do.',
+      remedy: 'Use a key without expiry and address ranges, or sign in.',
+    });
+  }
+}
+
 /** 422 that names the field. */
 export function unknownRole(): ValidationFailed {
   return new ValidationFailed([{ pointer: '/role', detail: 'must be a role of this tenant' }]);

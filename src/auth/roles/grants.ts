@@ -5,9 +5,10 @@ import { ACCOUNT_MANAGE, isBuiltInRole, permissionNamed } from '../access/permis
 import type { TenantPrincipal } from '../access/principal.js';
 import { ApiKey } from '../api-keys/api-key.entity.js';
 import { CredentialInvalid, PermissionMissing } from '../auth.errors.js';
+import { LastOwner } from '../users/user.errors.js';
 import { User } from '../users/user.entity.js';
 import { permissionsOfRole } from '../users/user-states.js';
-import { GrantRefused, unknownRole } from './grant.errors.js';
+import { BoundedKeyRefused, GrantRefused, unknownRole } from './grant.errors.js';
 import { Role } from './role.entity.js';
 
 /** What a change to people or roles is about. */
@@ -16,15 +17,35 @@ export interface Scope {
   /** Whether somebody may cease to be an owner. */
   owners?: boolean;
   roles?: string[];
+  /** API keys. */
+  keys?: string[];
+}
+
+/** Who changes something, as the rows say. */
+interface Holder {
+  permissions: ReadonlySet<string>;
+  /** The API key, when it is one that changes something. */
+  key?: ApiKey;
 }
 
 /** How far somebody reaches, and the rows that a change is about; all of it locked until the transaction ends. */
 export class Reach {
   constructor(
-    private readonly held: ReadonlySet<string>,
+    private readonly holder: Holder,
     private readonly people: User[],
     private readonly composed: Role[],
+    private readonly keys: ApiKey[],
   ) {}
+
+  /** What the caller holds now. */
+  get permissions(): ReadonlySet<string> {
+    return this.holder.permissions;
+  }
+
+  /** The API key by which the caller acts, if they do. */
+  get callersKey(): ApiKey | undefined {
+    return this.holder.key;
+  }
 
   user(id: string): User | undefined {
     return this.people.find((user) => user.id === id);
@@ -34,10 +55,25 @@ export class Reach {
     return this.composed.find((role) => role.name === name);
   }
 
+  apiKey(id: string): ApiKey | undefined {
+    return this.keys.find((key) => key.id === id);
+  }
+
+  /**
+   * A key that ends, or works from some addresses only, makes nobody who does not: what a person can do knows no such
+   * bounds.
+   *
+   * @throws BoundedKeyRefused
+   */
+  demandUnbounded(): void {
+    const { key } = this.holder;
+    if (key && (key.expiresAt !== null || key.addressRanges.length > 0)) throw new BoundedKeyRefused();
+  }
+
   /** @throws GrantRefused unless all of them are held */
   demand(permissions: Iterable<string>): void {
     // Every user has this one whatever the role, so nobody grants it; an API key, which cannot hold it, may add people.
-    const missing = [...permissions].filter((name) => name !== ACCOUNT_MANAGE && !this.held.has(name));
+    const missing = [...permissions].filter((name) => name !== ACCOUNT_MANAGE && !this.permissions.has(name));
     if (missing.length > 0) throw new GrantRefused(missing.sort());
   }
 
@@ -52,8 +88,13 @@ export class Reach {
     this.demandOver(role);
   }
 
-  activeOwners(): number {
-    return this.people.filter((user) => user.role === 'owner' && user.status === 'active').length;
+  /**
+   * For who may cease to be an owner. Counts owners as they are locked, so that two cannot demote each other.
+   *
+   * @throws LastOwner
+   */
+  keepAnOwner(user: User): void {
+    if (isActiveOwner(user) && this.people.filter(isActiveOwner).length === 1) throw new LastOwner();
   }
 }
 
@@ -61,8 +102,8 @@ export class Reach {
  * Nobody grants more than they have, nor touches who has more. That is checked on rows and not on what a cache knew,
  * and the rows stay locked, so that changes to the same people or roles come one after another.
  *
- * Always people before roles, people in the order of their ids, roles in that of their names: two changes at once never
- * wait for each other.
+ * Always people before roles before keys, people and keys in the order of their ids, roles in that of their names: two
+ * changes at once never wait for each other.
  */
 @Injectable()
 export class Grants {
@@ -78,18 +119,18 @@ export class Grants {
    * @throws CredentialInvalid, PermissionMissing when the caller was disabled or demoted since the guard let them in
    */
   async begin(principal: TenantPrincipal, permission: string, scope: Scope = {}): Promise<Reach> {
-    const { held, people, roles } = await this.lock(principal.id, scope);
-    if (!held) throw new CredentialInvalid();
+    const { holder, people, roles, keys } = await this.lock(principal.id, scope);
+    if (!holder) throw new CredentialInvalid();
     // The guard may know of less, for a platform admin who acts as the user.
-    const now = new Set([...held].filter((name) => principal.permissions.has(name)));
+    const now = new Set([...holder.permissions].filter((name) => principal.permissions.has(name)));
     if (!now.has(permission)) throw new PermissionMissing(permission);
-    return new Reach(now, people, roles);
+    return new Reach({ ...holder, permissions: now }, people, roles, keys);
   }
 
   /** How far somebody who is not the caller reaches now; undefined when they are gone or disabled. */
   async of(actorId: string, scope: Scope): Promise<Reach | undefined> {
-    const { held, people, roles } = await this.lock(actorId, scope);
-    return held && new Reach(held, people, roles);
+    const { holder, people, roles, keys } = await this.lock(actorId, scope);
+    return holder && new Reach(holder, people, roles, keys);
   }
 
   /** For the platform, which no tenant's permissions bind. Locks the role. @throws ValidationFailed for an unknown one */
@@ -97,7 +138,7 @@ export class Grants {
     if (!isBuiltInRole(name) && (await this.lockRoles([name])).length === 0) throw unknownRole();
   }
 
-  private async lock(actorId: string, { users = [], owners = false, roles: names = [] }: Scope) {
+  private async lock(actorId: string, { users = [], owners = false, roles: names = [], keys: ids = [] }: Scope) {
     const people = await this.users.find({
       where: [{ id: In([actorId, ...users]) }, ...(owners ? [{ role: 'owner' }] : [])],
       order: { id: 'ASC' },
@@ -105,10 +146,13 @@ export class Grants {
     });
     const roles = await this.lockRoles([...people.map((user) => user.role), ...names]);
     const actor = people.find((user) => user.id === actorId);
-    if (actor?.status === 'disabled') return { held: undefined, people, roles };
-    const composed = roles.find((role) => role.name === actor?.role)?.permissions ?? null;
-    const held = actor ? new Set(permissionsOfRole(actor.role, composed)) : await this.heldByKey(actorId);
-    return { held, people, roles };
+    const keys = await this.lockKeys(actor ? ids : [actorId, ...ids]);
+    return { holder: actor ? holderOf(actor, roles) : keyHolder(keys, actorId), people, roles, keys };
+  }
+
+  private async lockKeys(ids: string[]): Promise<ApiKey[]> {
+    if (ids.length === 0) return [];
+    return this.apiKeys.find({ where: { id: In(ids) }, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
   }
 
   private async lockRoles(names: string[]): Promise<Role[]> {
@@ -120,10 +164,21 @@ export class Grants {
       lock: { mode: 'pessimistic_write' },
     });
   }
+}
 
-  private async heldByKey(id: string): Promise<Set<string> | undefined> {
-    const key = await this.apiKeys.findOneBy({ id });
-    if (!key || (key.expiresAt !== null && key.expiresAt <= new Date())) return undefined;
-    return new Set(key.permissions.filter((name) => permissionNamed(name)?.peopleOnly !== true));
-  }
+function isActiveOwner({ role, status }: User): boolean {
+  return role === 'owner' && status === 'active';
+}
+
+function holderOf(actor: User, roles: Role[]): Holder | undefined {
+  if (actor.status === 'disabled') return undefined;
+  const composed = roles.find((role) => role.name === actor.role)?.permissions ?? null;
+  return { permissions: new Set(permissionsOfRole(actor.role, composed)) };
+}
+
+function keyHolder(keys: ApiKey[], id: string): Holder | undefined {
+  const key = keys.find((candidate) => candidate.id === id);
+  if (!key || (key.expiresAt !== null && key.expiresAt <= new Date())) return undefined;
+  const permissions = new Set(key.permissions.filter((name) => permissionNamed(name)?.peopleOnly !== true));
+  return { permissions, key };
 }

@@ -85,6 +85,7 @@ export class RolesService {
       if (!role) throw new UnknownRole();
       reach.demandOver(name);
       reach.demand(wanted ?? []);
+      if (wanted) reach.demandUnbounded();
       const after = {
         description: changes.description ?? role.description,
         permissions: wanted ?? role.permissions,

@@ -7,6 +7,7 @@ import { CredentialCodec } from '../../tenancy/index.js';
 import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
+import { AccountService } from '../account/account.service.js';
 import { CredentialInvalid, RefreshRefused, RefusedUnderImpersonation } from '../auth.errors.js';
 import { RefreshCookie } from './refresh.cookie.js';
 import { LoginRequest, RefreshRequest, TokenResponse } from './sign-in.dto.js';
@@ -22,6 +23,7 @@ export class SignInController {
     private readonly signIns: SignInService,
     private readonly refreshes: RefreshService,
     private readonly signOuts: SignOutService,
+    private readonly accounts: AccountService,
     private readonly cookie: RefreshCookie,
     private readonly credentials: CredentialCodec,
   ) {}
@@ -95,12 +97,22 @@ export class SignInController {
   @ApiOkResponse({
     schema: {
       type: 'object',
-      example: { id: '…', name: 'Olivia Owner', role: 'owner', permissions: ['account:manage'] },
+      example: {
+        id: '…',
+        name: 'Olivia Owner',
+        role: 'owner',
+        email: 'owner@acme.example',
+        email_verified: true,
+        pending_email: null,
+        mfa_enabled: false,
+        permissions: ['account:manage'],
+      },
     },
   })
-  me(@Req() request: AccessRequest): object {
+  async me(@Req() request: AccessRequest): Promise<object> {
     const { id, name, role, permissions, impersonator } = personOf(request);
-    return { id, name, role, permissions: [...permissions].sort(), ...(impersonator && { impersonator }) };
+    const profile = await this.accounts.profile(id);
+    return { id, name, role, ...profile, permissions: [...permissions].sort(), ...(impersonator && { impersonator }) };
   }
 
   /** From the body; or from the cookie, and then with the proof that our own page asks. */

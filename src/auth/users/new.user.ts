@@ -18,6 +18,8 @@ export function newUser({ email, name, role, passwordHash = null, emailVerifiedA
     passwordHash,
     emailVerifiedAt,
     tokenVersion: 1,
+    pendingEmail: null,
+    pendingEmailBy: null,
     mfaSecret: null,
     mfaEnabledAt: null,
     mfaLastStep: null,

@@ -40,7 +40,9 @@ export class ChangeUserRequest {
   @ApiPropertyOptional({
     example: 'jo.roe@acme.example',
     format: 'email',
-    description: 'Has to be verified again; a mail goes to the old and to the new address.',
+    description:
+      'Waits as pending_email until it is verified by a link sent to it; the present address is told. Given again, the ' +
+      'present address withdraws it.',
   })
   @IsOptional()
   @IsEmailAddress()
@@ -90,6 +92,9 @@ export class UserView {
   @ApiProperty({ enum: STATUSES })
   status: User['status'];
 
+  @ApiProperty({ type: String, nullable: true, description: 'Takes the place of `email` once it is verified.' })
+  pending_email: string | null;
+
   @ApiProperty({ description: 'Whether the person has shown that the address is theirs.' })
   email_verified: boolean;
 
@@ -113,6 +118,7 @@ export class UserView {
       name,
       role,
       status,
+      pending_email: user.pendingEmail,
       email_verified: user.emailVerifiedAt !== null,
       mfa_enabled: user.mfaEnabledAt !== null,
       last_sign_in_at: user.lastSignInAt?.toISOString() ?? null,

@@ -26,6 +26,14 @@ export class User extends TenantOwned {
   @Column('text', { name: 'password_hash', nullable: true })
   passwordHash: string | null;
 
+  /** The address that is to take the place of `email` once a link sent to it comes back. Nothing else is sent to it. */
+  @Column('text', { name: 'pending_email', nullable: true })
+  pendingEmail: string | null;
+
+  /** Who asked for it: the person, or another user or API key. */
+  @Column('uuid', { name: 'pending_email_by', nullable: true })
+  pendingEmailBy: string | null;
+
   @Column('timestamptz', { name: 'email_verified_at', nullable: true })
   emailVerifiedAt: Date | null;
 

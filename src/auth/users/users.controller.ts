@@ -46,7 +46,9 @@ export class UsersController {
   @RequiresPermission(USER_WRITE)
   @ApiOperation({
     summary: 'Add a person',
-    description: 'They have no password yet: a mail takes them to where they set one, for seven days.',
+    description:
+      'They have no password yet: a mail takes them to where they set one, for seven days. Not for API keys with an ' +
+      'expiry or address ranges.',
   })
   @ApiCreatedResponse({ type: UserView })
   async create(
@@ -77,7 +79,7 @@ export class UsersController {
     summary: 'Change, disable or enable a person',
     description:
       'Only people who hold nothing that the caller lacks, and only to roles of which that is true as well. ' +
-      'The last active owner stays one.',
+      'The last active owner stays one. An API key with an expiry or address ranges changes neither role nor address.',
   })
   @ApiOkResponse({ type: UserView })
   async change(

@@ -1,20 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../../audit/index.js';
 import { isUuid } from '../../common/index.js';
-import { TenantSettings } from '../../settings/index.js';
 import { InjectTenantRepository, type TenantRepository, TenantTransaction } from '../../tenancy/index.js';
 import type { TenantPrincipal } from '../access/principal.js';
 import { EmailDirectory } from '../account/email.directory.js';
-import { PersonalData } from '../account/personal-data.js';
-import { DELETED_USER_MESSAGES } from '../auth.settings.js';
+import { MemberMails } from '../account/member-mails.js';
 import { Grants, type Reach } from '../roles/grants.js';
 import { SignOutService } from '../sign-in/sign-out.service.js';
 import { isDuplicateOf } from './duplicates.js';
+import { EmailChange } from './email-change.service.js';
 import { emailKey } from './email-key.js';
 import { newUser } from './new.user.js';
-import { EmailTaken, LastOwner, UnknownUser } from './user.errors.js';
+import { EmailTaken, UnknownUser } from './user.errors.js';
 import { User } from './user.entity.js';
 import { UserLinks } from './user.links.js';
+import { UserRemoval } from './user.removal.js';
 import { USER_DELETE, USER_WRITE } from './user.permissions.js';
 import { UserStates } from './user-states.js';
 
@@ -34,9 +34,10 @@ export class UsersService {
     private readonly signOuts: SignOutService,
     private readonly states: UserStates,
     private readonly links: UserLinks,
+    private readonly emails: EmailChange,
+    private readonly mails: MemberMails,
+    private readonly removal: UserRemoval,
     private readonly directory: EmailDirectory,
-    private readonly personal: PersonalData,
-    private readonly settings: TenantSettings,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
   ) {}
@@ -49,7 +50,9 @@ export class UsersService {
   async create(principal: TenantPrincipal, given: Pick<User, 'email' | 'name' | 'role'>): Promise<User> {
     return this.refusingDuplicates(async () => {
       const reach = await this.grants.begin(principal, USER_WRITE, { roles: [given.role] });
+      reach.demandUnbounded();
       reach.demandToGrant(given.role);
+      await this.mails.count(emailKey(given.email));
       const [user] = (await this.users.insert(newUser(given))) as [User];
       await this.states.changed(user.id);
       await this.directory.changed(user.emailKey);
@@ -66,17 +69,15 @@ export class UsersService {
       const reach = await this.grants.begin(principal, USER_WRITE, { users: uuids(id), owners: true, roles });
       const user = this.reached(reach, id);
       const changed = differing(user, changes);
-      if (Object.keys(changed).length === 0) return user;
+      if (changed.role !== undefined || changed.status === 'active' || changes.email != null) reach.demandUnbounded();
       if (changed.role !== undefined) reach.demandToGrant(changed.role);
-      const after = { ...user, ...changed, updatedAt: new Date() };
-      if (after.role !== 'owner' || after.status !== 'active') keepAnOwner(reach, user);
+      const address = changes.email == null ? undefined : await this.emails.ask(user, changes.email, principal);
+      if (!address && Object.keys(changed).length === 0) return user;
+      const after = { ...user, ...changed, ...address, updatedAt: new Date() };
+      if (after.role !== 'owner' || after.status !== 'active') reach.keepAnOwner(user);
       await this.users.update({ id }, { ...changed, updatedAt: after.updatedAt });
       await this.states.changed(id);
       if (changed.status === 'disabled') await this.signOuts.signOutEverywhere(id);
-      if (after.emailKey !== user.emailKey) {
-        await this.directory.changed(user.emailKey, after.emailKey);
-        await this.links.addressChanged(after, user.email);
-      }
       await this.record('user.changed', id, contentOf(user), contentOf(after));
       return after;
     });
@@ -87,13 +88,8 @@ export class UsersService {
     await this.transaction.run(async () => {
       const reach = await this.grants.begin(principal, USER_DELETE, { users: uuids(id), owners: true });
       const user = this.reached(reach, id);
-      keepAnOwner(reach, user);
-      // What they wrote goes or stays without them, and no credential of theirs opens it any more.
-      const messages = this.settings.get(DELETED_USER_MESSAGES);
-      for (const section of this.personal.sections()) await section.forget?.(id, messages);
-      await this.users.delete({ id });
-      await this.states.changed(id);
-      await this.directory.changed(user.emailKey);
+      reach.keepAnOwner(user);
+      await this.removal.remove(user);
       await this.record('user.deleted', id, contentOf(user), undefined);
     });
   }
@@ -123,26 +119,16 @@ function uuids(id: string): string[] {
   return isUuid(id) ? [id] : [];
 }
 
-/** Reads the owners as they are locked, so that two owners cannot demote each other. @throws LastOwner */
-function keepAnOwner(reach: Reach, user: User): void {
-  if (user.role === 'owner' && user.status === 'active' && reach.activeOwners() === 1) throw new LastOwner();
-}
-
-function differing(user: User, { name, role, status, email }: UserChanges): Partial<User> {
-  const address = email?.trim() ?? user.email;
-  const key = emailKey(address);
+function differing(user: User, { name, role, status }: UserChanges): Partial<User> {
   const wanted: Partial<User> = {
     name: name?.trim() ?? user.name,
     role: role ?? user.role,
     status: status ?? user.status,
-    email: address,
-    // The same address in another spelling is as verified as it was.
-    ...(key !== user.emailKey && { emailKey: key, emailVerifiedAt: null }),
   };
   const entries = Object.entries(wanted) as [keyof User, never][];
   return Object.fromEntries(entries.filter(([field, value]) => user[field] !== value));
 }
 
-function contentOf({ email, name, role, status }: User) {
-  return { email, name, role, status };
+function contentOf({ email, pendingEmail, name, role, status }: User) {
+  return { email, pending_email: pendingEmail, name, role, status };
 }
