@@ -3,6 +3,7 @@ import { CreateRegistry1763600000000 } from './platform/1763600000000-create-reg
 import { ExtendAudit1763600000004 } from './platform/1763600000004-extend-audit.js';
 import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create-platform-auth.js';
 import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-extend-platform-admins.js';
+import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
@@ -17,6 +18,7 @@ export const MIGRATIONS: MigrationSet[] = [
       ExtendAudit1763600000004,
       CreatePlatformAuth1763600000011,
       ExtendPlatformAdmins1763600000012,
+      CreateDomains1763600000040,
     ],
   },
   {

@@ -9,7 +9,8 @@ export type MailLink = string & { readonly [link]: true };
 
 /**
  * Builds links from PUBLIC_URL and never from a request, whose Host the client chooses. A tenant is at
- * `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and under `PUBLIC_URL/<slug>` otherwise.
+ * the primary one of its own domains when it has one, at `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and
+ * under `PUBLIC_URL/<slug>` otherwise.
  */
 @Injectable()
 export class MailLinks {
@@ -25,10 +26,11 @@ export class MailLinks {
    * @param path begins with a slash
    * @param params go into the fragment, which browsers send to no server, so that tokens reach no log
    */
-  linkFor(tenant: Pick<Tenant, 'slug'>, path: string, params: Record<string, string> = {}): MailLink {
+  linkFor(tenant: Pick<Tenant, 'slug' | 'primaryDomain'>, path: string, params: Record<string, string> = {}): MailLink {
     const url = new URL(this.base);
-    if (this.subdomains) url.hostname = `${tenant.slug}.${this.base.hostname}`;
-    return finish(url, this.subdomains ? path : `/${tenant.slug}${path}`, params);
+    const host = tenant.primaryDomain ?? (this.subdomains ? `${tenant.slug}.${this.base.hostname}` : undefined);
+    if (host) url.hostname = host;
+    return finish(url, host ? path : `/${tenant.slug}${path}`, params);
   }
 
   /** A link to the platform itself, beneath no tenant. */

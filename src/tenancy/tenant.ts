@@ -15,4 +15,8 @@ export interface Tenant {
   readonly placement: Placement;
   /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Why it is suspended, in words for everybody. */
+  readonly suspendedReason?: string | null;
+  /** The tenant's own domain that links lead to. */
+  readonly primaryDomain?: string | null;
 }

@@ -1,4 +1,5 @@
 export * from './demo.js';
+export * from './domains/index.js';
 export * from './plans.js';
 export * from './reserved-slugs.js';
 export * from './tenant.module.js';

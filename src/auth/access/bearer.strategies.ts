@@ -4,16 +4,13 @@ import passport from 'passport';
 import { CredentialInvalid, CredentialRequired } from '../auth.errors.js';
 import { AdminStates } from '../platform/admin-states.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
+import { bearerIn } from './bearer.js';
 import { CredentialAuthenticator } from './credential.authenticator.js';
 import type { AccessRequest, PlatformPrincipal } from './principal.js';
 
-const MAX_HEADER = 8192;
-
-/** The bearer credential of a request (RFC 6750, section 2.1), or undefined when there is none. */
+/** The bearer credential of a request, or undefined when there is none. */
 export function bearerOf(request: AccessRequest): string | undefined {
-  const header = request.headers.authorization;
-  if (!header || header.length > MAX_HEADER) return undefined;
-  return /^Bearer +([\w.~+/=-]+) *$/i.exec(header)?.[1];
+  return bearerIn(request.headers.authorization);
 }
 
 /** A bearer credential that some function turns into a principal. */

@@ -8,6 +8,7 @@ import {
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { demandOpen } from '../access/suspension.js';
 import { UserToken } from '../users/user-token.entity.js';
 import { User } from '../users/user.entity.js';
 
@@ -97,6 +98,7 @@ export class MfaChallenges {
     const challenge = await this.tokens.findOneBy(inForce);
     const user = challenge && (await this.users.findOneBy({ id: challenge.userId, status: 'active' }));
     if (!user) throw new MfaRefused();
+    demandOpen(this.context.currentOrThrow('A sign-in'), user.role);
     return user;
   }
 
@@ -118,6 +120,7 @@ export class MfaChallenges {
     );
     const user = challenge && (await this.users.findOneBy({ id: challenge.user_id }));
     if (user?.status !== 'active') throw new MfaRefused();
+    demandOpen(tenant, user.role);
     return user;
   }
 

@@ -25,7 +25,7 @@ export class SignInController {
   @Post('login')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('sign-in')
   @ApiOperation({ summary: 'Sign in with e-mail address and password' })
   @ApiOkResponse({ type: TokenResponse })
@@ -41,7 +41,7 @@ export class SignInController {
   @Post('refresh')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('refresh')
   @ApiOperation({ summary: 'Trade a refresh token for a new pair of tokens' })
   @ApiOkResponse({ type: TokenResponse })
@@ -56,7 +56,7 @@ export class SignInController {
 
   @Post('logout')
   @HttpCode(204)
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('refresh')
   @ApiOperation({ summary: 'Sign this device out', description: 'The refresh token and its access tokens end.' })
   @ApiNoContentResponse()
@@ -71,7 +71,7 @@ export class SignInController {
 
   @Post('logout-all')
   @HttpCode(204)
-  @RequiresPermission(ACCOUNT_MANAGE)
+  @RequiresPermission(ACCOUNT_MANAGE, { whileSuspended: true })
   @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Sign out everywhere' })
   @ApiNoContentResponse()
@@ -82,7 +82,7 @@ export class SignInController {
 
   @Get('me')
   @Header('Cache-Control', 'no-store')
-  @RequiresPermission(ACCOUNT_MANAGE)
+  @RequiresPermission(ACCOUNT_MANAGE, { whileSuspended: true })
   @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Who is signed in, and what they may do' })
   @ApiOkResponse({

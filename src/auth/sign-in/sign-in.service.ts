@@ -12,6 +12,7 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { demandOpen } from '../access/suspension.js';
 import { RefreshRefused, SignInRefused } from '../auth.errors.js';
 import { MFA_ROLES } from '../auth.settings.js';
 import { Device } from '../devices/device.entity.js';
@@ -71,7 +72,7 @@ export class SignInService {
   /**
    * Signs a user of the current tenant in by password.
    *
-   * @throws SignInRefused, MfaRequired with a token for the second step, AppError 429 too_many_attempts, 503
+   * @throws TenantSuspended for all but owners; SignInRefused, MfaRequired with a token for the second step, AppError 429 too_many_attempts, 503
    */
   async signIn(email: string, password: string, client: Client): Promise<TokenPair> {
     const tenant = this.context.currentOrThrow('A sign-in');
@@ -94,6 +95,7 @@ export class SignInService {
       throw new SignInRefused();
     }
     attempt.succeeded();
+    demandOpen(tenant, user.role);
     if (outcome.rehash) {
       const passwordHash = await this.hasher.hash(password);
       await this.users.update({ id: user.id, passwordHash: user.passwordHash ?? IsNull() }, { passwordHash });
@@ -111,6 +113,7 @@ export class SignInService {
    */
   async open(user: User, client: Client, by: string): Promise<TokenPair> {
     const tenant = this.context.currentOrThrow('A sign-in');
+    demandOpen(tenant, user.role);
     this.runner.identify({ kind: 'user', id: user.id, name: user.name });
     const device = await this.transaction.run(async () => {
       const known = user.lastSignInAt === null || (await this.knownAddresses.has(user.id, client.address));
@@ -136,6 +139,7 @@ export class SignInService {
   }
 
   /**
+   * @throws TenantSuspended for all but owners
    * @throws RefreshRefused; a token that was used before also revokes its family
    * @throws MfaRequired when the role has come to require a second factor and there is none; the token stays good
    */
@@ -151,6 +155,7 @@ export class SignInService {
       });
       throw new RefreshRefused();
     }
+    await this.demandOwner(token, tenant);
     await this.demandEnrolment(token);
     const rotation = await this.deviceTokens.rotate(token, client.address);
     if (rotation.kind === 'unknown') throw new RefreshRefused();
@@ -200,6 +205,14 @@ export class SignInService {
       await this.states.changed(userId);
       await this.audit.record({ event: 'user.signed-out-everywhere', target: { kind: 'user', id: userId } });
     });
+  }
+
+  /** Before the token is used up: who is refused now goes on with it when the tenant is back. */
+  private async demandOwner(token: string, tenant: Tenant): Promise<void> {
+    if (tenant.status !== 'suspended') return;
+    const deviceId = this.credentials.open('refresh', token)?.subjectId;
+    const device = deviceId === undefined ? null : await this.devices.findOneBy({ id: deviceId });
+    demandOpen(tenant, device ? (await this.users.findOneBy({ id: device.userId }))?.role : undefined);
   }
 
   /** Before the token is used up, and only for the newest: a token from long ago must not enrol anybody. */
