@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import type { AddressInfo } from 'node:net';
 
 const TYPES = { CNAME: 5, TXT: 16 } as const;
 const CODES = { none: 0, SERVFAIL: 2, NXDOMAIN: 3 } as const;
@@ -61,7 +60,7 @@ export async function startDns(): Promise<TestDns> {
     socket.once('error', reject);
     socket.bind(0, '127.0.0.1', resolve);
   });
-  dns.address = `127.0.0.1:${(socket.address() as AddressInfo).port}`;
+  dns.address = `127.0.0.1:${socket.address().port}`;
   return dns;
 }
 

@@ -70,7 +70,8 @@ export class SigningKeys implements OnModuleInit {
   /** @returns the public key, or undefined when no key of that realm has this id */
   verifier(realm: Realm, kid: string): KeyObject | undefined | Promise<KeyObject | undefined> {
     const known = this.usable(realm, kid);
-    if (known || Date.now() - this.loadedAt < RELOAD_MS) return known;
+    // A key of the other realm is no unknown one: the tokens of platform admins are looked at as a tenant's, too.
+    if (known || this.keys.has(kid) || Date.now() - this.loadedAt < RELOAD_MS) return known;
     // Another process may have rotated while this one could not hear of it.
     return this.load().then(() => this.usable(realm, kid));
   }
