@@ -51,6 +51,8 @@ export class AdminStates {
   /** @param manager of the transaction of the change: the others hear of it at the commit */
   async changed(id: string, manager: Pick<EntityManager, 'query'> = this.platform): Promise<void> {
     await manager.query('SELECT pg_notify($1, $2)', [ADMINS_CHANNEL, id]);
+    // Outside a transaction it is in force by now, and here the news need not come back first.
+    this.cache.invalidate([id]);
   }
 
   private async load(id: string): Promise<AdminState | undefined> {
