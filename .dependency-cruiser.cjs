@@ -3,6 +3,7 @@ const layers = [
   ['root', '(main|shutdown|application|app\\.module|generate|cli)(\\.ts$|/)'],
   ['chat', 'chat/'],
   ['session', 'session/'],
+  ['domains', 'domains/'],
   ['health', 'health/'],
   ['admin', 'admin/'],
   ['auth', 'auth/'],

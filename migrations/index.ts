@@ -7,6 +7,7 @@ import { CreatePlatformKnownAddresses1763600000014 } from './platform/1763600000
 import { ExtendRegistry1763600000020 } from './platform/1763600000020-extend-registry.js';
 import { CreateProvisioning1763600000021 } from './platform/1763600000021-create-provisioning.js';
 import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expire-impersonations.js';
+import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -28,6 +29,7 @@ export const MIGRATIONS: MigrationSet[] = [
       ExpireImpersonations1763600000016,
       ExtendRegistry1763600000020,
       CreateProvisioning1763600000021,
+      CreateDomains1763600000040,
     ],
   },
   {

@@ -8,6 +8,7 @@ import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
+import { DomainsModule } from './domains/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
 import {
@@ -61,6 +62,7 @@ export class AppModule {
         LimitsModule,
         AuthModule,
         AdminTenantsModule,
+        DomainsModule,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

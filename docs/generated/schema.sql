@@ -9,6 +9,7 @@ platform.platform_devices owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
+platform.tenant_domains owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
 shared.audit_events owner=migrator rls=t force=t
@@ -107,6 +108,21 @@ platform.signing_keys.retired_at timestamp with time zone
 platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenant_domains.id uuid NOT NULL
+platform.tenant_domains.tenant_id uuid NOT NULL
+platform.tenant_domains.domain text NOT NULL
+platform.tenant_domains.token text NOT NULL
+platform.tenant_domains.status text NOT NULL DEFAULT 'pending'::text
+platform.tenant_domains.is_primary boolean NOT NULL DEFAULT false
+platform.tenant_domains.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenant_domains.pending_since timestamp with time zone NOT NULL DEFAULT now()
+platform.tenant_domains.verified_at timestamp with time zone
+platform.tenant_domains.checked_at timestamp with time zone
+platform.tenant_domains.failing_since timestamp with time zone
+platform.tenant_domains.finding text
+platform.tenant_domains.next_check_at timestamp with time zone DEFAULT now()
+platform.tenant_domains.notice text
+platform.tenant_domains.notice_at timestamp with time zone
 platform.tenants.id uuid NOT NULL
 platform.tenants.slug text NOT NULL
 platform.tenants.name text NOT NULL
@@ -270,6 +286,13 @@ platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
+platform.tenant_domains tenant_domains_is_a_name CHECK (((domain ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$'::text) AND (length(domain) <= 243)))
+platform.tenant_domains tenant_domains_notice_known CHECK ((notice = ANY (ARRAY['verified'::text, 'disabled'::text])))
+platform.tenant_domains tenant_domains_of_tenant UNIQUE (tenant_id, domain)
+platform.tenant_domains tenant_domains_pkey PRIMARY KEY (id)
+platform.tenant_domains tenant_domains_primary_is_verified CHECK (((NOT is_primary) OR (status = 'verified'::text)))
+platform.tenant_domains tenant_domains_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'verified'::text, 'disabled'::text, 'expired'::text])))
+platform.tenant_domains tenant_domains_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenants tenants_pkey PRIMARY KEY (id)
 platform.tenants tenants_slug_is_a_dns_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 platform.tenants tenants_slug_key UNIQUE (slug)
@@ -325,6 +348,8 @@ CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, n
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX tenant_domains_due ON platform.tenant_domains USING btree (next_check_at) WHERE (next_check_at IS NOT NULL)
+CREATE INDEX tenant_domains_notices ON platform.tenant_domains USING btree (notice_at) WHERE (notice_at IS NOT NULL)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
 CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
 CREATE INDEX users_role ON shared.users USING btree (tenant_id, role)
@@ -355,6 +380,10 @@ CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX slugs_pkey ON platform.slugs USING btree (slug)
+CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING btree (tenant_id, domain)
+CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
+CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
+CREATE UNIQUE INDEX tenant_domains_proven ON platform.tenant_domains USING btree (domain) WHERE (status = 'verified'::text)
 CREATE UNIQUE INDEX tenants_pkey ON platform.tenants USING btree (id)
 CREATE UNIQUE INDEX tenants_slug_key ON platform.tenants USING btree (slug)
 CREATE UNIQUE INDEX user_tokens_pkey ON shared.user_tokens USING btree (tenant_id, id)
@@ -401,6 +430,7 @@ platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator pla
 platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
+platform.tenant_domains migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator

@@ -1,12 +1,14 @@
 import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
+import { CredentialReader } from '../tenancy/index.js';
 import {
   PlatformBearerGuard,
   PlatformBearerStrategy,
   TenantBearerGuard,
   TenantBearerStrategy,
 } from './access/bearer.strategies.js';
+import { BearerReader } from './access/bearer.reader.js';
 import { CredentialAuthenticator } from './access/credential.authenticator.js';
 import { VisitorAdmission } from './access/visitor.admission.js';
 import { AccountController } from './account/account.controller.js';
@@ -159,6 +161,7 @@ export const AUTH_ENTITIES = [
     ApiKeyService,
     ApiKeyStates,
     AuthPurge,
+    { provide: CredentialReader, useClass: BearerReader },
     CredentialAuthenticator,
     DemoUsers,
     DevicesService,
@@ -208,6 +211,7 @@ export const AUTH_ENTITIES = [
     ...PLATFORM_PROVIDERS,
   ],
   exports: [
+    CredentialReader,
     DemoUsers,
     FirstAdmin,
     SignInService,

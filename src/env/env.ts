@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -17,6 +18,10 @@ export interface Env {
   databasePoolSize: number;
   masterKey: string | undefined;
   baseDomain: string;
+  /** How a request names its tenant, in the order in which it is asked. */
+  tenantStrategies: TenantStrategy[];
+  /** Unset: those of the machine. */
+  dnsServers: string[] | undefined;
   /** Unset: mails are written to files under DATA_DIR/mail. */
   smtpUrl: string | undefined;
   mailFrom: { name: string; address: string };
@@ -39,6 +44,9 @@ export interface Env {
   /** Password hashes that may wait for their turn. */
   passwordHashQueue: number;
 }
+
+const TENANT_STRATEGIES = ['domain', 'subdomain', 'path', 'header', 'token', 'api-key', 'body'] as const;
+export type TenantStrategy = (typeof TENANT_STRATEGIES)[number];
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
@@ -106,6 +114,18 @@ export const VARIABLES: readonly Variable[] = [
     example: 'localhost',
     allowed: 'a domain name',
     about: '<slug>.BASE_DOMAIN reaches that tenant',
+  },
+  {
+    name: 'TENANT_STRATEGIES',
+    example: TENANT_STRATEGIES.join(','),
+    allowed: `some of ${TENANT_STRATEGIES.join(', ')}, comma-separated`,
+    about: 'how a request may name its tenant, in the order in which they are asked; those that answer must agree',
+  },
+  {
+    name: 'DNS_SERVERS',
+    example: '',
+    allowed: 'comma-separated addresses, each with an optional port, such as 9.9.9.9,[2620:fe::fe]:53',
+    about: "who is asked for the proofs of custom domains; unset: the machine's own resolvers",
   },
   {
     name: 'SMTP_URL',
@@ -251,11 +271,15 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   if (!/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(baseDomain)) {
     wrong('BASE_DOMAIN');
   }
-  const trustedProxies = (raw('TRUSTED_PROXIES') ?? '').split(',').map((part) => part.trim());
-  const proxies = trustedProxies.filter((part) => part !== '');
+  const proxies = list(raw('TRUSTED_PROXIES'));
   if (proxies.some((part) => !/^([0-9a-f:.]+)(\/\d{1,3})?$|^(loopback|linklocal|uniquelocal)$/i.test(part))) {
     wrong('TRUSTED_PROXIES');
   }
+  const strategies = list(raw('TENANT_STRATEGIES')) as TenantStrategy[];
+  const doubled = new Set(strategies).size !== strategies.length;
+  if (doubled || strategies.some((name) => !TENANT_STRATEGIES.includes(name))) wrong('TENANT_STRATEGIES');
+  const dnsServers = list(raw('DNS_SERVERS'));
+  if (!areDnsServers(dnsServers)) wrong('DNS_SERVERS');
   const port = integer('PORT', 8001, 0, 65_535);
   const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
   // One core and one thread of libuv's pool stay free: sign-ins must not starve requests, nor file and DNS look-ups.
@@ -278,6 +302,8 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     databasePoolSize: integer('DATABASE_POOL_SIZE', 10, 1, 1000),
     masterKey,
     baseDomain,
+    tenantStrategies: strategies.length > 0 ? strategies : [...TENANT_STRATEGIES],
+    dnsServers: dnsServers.length > 0 ? dnsServers : undefined,
     smtpUrl,
     mailFrom: mailFrom ?? { name: '', address: '' },
     trustedProxies: proxies,
@@ -294,6 +320,22 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   };
   if (problems.length > 0) throw new EnvError(problems);
   return env;
+}
+
+function list(text = ''): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function areDnsServers(servers: string[]): boolean {
+  try {
+    new Resolver().setServers(servers);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Loads `.env` beside the working folder when there is one (the real environment wins), then parses. */

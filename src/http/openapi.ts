@@ -49,9 +49,11 @@ const SESSION_PLACEHOLDER = 'SESSION_ID';
 const DESCRIPTION = `One deployment, many tenants, kept apart at every layer.
 
 Name the tenant of a request in any of these ways; all that are given must agree:
+- a domain of its own: \`chat.acme-corp.com\`, once verified
 - subdomain: \`acme.localhost\`, where \`localhost\` is the \`BASE_DOMAIN\` of the service
 - path prefix: \`/acme/api/…\`
 - header: \`X-Tenant-ID: acme\`
+- credential: an access token or API key, where nothing else names a tenant
 - body: \`"tenant_id": "acme"\`, for \`POST /session\` and \`POST /chat\`
 
 Errors are \`application/problem+json\` (RFC 9457) with a \`code\`, a \`remedy\` and the \`request_id\`.`;
@@ -71,6 +73,7 @@ const TAGS: [name: string, description: string][] = [
   ['users', 'The people of the tenant'],
   ['roles', 'What the people of the tenant may do'],
   ['invitations', 'Bringing people into the tenant'],
+  ['domains', 'Domains of the tenant itself'],
   ['health', 'For load balancers and monitoring'],
 ];
 

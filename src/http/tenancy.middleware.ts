@@ -4,6 +4,8 @@ import type { TracedResponse } from './request-log.js';
 
 /** The demo's routes, whose body may name the tenant. */
 const BODY_ROUTES = new Set(['/session', '/chat']);
+/** Routes whose body may carry the one credential of the request. */
+const TOKEN_ROUTES = new Set(['/api/auth/refresh', '/api/auth/logout']);
 const PREFIXED = /^\/([^/]+)(\/api(?:\/.*)?)$/i;
 
 /** Opens the scope of the request and resolves its tenant. Who may do what is the guards' business. */
@@ -15,11 +17,12 @@ export function tenancyMiddleware(
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     let pathSlug: string | undefined;
     const [path, query] = split(request.url);
-    const prefixed = PREFIXED.exec(path);
+    const prefixed = resolver.readsPath ? PREFIXED.exec(path) : null;
     if (prefixed?.[1] && prefixed[2] && !isReserved(prefixed[1]) && !/^\/api\/admin(\/|$)/i.test(prefixed[2])) {
       pathSlug = prefixed[1];
       request.url = prefixed[2] + query;
     }
+    const route = canonical(path);
     const enter = (resolution: Resolution): void => {
       const store: TenancyStore = { requestId: response.requestId, address: request.ip, resolution };
       response.scope = store;
@@ -30,11 +33,17 @@ export function tenancyMiddleware(
       host: request.host,
       pathSlug,
       headers: request.headers,
-      body: BODY_ROUTES.has(canonical(path)) ? (request.body as unknown) : undefined,
+      body: BODY_ROUTES.has(route) ? (request.body as unknown) : undefined,
+      refreshToken: TOKEN_ROUTES.has(route) ? refreshTokenOf(request.body) : undefined,
     });
     if (resolution instanceof Promise) resolution.then(enter).catch(next);
     else enter(resolution);
   };
+}
+
+function refreshTokenOf(body: unknown): string | undefined {
+  const token = (body as { refresh_token?: unknown } | undefined)?.refresh_token;
+  return typeof token === 'string' ? token : undefined;
 }
 
 /** As the router reads it: whatever the case, with or without a trailing slash. */

@@ -9,12 +9,12 @@ declare const link: unique symbol;
 /** An address that {@link MailLinks} built; nothing else may become a link in a mail. */
 export type MailLink = string & { readonly [link]: true };
 
-type LinkedTenant = Pick<Tenant, 'slug' | 'settings'>;
+type LinkedTenant = Pick<Tenant, 'slug' | 'settings' | 'primaryDomain'>;
 
 /**
  * Builds links from PUBLIC_URL and never from a request, whose Host the client chooses. A tenant is at
- * `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and under `PUBLIC_URL/<slug>` otherwise; or where its setting
- * `app.url` says that its front end is.
+ * the primary one of its own domains when it has one, at `<slug>.BASE_DOMAIN` when PUBLIC_URL's host is BASE_DOMAIN, and
+ * under `PUBLIC_URL/<slug>` otherwise; or where its setting `app.url` says that its front end is.
  */
 @Injectable()
 export class MailLinks {
@@ -34,8 +34,9 @@ export class MailLinks {
     const own = settingOf(tenant, APP_URL);
     if (own !== '') return finish(new URL(own), path, params);
     const url = new URL(this.base);
-    if (this.subdomains) url.hostname = `${tenant.slug}.${this.base.hostname}`;
-    return finish(url, this.subdomains ? path : `/${tenant.slug}${path}`, params);
+    const host = tenant.primaryDomain ?? (this.subdomains ? `${tenant.slug}.${this.base.hostname}` : undefined);
+    if (host) url.hostname = host;
+    return finish(url, host ? path : `/${tenant.slug}${path}`, params);
   }
 
   /** A link to the platform itself, beneath no tenant. */

@@ -14,6 +14,7 @@ export interface MailData {
   'api-key-created': { key: string; creator: string; when: string };
   welcome: { tenant: string; expires: string };
   'welcome-invitation': { tenant: string; expires: string };
+  'domain-disabled': { domain: string; record: string; text: string; when: string };
   'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
   'impersonation-request': { admin: string; user: string; reason: string; when: string; minutes: string };
 }
@@ -157,6 +158,21 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
     facts: [['When', 'when']],
     button: 'Review the API keys',
     closing: 'If you did not expect this, revoke the key.',
+  },
+  'domain-disabled': {
+    subject: '{{ domain }} no longer leads to {{ brand }}',
+    heading: 'A domain was disabled',
+    paragraphs: [
+      'The proof that {{ domain }} belongs to {{ brand }} has been missing in the DNS for three days. Requests by that name are not answered any more.',
+      'To use it again, set the TXT record below and verify the domain.',
+    ],
+    facts: [
+      ['Record', 'record'],
+      ['Text', 'text'],
+      ['When', 'when'],
+    ],
+    button: 'Review the domains',
+    closing: 'If the domain is not yours any more, remove it from the list.',
   },
   'impersonation-notice': {
     subject: 'Support works in {{ brand }} as {{ user }}',

@@ -1,6 +1,9 @@
 export * from './actor.js';
+export * from './credential.reader.js';
+export * from './domain-name.js';
 export * from './live.cache.js';
 export * from './boot-preconditions.js';
+export * from './resolution.strategies.js';
 export * from './tenancy.errors.js';
 export * from './tenancy.module.js';
 export type { Resolution, TenancyStore } from './tenancy.store.js';
@@ -9,6 +12,7 @@ export * from './tenant.context.js';
 export * from './tenant.credential.js';
 export * from './tenant.data-source.js';
 export * from './tenant.directory.js';
+export * from './tenant.look-up.js';
 export * from './tenant.policy.js';
 export * from './tenant.repository.js';
 export * from './tenant.resolver.js';

@@ -84,13 +84,28 @@ export class UnknownTenant extends AppError {
   }
 }
 
+/** Named by the request, and out of service for the time being. Active and suspended slugs are as public as DNS names. */
+export class TenantSuspended extends AppError {
+  /** @param reason in words for everybody; not every suspension has one */
+  constructor(reason: string | null | undefined) {
+    super({
+      status: 403,
+      code: 'tenant_suspended',
+      detail: reason ? `This tenant is suspended: ${reason}` : 'This tenant is suspended.',
+      remedy: 'An owner of the tenant can sign in, settle what is open and take the data along.',
+      extensions: { reason: reason ?? null },
+    });
+  }
+}
+
 export class TenantRequired extends AppError {
   constructor() {
     super({
       status: 400,
       code: 'tenant_required',
       detail: 'This route needs a tenant and the request names none.',
-      remedy: 'Name it by subdomain, path prefix, X-Tenant-ID header or, where documented, tenant_id in the body.',
+      remedy:
+        'Name it by domain, path prefix, X-Tenant-ID header or, where documented, tenant_id in the body, or send a credential.',
     });
   }
 }

@@ -7,17 +7,14 @@ import { checkBootPreconditions } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
 import { TenantContext } from './tenant.context.js';
 import { TenantDataSource } from './tenant.data-source.js';
-import { LiveCache } from './live.cache.js';
-import { TenantDirectory } from './tenant.directory.js';
+import { CredentialReader } from './credential.reader.js';
+import { DomainPolicy } from './domain-name.js';
+import { strategiesOf } from './resolution.strategies.js';
+import { DomainDirectory, TenantDirectory } from './tenant.directory.js';
+import { TenantLookUp } from './tenant.look-up.js';
 import type { TenantOwned } from './tenant-owned.js';
 import { TenantRepository, tenantRepositoryToken } from './tenant.repository.js';
-import {
-  bodyStrategy,
-  headerStrategy,
-  pathPrefixStrategy,
-  subdomainStrategy,
-  TenantResolver,
-} from './tenant.resolver.js';
+import { TenantResolver } from './tenant.resolver.js';
 import { TenantRunner } from './tenant.runner.js';
 import { TenantSubscriber } from './tenant.subscriber.js';
 import { TenantTransaction } from './tenant.transaction.js';
@@ -96,13 +93,17 @@ export class TenancyModule {
           },
         },
         {
+          provide: TenantLookUp,
+          inject: [TenantDirectory, DomainDirectory],
+          useFactory: (directory: TenantDirectory, domains: DomainDirectory) =>
+            new TenantLookUp(directory, domains, env.tenantCacheSize),
+        },
+        { provide: DomainPolicy, useValue: new DomainPolicy(env) },
+        {
           provide: TenantResolver,
-          inject: [TenantDirectory],
-          useFactory: (directory: TenantDirectory) =>
-            new TenantResolver(
-              [subdomainStrategy(env.baseDomain), pathPrefixStrategy, headerStrategy, bodyStrategy],
-              new LiveCache(directory, (slug) => directory.findBySlug(slug), env.tenantCacheSize),
-            ),
+          inject: [TenantLookUp, DomainPolicy, CredentialReader],
+          useFactory: (tenants: TenantLookUp, policy: DomainPolicy, reader: CredentialReader) =>
+            new TenantResolver(strategiesOf(env.tenantStrategies, env.baseDomain, policy, reader), tenants),
         },
         ...entities.map((entity) => ({
           provide: tenantRepositoryToken(entity),
@@ -117,6 +118,8 @@ export class TenancyModule {
         TenantTransaction,
         TenantDataSource,
         TenantResolver,
+        TenantLookUp,
+        DomainPolicy,
         CredentialCodec,
         PLATFORM_DATA_SOURCE,
         ClsModule,

@@ -3,11 +3,13 @@ import type { Actor } from './actor.js';
 import type { TenantUnit } from './tenant.transaction.js';
 import type { Tenant } from './tenant.js';
 
+/** `byCredential`: nothing but the credential of the request named the tenant. */
 export type Resolution =
   | { kind: 'none' }
-  | { kind: 'tenant'; tenant: Tenant }
+  /** Active, or suspended. */
+  | { kind: 'tenant'; tenant: Tenant; byCredential?: true }
   /** Unknown, inactive or disagreeing signals; the reason is for the audit, never for the client. */
-  | { kind: 'refused'; reason: 'unknown' | 'inactive' | 'disagreeing' };
+  | { kind: 'refused'; reason: 'unknown' | 'inactive' | 'disagreeing'; byCredential?: true };
 
 /** The one CLS store. Only the kernel writes it. */
 export interface TenancyStore extends ClsStore {

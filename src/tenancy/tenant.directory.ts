@@ -10,3 +10,17 @@ export abstract class TenantDirectory implements ChangeSource {
   abstract get live(): boolean;
   abstract onChange(listener: (slugs: string[] | undefined) => void): void;
 }
+
+/** A tenant and the slug under which it is to be found. */
+export interface TenantReference {
+  readonly tenantId: string;
+  readonly slug: string;
+}
+
+/** Port: whose own domain a name is. The tenant slice implements it. */
+export abstract class DomainDirectory implements ChangeSource {
+  /** @returns undefined unless a tenant has proven that the domain is its own */
+  abstract findByDomain(domain: string): Promise<TenantReference | undefined>;
+  abstract get live(): boolean;
+  abstract onChange(listener: (domains: string[] | undefined) => void): void;
+}

@@ -1,79 +1,74 @@
-import type { IncomingMessage } from 'node:http';
+import type { CredentialStrategy, NamingStrategy, ResolutionStrategy, Signals } from './resolution.strategies.js';
 import type { Resolution } from './tenancy.store.js';
-import type { LiveCache } from './live.cache.js';
+import { chain, type TenantLookUp } from './tenant.look-up.js';
 import type { Tenant } from './tenant.js';
 
 export const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** What a strategy may look at. `host` is already chosen between Host and a trusted X-Forwarded-Host. */
-export interface Signals {
-  host: string | undefined;
-  pathSlug: string | undefined;
-  headers: IncomingMessage['headers'];
-  body: unknown;
-}
+const NONE: Resolution = { kind: 'none' };
+const DISAGREEING: Resolution = { kind: 'refused', reason: 'disagreeing' };
 
-/** Reads one signal. Returns the slug it names (any text: a bad one is an unknown tenant), or undefined if absent. */
-export interface ResolutionStrategy {
-  readonly name: string;
-  read(signals: Signals): string | undefined;
-}
-
-/** `acme.localhost:8001` with base domain `localhost` names acme. Deeper or foreign hosts name nobody. */
-export function subdomainStrategy(baseDomain: string): ResolutionStrategy {
-  const suffix = `.${baseDomain}`;
-  return {
-    name: 'subdomain',
-    read({ host }) {
-      if (!host) return undefined;
-      const bare = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
-      return bare.endsWith(suffix) ? bare.slice(0, -suffix.length) : undefined;
-    },
-  };
-}
-
-export const pathPrefixStrategy: ResolutionStrategy = { name: 'path', read: ({ pathSlug }) => pathSlug };
-
-export const headerStrategy: ResolutionStrategy = {
-  name: 'header',
-  read({ headers }) {
-    const value = headers['x-tenant-id'];
-    return typeof value === 'string' ? value : undefined;
-  },
-};
-
-/** The demo's contract: `tenant_id` in the body of the visitor routes, which is where the middleware passes a body. */
-export const bodyStrategy: ResolutionStrategy = {
-  name: 'body',
-  read({ body }) {
-    const value = (body as { tenant_id?: unknown } | undefined)?.tenant_id;
-    return typeof value === 'string' ? value : undefined;
-  },
-};
-
-/** Turns a request into a tenant. All strategies are asked; those that answer must agree. */
+/**
+ * Turns a request into a tenant. Every strategy by which a client names one is asked, and those that answer must agree.
+ * Only when none does, the request is of the tenant whose credential it carries; otherwise the guard holds the credential
+ * against the tenant that was named.
+ */
 export class TenantResolver {
+  private readonly naming: readonly NamingStrategy[];
+  private readonly credentials: readonly CredentialStrategy[];
+  /** Whether a first path segment may name a tenant. */
+  readonly readsPath: boolean;
+
+  /** @param strategies in the order in which they are asked */
   constructor(
-    private readonly strategies: readonly ResolutionStrategy[],
-    private readonly cache: LiveCache<Tenant>,
-  ) {}
+    strategies: readonly ResolutionStrategy[],
+    private readonly tenants: TenantLookUp,
+  ) {
+    this.naming = strategies.filter((strategy) => strategy.reads !== 'credential');
+    this.credentials = strategies.filter((strategy) => strategy.reads === 'credential');
+    this.readsPath = this.naming.some(({ name }) => name === 'path');
+  }
 
   resolve(signals: Signals): Resolution | Promise<Resolution> {
     let slug: string | undefined;
-    for (const strategy of this.strategies) {
+    let domain: string | undefined;
+    for (const strategy of this.naming) {
       const named = strategy.read(signals);
       if (named === undefined) continue;
-      if (slug !== undefined && slug !== named) return { kind: 'refused', reason: 'disagreeing' };
-      slug = named;
+      if (strategy.reads === 'domain') domain = named;
+      else if (slug !== undefined && slug !== named) return DISAGREEING;
+      else slug = named;
     }
-    if (slug === undefined) return { kind: 'none' };
-    if (!SLUG.test(slug)) return { kind: 'refused', reason: 'unknown' };
-    const found = this.cache.find(slug);
-    return found instanceof Promise ? found.then(outcome) : outcome(found);
+    if (slug !== undefined && !SLUG.test(slug)) return refused('unknown');
+    if (domain !== undefined) return this.byDomain(domain, slug);
+    if (slug !== undefined) return chain(this.tenants.bySlug(slug), outcome);
+    return this.byCredential(signals, 0);
+  }
+
+  private byDomain(domain: string, slug: string | undefined): Resolution | Promise<Resolution> {
+    return chain(this.tenants.byDomain(domain), (tenant) => {
+      if (!tenant || slug === undefined) return outcome(tenant);
+      return chain(this.tenants.bySlug(slug), (named) => (named?.id === tenant.id ? outcome(tenant) : DISAGREEING));
+    });
+  }
+
+  private byCredential(signals: Signals, at: number): Resolution | Promise<Resolution> {
+    const strategy = this.credentials[at];
+    if (!strategy) return NONE;
+    return chain(strategy.read(signals), (id) => {
+      if (id === undefined) return this.byCredential(signals, at + 1);
+      return chain(this.tenants.byId(id), (tenant): Resolution => ({ ...outcome(tenant), byCredential: true }));
+    });
   }
 }
 
-function outcome(tenant: Tenant | undefined): Resolution {
-  if (!tenant) return { kind: 'refused', reason: 'unknown' };
-  return tenant.status === 'active' ? { kind: 'tenant', tenant } : { kind: 'refused', reason: 'inactive' };
+/** A suspended tenant is named all the same: the guard says what is still open there, and to whom. */
+function outcome(tenant: Tenant | undefined): Resolution & { kind: 'tenant' | 'refused' } {
+  if (!tenant) return refused('unknown');
+  const named = tenant.status === 'active' || tenant.status === 'suspended';
+  return named ? { kind: 'tenant', tenant } : refused('inactive');
+}
+
+function refused(reason: 'unknown' | 'inactive'): Resolution & { kind: 'refused' } {
+  return { kind: 'refused', reason };
 }

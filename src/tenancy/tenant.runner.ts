@@ -46,6 +46,14 @@ export class TenantRunner {
     store.actor = actor;
   }
 
+  /** Gives up a tenant that nothing but a credential named: where the platform is at home, the credential is no address. */
+  disown(): void {
+    const store = this.outer();
+    if (!store || !('byCredential' in (store.resolution ?? {}))) return;
+    store.resolution = { kind: 'none' };
+    delete store.tenant;
+  }
+
   /**
    * Ties `fn` to the current scope. For what others call later: a stream's reads come in the context of whoever drains
    * it, on a kept-alive connection even in that of another tenant's request.

@@ -17,4 +17,6 @@ export interface Tenant {
   readonly placement: Placement;
   /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** The tenant's own domain that links lead to. */
+  readonly primaryDomain?: string | null;
 }

@@ -4,6 +4,7 @@ export { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 export { TenantPurge } from './lifecycle/tenant.purge.js';
 export * from './lifecycle/transitions.js';
 export * from './plan.registry.js';
+export * from './domains/index.js';
 export * from './plans.js';
 export { ProvisioningMark } from './provisioning/provisioning-mark.entity.js';
 export { ProvisioningMarks } from './provisioning/provisioning.marks.js';

@@ -31,7 +31,8 @@ export class PostgresTenantDirectory extends TenantDirectory {
   }
 
   private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {
-    const columns = 'id, slug, name, plan, status, suspended_reason AS "suspendedReason", placement, settings';
+    const columns = `id, slug, name, plan, status, suspended_reason AS "suspendedReason", placement, settings,
+       (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = tenants.id AND d.is_primary) AS "primaryDomain"`;
     const sql = {
       slug: `SELECT ${columns} FROM tenants WHERE slug = $1`,
       id: `SELECT ${columns} FROM tenants WHERE id = $1`,

@@ -1,5 +1,13 @@
 import { Global, Module } from '@nestjs/common';
-import { TenantDirectory } from '../tenancy/index.js';
+import { DomainDirectory, TenantDirectory } from '../tenancy/index.js';
+import { CertificateQuestion } from './domains/certificate.question.js';
+import { DomainCheckStore } from './domains/domain-check.store.js';
+import { DomainChecks } from './domains/domain.checks.js';
+import { DomainProver } from './domains/domain.prover.js';
+import { DomainStore } from './domains/domain.store.js';
+import { DomainTimer } from './domains/domain.timer.js';
+import { DomainsService } from './domains/domains.service.js';
+import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -17,6 +25,17 @@ import { TenantImport } from './registry/tenant.import.js';
 import { TenantEditor } from './tenant.editor.js';
 import { TenantQuery } from './tenant.query.js';
 import { TenantStore } from './tenant.store.js';
+
+const DOMAIN_PROVIDERS = [
+  { provide: DomainDirectory, useClass: PostgresDomainDirectory },
+  CertificateQuestion,
+  DomainCheckStore,
+  DomainChecks,
+  DomainProver,
+  DomainStore,
+  DomainsService,
+  DomainTimer,
+];
 
 @Global()
 @Module({
@@ -38,8 +57,13 @@ import { TenantStore } from './tenant.store.js';
     TenantSeeds,
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
+    ...DOMAIN_PROVIDERS,
   ],
   exports: [
+    CertificateQuestion,
+    DomainChecks,
+    DomainDirectory,
+    DomainsService,
     PlanRegistry,
     ProvisioningMarks,
     ProvisioningSteps,

@@ -7,8 +7,10 @@ import { CredentialInvalid, PermissionMissing } from '../auth.errors.js';
 import { ACCESS, type Access } from './access.decorator.js';
 import { hasBearer, PlatformBearerGuard, TenantBearerGuard } from './bearer.strategies.js';
 import { PasswordChangeRequired } from '../platform/platform.errors.js';
+import { isInternal } from './internal.request.js';
 import { demandPermission } from './permission.demand.js';
 import type { AccessRequest, TenantPrincipal } from './principal.js';
+import { demandOpen } from './suspension.js';
 import { VisitorAdmission } from './visitor.admission.js';
 
 /**
@@ -36,18 +38,22 @@ export class AccessGuard implements CanActivate {
     switch (access?.kind) {
       case 'public':
         return true;
+      case 'internal':
+        if (!isInternal(request)) throw new NotFoundException();
+        return true;
       case 'public-on-tenant':
         this.refuseUnresolved(request);
+        this.refuseSuspended();
         return true;
       case 'tenant':
-        this.requireTenant(request);
+        this.requireTenant(request, access);
         if (access.permission !== undefined && hasBearer(request)) {
           return this.admit(execution, request, access.permission);
         }
         if (access.visitors) this.visitors.demandOpen();
         return true;
       case 'permission':
-        this.requireTenant(request);
+        this.requireTenant(request, access);
         return this.admit(execution, request, access.permission);
       case 'visitor-session':
         return this.admitVisitor(execution, request, access);
@@ -63,7 +69,9 @@ export class AccessGuard implements CanActivate {
   }
 
   private async admit(execution: ExecutionContext, request: AccessRequest, permission: string): Promise<boolean> {
-    demandPermission(await this.principal(execution, request), permission);
+    const principal = await this.principal(execution, request);
+    demandOpen(this.context.currentOrThrow('A route'), principal.role);
+    demandPermission(principal, permission);
     return true;
   }
 
@@ -109,11 +117,14 @@ export class AccessGuard implements CanActivate {
   }
 
   private refuseTenant(): void {
+    this.runner.disown();
     if (this.context.resolution().kind !== 'none') throw new NotFoundException();
   }
 
-  private requireTenant(request: AccessRequest): Tenant {
+  /** @throws TenantSuspended unless the route says that it is open then; who may use it is asked later */
+  private requireTenant(request: AccessRequest, { whileSuspended }: { whileSuspended?: true } = {}): Tenant {
     this.refuseUnresolved(request);
+    if (!whileSuspended) this.refuseSuspended();
     const tenant = this.context.current();
     if (tenant) return tenant;
     const named = (request.body as { tenant_id?: unknown } | undefined)?.tenant_id;
@@ -121,6 +132,11 @@ export class AccessGuard implements CanActivate {
       throw new ValidationFailed([{ pointer: '/tenant_id', detail: 'must be a string' }]);
     }
     throw new TenantRequired();
+  }
+
+  private refuseSuspended(): void {
+    const tenant = this.context.current();
+    if (tenant) demandOpen(tenant, undefined);
   }
 
   private refuseUnresolved(request: AccessRequest): void {

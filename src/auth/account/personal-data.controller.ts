@@ -56,7 +56,7 @@ export class PersonalDataController {
 
   @Get('data')
   @Header('Cache-Control', 'no-store')
-  @RequiresPermission(ACCOUNT_MANAGE)
+  @RequiresPermission(ACCOUNT_MANAGE, { whileSuspended: true })
   @ApiOperation({
     summary: 'Download everything that is held of you',
     description: 'A JSON file. The download is itself recorded.',

@@ -39,7 +39,7 @@ export class AuditController {
   ) {}
 
   @Get()
-  @RequiresPermission(AUDIT_READ)
+  @RequiresPermission(AUDIT_READ, { whileSuspended: true })
   @ApiBearerAuth('bearer')
   @ApiTenantHeader()
   @Header('Cache-Control', 'no-store')

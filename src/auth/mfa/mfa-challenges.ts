@@ -8,6 +8,7 @@ import {
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { demandOpen } from '../access/suspension.js';
 import { PresentedCredentials } from '../tokens/presented.credentials.js';
 import { UserToken } from '../users/user-token.entity.js';
 import { User } from '../users/user.entity.js';
@@ -139,6 +140,7 @@ export class MfaChallenges {
   private async owner(userId: string, tokenVersion: number | null): Promise<User> {
     const user = await this.users.findOneBy({ id: userId, status: 'active' });
     if (!user || user.tokenVersion !== tokenVersion) throw new MfaRefused();
+    demandOpen(this.context.currentOrThrow('A sign-in'), user.role);
     return user;
   }
 }

@@ -35,7 +35,7 @@ export class MfaController {
   @Post('login/mfa')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('sign-in')
   @ApiOperation({
     summary: 'The second step of a sign-in',
@@ -54,7 +54,7 @@ export class MfaController {
   @Post('mfa/enrol')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant(ACCOUNT_MANAGE)
+  @ForTenant(ACCOUNT_MANAGE, { whileSuspended: true })
   @AddressLimited('sign-in')
   @ApiBearerAuth('bearer')
   @ApiOperation({
@@ -74,7 +74,7 @@ export class MfaController {
   @Post('mfa/confirm')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant(ACCOUNT_MANAGE)
+  @ForTenant(ACCOUNT_MANAGE, { whileSuspended: true })
   @AddressLimited('sign-in')
   @ApiBearerAuth('bearer')
   @ApiOperation({

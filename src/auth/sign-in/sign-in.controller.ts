@@ -31,7 +31,7 @@ export class SignInController {
   @Post('login')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('sign-in')
   @ApiOperation({ summary: 'Sign in with e-mail address and password' })
   @ApiOkResponse({ type: TokenResponse })
@@ -47,7 +47,7 @@ export class SignInController {
   @Post('refresh')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('refresh')
   @ApiOperation({
     summary: 'Trade a refresh token for a new pair of tokens',
@@ -65,7 +65,7 @@ export class SignInController {
 
   @Post('logout')
   @HttpCode(204)
-  @ForTenant()
+  @ForTenant(undefined, { whileSuspended: true })
   @AddressLimited('refresh')
   @ApiOperation({ summary: 'Sign this device out', description: 'The refresh token and its access tokens end.' })
   @ApiNoContentResponse()
@@ -80,7 +80,7 @@ export class SignInController {
 
   @Post('logout-all')
   @HttpCode(204)
-  @RequiresPermission(ACCOUNT_MANAGE)
+  @RequiresPermission(ACCOUNT_MANAGE, { whileSuspended: true })
   @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Sign out everywhere' })
   @ApiNoContentResponse()
@@ -91,7 +91,7 @@ export class SignInController {
 
   @Get('me')
   @Header('Cache-Control', 'no-store')
-  @RequiresPermission(ACCOUNT_MANAGE)
+  @RequiresPermission(ACCOUNT_MANAGE, { whileSuspended: true })
   @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Who is signed in, and what they may do' })
   @ApiOkResponse({

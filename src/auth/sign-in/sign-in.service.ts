@@ -8,6 +8,7 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { demandOpen } from '../access/suspension.js';
 import { SignInRefused } from '../auth.errors.js';
 import { DeviceTokens } from '../devices/device.tokens.js';
 import { KnownAddresses } from '../devices/known.addresses.js';
@@ -45,7 +46,7 @@ export class SignInService {
   /**
    * Signs a user of the current tenant in by password.
    *
-   * @throws SignInRefused, MfaRequired with a token for the second step, TooManyAttempts, SignInBusy, ClientLeft
+   * @throws TenantSuspended for all but owners; SignInRefused, MfaRequired with a token for the second step, TooManyAttempts, SignInBusy, ClientLeft
    */
   async signIn(email: string, password: string, client: Client): Promise<TokenPair> {
     const user = await this.users.findOneBy({ emailKey: emailKey(email) });
@@ -54,6 +55,7 @@ export class SignInService {
       this.refused(user, client);
       throw new SignInRefused();
     }
+    demandOpen(this.context.currentOrThrow('A sign-in'), user.role);
     await this.challenges.demandSecondFactor(user, await this.demand.appliesTo(user.role));
     return this.open(user, client, 'password');
   }
@@ -66,6 +68,7 @@ export class SignInService {
    *   was read
    */
   async open(user: User, client: Client, by: string): Promise<TokenPair> {
+    demandOpen(this.context.currentOrThrow('A sign-in'), user.role);
     this.runner.identify({ kind: 'user', id: user.id, name: user.name });
     return this.transaction.run(async () => {
       const known = user.lastSignInAt === null || (await this.known.of(user.id, client.address)).signedIn;

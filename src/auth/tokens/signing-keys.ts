@@ -70,7 +70,8 @@ export class SigningKeys implements OnModuleInit {
   /** @returns the public key, or undefined when no key of that realm has this id */
   verifier(realm: Realm, kid: string): KeyObject | undefined | Promise<KeyObject | undefined> {
     const known = this.usable(realm, kid);
-    if ((known && this.changes.live) || Date.now() - this.loadedAt < RELOAD_MS) return known;
+    // A key of the other realm is no unknown one: the tokens of platform admins are looked at as a tenant's, too.
+    if ((this.keys.has(kid) && this.changes.live) || Date.now() - this.loadedAt < RELOAD_MS) return known;
     // Another process may have rotated, or revoked, while this one could not hear of it. Should the database be out of
     // reach as well, whoever the token speaks of cannot be looked up either.
     return this.load()
