@@ -3,10 +3,12 @@ import { CreateRegistry1763600000000 } from './platform/1763600000000-create-reg
 import { ExtendAudit1763600000004 } from './platform/1763600000004-extend-audit.js';
 import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create-platform-auth.js';
 import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-extend-platform-admins.js';
+import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job-lanes.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
 import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
+import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -17,10 +19,17 @@ export const MIGRATIONS: MigrationSet[] = [
       ExtendAudit1763600000004,
       CreatePlatformAuth1763600000011,
       ExtendPlatformAdmins1763600000012,
+      CreateJobLanes1763600000030,
     ],
   },
   {
     schema: 'shared',
-    migrations: [CreateChat1763600000001, CreateOutbox1763600000002, CreateAudit1763600000003, CreateAuth1763600000010],
+    migrations: [
+      CreateChat1763600000001,
+      CreateOutbox1763600000002,
+      CreateAudit1763600000003,
+      CreateAuth1763600000010,
+      IndexDeadEvents1763600000031,
+    ],
   },
 ];

@@ -1,4 +1,4 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
@@ -8,7 +8,9 @@ import { ChatMessage, ChatModule } from './chat/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { HealthModule } from './health/index.js';
+import { AdminJobsModule } from './admin/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
+import { JobsModule } from './jobs/index.js';
 import {
   addressLimitProviders,
   DeclaredTenantLimits,
@@ -37,7 +39,8 @@ export const TENANT_ENTITIES = [
 
 @Module({})
 export class AppModule {
-  static forRoot(env: Env, database: PreparedDatabase, logger: Logger): DynamicModule {
+  /** @param modules more of them, for whoever builds on this application */
+  static forRoot(env: Env, database: PreparedDatabase, logger: Logger, modules: Type[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -54,10 +57,13 @@ export class AppModule {
         OutboxModule,
         MailModule,
         MetricsModule,
+        JobsModule,
         HealthModule,
         IdempotencyModule,
         LimitsModule,
         AuthModule,
+        AdminJobsModule,
+        ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

@@ -1,8 +1,22 @@
 -- tables
+jobs.bam owner=migrator rls=f force=f
+jobs.job owner=migrator rls=f force=f
+jobs.job_common owner=migrator rls=f force=f
+jobs.job_dependency owner=migrator rls=f force=f
+jobs.queue owner=migrator rls=f force=f
+jobs.queue_stats owner=migrator rls=f force=f
+jobs.queue_stats_20261121 owner=migrator rls=f force=f
+jobs.queue_stats_20261122 owner=migrator rls=f force=f
+jobs.schedule owner=migrator rls=f force=f
+jobs.subscription owner=migrator rls=f force=f
+jobs.version owner=migrator rls=f force=f
+jobs.warning owner=migrator rls=f force=f
 platform.audit_events owner=migrator rls=f force=f
 platform.email_directory owner=migrator rls=f force=f
 platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
+platform.job_clocks owner=migrator rls=f force=f
+platform.job_lanes owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
@@ -59,6 +73,12 @@ platform.impersonations.expires_at timestamp with time zone
 platform.installation.id integer NOT NULL
 platform.installation.key_fingerprint text NOT NULL
 platform.installation.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.job_clocks.name text NOT NULL
+platform.job_clocks.tag integer NOT NULL
+platform.job_lanes.name text NOT NULL
+platform.job_lanes.tenant_id uuid NOT NULL
+platform.job_lanes.step integer NOT NULL
+platform.job_lanes.tag integer NOT NULL
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
@@ -251,6 +271,8 @@ platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY[
 platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id)
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
+platform.job_clocks job_clocks_pkey PRIMARY KEY (name)
+platform.job_lanes job_lanes_pkey PRIMARY KEY (name, tenant_id, step)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
 platform.platform_admins platform_admins_pkey PRIMARY KEY (id)
@@ -309,6 +331,8 @@ CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
+CREATE INDEX job_lanes_by_tag ON platform.job_lanes USING btree (name, tag)
+CREATE INDEX outbox_events_dead ON shared.outbox_events USING btree (id) WHERE (dead_at IS NOT NULL)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
@@ -332,6 +356,8 @@ CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
+CREATE UNIQUE INDEX job_clocks_pkey ON platform.job_clocks USING btree (name)
+CREATE UNIQUE INDEX job_lanes_pkey ON platform.job_lanes USING btree (name, tenant_id, step)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
@@ -375,10 +401,24 @@ shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true che
 shared.users tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 
 -- grants
+jobs.bam migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job_common migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job_dependency migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261121 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261122 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.schedule migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.subscription migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.version migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.warning migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator platform=ar/migrator
 platform.email_directory migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
+platform.job_clocks migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.job_lanes migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.migrations 
 platform.migrations_id_seq 
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -403,5 +443,6 @@ shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=a
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 
 -- schemas
+jobs migrator=UC/migrator platform=U/migrator
 platform maintenance=U/migrator migrator=UC/migrator platform=U/migrator
 shared maintenance=U/migrator migrator=UC/migrator tenant=U/migrator

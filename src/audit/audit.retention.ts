@@ -46,6 +46,7 @@ export class AuditRetention implements OnApplicationBootstrap, OnApplicationShut
   ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
-import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import { DATABASE, ENV, type PreparedDatabase } from '../database/index.js';
+import type { Env } from '../env/index.js';
 
 const EVERY_MS = 60 * 60 * 1000;
 const BATCH = 5000;
@@ -21,9 +22,13 @@ export class AuthPurge implements OnApplicationBootstrap, OnApplicationShutdown 
   private running: Promise<unknown> = Promise.resolve();
   private stopping = false;
 
-  constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
+  constructor(
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
-import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import { DATABASE, ENV, type PreparedDatabase } from '../database/index.js';
+import type { Env } from '../env/index.js';
 import { SESSION_IDLE_MS } from './session.service.js';
 
 const EVERY_MS = 60 * 60 * 1000;
@@ -14,9 +15,13 @@ export class SessionPurge implements OnApplicationBootstrap, OnApplicationShutdo
   private running: Promise<unknown> = Promise.resolve();
   private stopping = false;
 
-  constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
+  constructor(
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

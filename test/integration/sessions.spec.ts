@@ -67,7 +67,7 @@ describe('chat sessions', () => {
     const blocker = new pg.Client({ connectionString: t.database.adminUrl });
     await blocker.connect();
     await blocker.query('BEGIN; SELECT 1 FROM shared.chat_sessions FOR UPDATE');
-    const purge = new SessionPurge(t.database.prepared);
+    const purge = new SessionPurge(t.database.prepared, t.database.env);
     const purged = purge.purge();
     const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await expect.poll(() => t.database.admin(waiting), { timeout: 10_000 }).toHaveLength(1);

@@ -1,0 +1,1 @@
+export { AdminJobsModule } from './jobs/admin-jobs.module.js';
