@@ -28,15 +28,14 @@ export class JobLanes {
     // An idle queue goes on from its longest lane: nobody is ahead of others for what was long ago.
     const rows = await this.engine.query<{ tenant_id: string; tag: number }>(
       `WITH head AS (
-         (SELECT -priority AS tag FROM jobs.job
-           WHERE name = $1 AND state = 'created' AND NOT blocked AND start_after <= now()
-           ORDER BY priority DESC, created_on LIMIT 1)
-         UNION ALL
-         (SELECT tag FROM platform.job_lanes WHERE name = $1 ORDER BY tag DESC LIMIT 1)
-         LIMIT 1),
+         SELECT coalesce(
+           (SELECT -priority FROM jobs.job
+             WHERE name = $1 AND state = 'created' AND NOT blocked AND start_after <= now()
+             ORDER BY priority DESC, created_on LIMIT 1),
+           (SELECT tag FROM platform.job_lanes WHERE name = $1 ORDER BY tag DESC LIMIT 1), 0) AS tag),
        clock AS (
-         INSERT INTO platform.job_clocks AS c (name, tag) VALUES ($1, coalesce((SELECT tag FROM head), 0))
-         ON CONFLICT (name) DO UPDATE SET tag = greatest(c.tag, (SELECT tag FROM head)) RETURNING tag)
+         INSERT INTO platform.job_clocks AS c (name, tag) SELECT $1, tag FROM head
+         ON CONFLICT (name) DO UPDATE SET tag = greatest(c.tag, excluded.tag) RETURNING tag)
        INSERT INTO platform.job_lanes AS l (name, tenant_id, step, tag)
        SELECT $1, tenant_id, $3, clock.tag + $3 FROM clock, unnest($2::uuid[]) AS tenant_id
        ON CONFLICT (name, tenant_id, step) DO UPDATE

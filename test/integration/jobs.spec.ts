@@ -358,6 +358,23 @@ describe('a cron', () => {
   });
 });
 
+describe('many tenants', () => {
+  it('have the jobs of a cron added page by page, one each', async () => {
+    await t.import(Array.from({ length: 2100 }, (_, n) => ({ slug: `many-${n}` })));
+    const id = newId();
+    await t.app.get(JobEngine).boss.send('test.tenant-tick.fan-out', null, { id });
+    const state = () => stored('id = $1', [id]);
+    await expect.poll(state, { timeout: 60_000, interval: 100 }).toMatchObject([{ state: 'completed' }]);
+    const added = await t.database.admin<{ tenants: number; pages: number }>(
+      `SELECT count(DISTINCT group_id)::int AS tenants, count(DISTINCT created_on)::int AS pages
+         FROM jobs.job WHERE name = 'test.tenant-tick' AND data->>'event' = $1`,
+      [id],
+    );
+    expect(added).toEqual([{ tenants: 2103, pages: 3 }]);
+    await t.database.admin(`DELETE FROM jobs.job WHERE name = 'test.tenant-tick' AND state < 'active'`);
+  });
+});
+
 describe('a process that stops', () => {
   it('lets jobs finish, and returns those that do not to their queue, the attempt uncounted', async () => {
     const [text, short] = [fresh(), fresh()];
