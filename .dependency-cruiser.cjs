@@ -8,7 +8,7 @@ const layers = [
   ['admin', 'admin/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],
-  ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox)/'],
+  ['facilities', '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs)/'],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],
   ['env', 'env(\\.ts$|/)'],

@@ -8,6 +8,7 @@ import { ExtendRegistry1763600000020 } from './platform/1763600000020-extend-reg
 import { CreateProvisioning1763600000021 } from './platform/1763600000021-create-provisioning.js';
 import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expire-impersonations.js';
 import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
+import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job-lanes.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -15,6 +16,7 @@ import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js
 import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
 import { HoldChangedAddresses1763600000015 } from './tenant/1763600000015-hold-changed-addresses.js';
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
+import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -29,6 +31,7 @@ export const MIGRATIONS: MigrationSet[] = [
       ExpireImpersonations1763600000016,
       ExtendRegistry1763600000020,
       CreateProvisioning1763600000021,
+      CreateJobLanes1763600000030,
       CreateDomains1763600000040,
     ],
   },
@@ -42,6 +45,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateKnownAddresses1763600000013,
       HoldChangedAddresses1763600000015,
       CreateProvisioningMarks1763600000022,
+      IndexDeadEvents1763600000031,
     ],
   },
 ];

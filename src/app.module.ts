@@ -1,7 +1,7 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
-import { AdminTenantsModule } from './admin/index.js';
+import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
 import { ChangesModule } from './changes/index.js';
@@ -11,6 +11,7 @@ import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
+import { JobsModule } from './jobs/index.js';
 import {
   addressLimitProviders,
   DeclaredTenantLimits,
@@ -40,7 +41,8 @@ export const TENANT_ENTITIES = [
 
 @Module({})
 export class AppModule {
-  static forRoot(env: Env, database: PreparedDatabase, logger: Logger): DynamicModule {
+  /** @param modules more of them, for whoever builds on this application */
+  static forRoot(env: Env, database: PreparedDatabase, logger: Logger, modules: Type[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -57,12 +59,15 @@ export class AppModule {
         OutboxModule,
         MailModule,
         MetricsModule,
+        JobsModule,
         HealthModule,
         IdempotencyModule,
         LimitsModule,
         AuthModule,
         AdminTenantsModule,
         DomainsModule,
+        AdminJobsModule,
+        ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

@@ -1,3 +1,4 @@
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { LRUCache } from 'lru-cache';
@@ -20,16 +21,22 @@ export async function createApplication(
   database: PreparedDatabase,
   logger: Logger,
   adapter = new BoundedExpressAdapter(),
+  modules: Type[] = [],
 ): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(env, database, logger), adapter, {
-    bodyParser: false,
-    bufferLogs: true,
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.forRoot(env, database, logger, modules),
+    adapter,
+    {
+      bodyParser: false,
+      bufferLogs: true,
+      abortOnError: false,
+    },
+  );
   app.useLogger(app.get(NestPinoLogger));
   configureApp(app, env, logger, isReservedSlug);
-  serveOpenApi(app, buildOpenApi(app), env.demo ? demoVisitors(app, logger) : undefined);
+  if (env.role !== 'worker') serveOpenApi(app, buildOpenApi(app), env.demo ? demoVisitors(app, logger) : undefined);
   await app.init();
+  if (env.role === 'worker') return app;
   try {
     await app.get(FirstAdmin).fromEnv();
   } catch (error) {

@@ -32,10 +32,17 @@ async function serve(env: Env, database: PreparedDatabase, logger: Logger, stopp
   if (!stopping.aborted) {
     await app.listen(env.port, env.host);
     // Only now: a start that fails on its port must not use up the one-time password.
-    banner(env, app, await app.get(FirstAdmin).withOneTimePassword());
+    if (env.role === 'worker') workerBanner(app);
+    else banner(env, app, await app.get(FirstAdmin).withOneTimePassword());
     if (!stopping.aborted) await once(stopping, 'abort');
   }
   await shutDown(app, logger);
+}
+
+function workerBanner(app: NestExpressApplication): void {
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  const base = `http://localhost:${port}`;
+  console.error(`\n  Tenantry worker\n  Health        ${base}/health/ready\n  Metrics       ${base}/metrics\n`);
 }
 
 /** On standard error, past the log: it may hold passwords. */

@@ -1,15 +1,35 @@
 -- tables
+jobs.bam owner=migrator rls=f force=f
+jobs.job owner=migrator rls=f force=f
+jobs.job_common owner=migrator rls=f force=f
+jobs.job_dependency owner=migrator rls=f force=f
+jobs.queue owner=migrator rls=f force=f
+jobs.queue_stats owner=migrator rls=f force=f
+jobs.queue_stats_20261121 owner=migrator rls=f force=f
+jobs.queue_stats_20261122 owner=migrator rls=f force=f
+jobs.schedule owner=migrator rls=f force=f
+jobs.subscription owner=migrator rls=f force=f
+jobs.version owner=migrator rls=f force=f
+jobs.warning owner=migrator rls=f force=f
 platform.audit_events owner=migrator rls=f force=f
 platform.email_directory owner=migrator rls=f force=f
+platform.idempotency_keys owner=migrator rls=f force=f
 platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
+platform.job_clocks owner=migrator rls=f force=f
+platform.job_lanes owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
+platform.plans owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
+platform.platform_known_addresses owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
+platform.provisioning_steps owner=migrator rls=f force=f
+platform.provisionings owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenant_domains owner=migrator rls=f force=f
+platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
 shared.audit_events owner=migrator rls=t force=t
@@ -18,9 +38,11 @@ shared.chat_sessions owner=migrator rls=t force=t
 shared.devices owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
+shared.known_addresses owner=migrator rls=t force=t
 shared.member_mails owner=migrator rls=t force=t
 shared.migrations owner=migrator rls=f force=f
 shared.outbox_events owner=migrator rls=t force=t
+shared.provisioning_marks owner=migrator rls=t force=t
 shared.recovery_codes owner=migrator rls=t force=t
 shared.roles owner=migrator rls=t force=t
 shared.user_tokens owner=migrator rls=t force=t
@@ -47,6 +69,10 @@ platform.audit_events.after jsonb
 platform.audit_events.reason text
 platform.email_directory.email_hmac bytea NOT NULL
 platform.email_directory.tenant_id uuid NOT NULL
+platform.idempotency_keys.key_hash bytea NOT NULL
+platform.idempotency_keys.request_hash bytea NOT NULL
+platform.idempotency_keys.answer jsonb NOT NULL
+platform.idempotency_keys.expires_at timestamp with time zone NOT NULL
 platform.impersonations.id uuid NOT NULL
 platform.impersonations.admin_id uuid NOT NULL
 platform.impersonations.tenant_id uuid NOT NULL
@@ -61,9 +87,22 @@ platform.impersonations.expires_at timestamp with time zone
 platform.installation.id integer NOT NULL
 platform.installation.key_fingerprint text NOT NULL
 platform.installation.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.job_clocks.name text NOT NULL
+platform.job_clocks.tag integer NOT NULL
+platform.job_lanes.name text NOT NULL
+platform.job_lanes.tenant_id uuid NOT NULL
+platform.job_lanes.step integer NOT NULL
+platform.job_lanes.tag integer NOT NULL
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
+platform.plans.name text NOT NULL
+platform.plans."position" integer NOT NULL
+platform.plans.trial_days integer NOT NULL
+platform.plans.archive_after_days integer
+platform.plans.purge_after_days integer
+platform.plans.revision integer NOT NULL DEFAULT 1
+platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -93,11 +132,34 @@ platform.platform_devices.in_cookie boolean NOT NULL DEFAULT false
 platform.platform_devices.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_devices.expires_at timestamp with time zone NOT NULL
+platform.platform_known_addresses.id uuid NOT NULL
+platform.platform_known_addresses.user_id uuid NOT NULL
+platform.platform_known_addresses.address_hash bytea NOT NULL
+platform.platform_known_addresses.signed_in_at timestamp with time zone
+platform.platform_known_addresses.proven_at timestamp with time zone
+platform.platform_known_addresses.last_seen_at timestamp with time zone NOT NULL DEFAULT now()
 platform.platform_mfa_challenges.id uuid NOT NULL
 platform.platform_mfa_challenges.admin_id uuid NOT NULL
 platform.platform_mfa_challenges.token_hash bytea NOT NULL
 platform.platform_mfa_challenges.attempts integer NOT NULL DEFAULT 0
 platform.platform_mfa_challenges.expires_at timestamp with time zone NOT NULL
+platform.platform_mfa_challenges.token_version integer
+platform.provisioning_steps.tenant_id uuid NOT NULL
+platform.provisioning_steps."position" integer NOT NULL
+platform.provisioning_steps.name text NOT NULL
+platform.provisioning_steps.state text NOT NULL DEFAULT 'pending'::text
+platform.provisioning_steps.attempts integer NOT NULL DEFAULT 0
+platform.provisioning_steps.started_at timestamp with time zone
+platform.provisioning_steps.finished_at timestamp with time zone
+platform.provisioning_steps.error text
+platform.provisionings.tenant_id uuid NOT NULL
+platform.provisionings.state text NOT NULL DEFAULT 'running'::text
+platform.provisionings.request bytea
+platform.provisionings.attempts integer NOT NULL DEFAULT 0
+platform.provisionings.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+platform.provisionings.error text
+platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.provisionings.finished_at timestamp with time zone
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -108,6 +170,7 @@ platform.signing_keys.retired_at timestamp with time zone
 platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
+platform.slugs.redirect_until timestamp with time zone
 platform.tenant_domains.id uuid NOT NULL
 platform.tenant_domains.tenant_id uuid NOT NULL
 platform.tenant_domains.domain text NOT NULL
@@ -123,6 +186,8 @@ platform.tenant_domains.finding text
 platform.tenant_domains.next_check_at timestamp with time zone DEFAULT now()
 platform.tenant_domains.notice text
 platform.tenant_domains.notice_at timestamp with time zone
+platform.tenant_words.word text NOT NULL
+platform.tenant_words.tenant_id uuid NOT NULL
 platform.tenants.id uuid NOT NULL
 platform.tenants.slug text NOT NULL
 platform.tenants.name text NOT NULL
@@ -133,6 +198,12 @@ platform.tenants.settings jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.extra jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.tenants.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.tenants.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenants.kind text NOT NULL DEFAULT 'production'::text
+platform.tenants.revision integer NOT NULL DEFAULT 1
+platform.tenants.status_changed_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenants.suspended_reason text
+platform.tenants.expires_at timestamp with time zone
+platform.tenants.purge_after timestamp with time zone
 shared.api_keys.tenant_id uuid NOT NULL
 shared.api_keys.id uuid NOT NULL
 shared.api_keys.name text NOT NULL
@@ -208,6 +279,13 @@ shared.invitations.sent_at timestamp with time zone NOT NULL DEFAULT now()
 shared.invitations.expires_at timestamp with time zone NOT NULL
 shared.invitations.accepted_at timestamp with time zone
 shared.invitations.revoked_at timestamp with time zone
+shared.known_addresses.tenant_id uuid NOT NULL
+shared.known_addresses.id uuid NOT NULL
+shared.known_addresses.user_id uuid NOT NULL
+shared.known_addresses.address_hash bytea NOT NULL
+shared.known_addresses.signed_in_at timestamp with time zone
+shared.known_addresses.proven_at timestamp with time zone
+shared.known_addresses.last_seen_at timestamp with time zone NOT NULL DEFAULT now()
 shared.member_mails.tenant_id uuid NOT NULL
 shared.member_mails.id uuid NOT NULL
 shared.member_mails.recipient_hmac bytea NOT NULL
@@ -224,6 +302,11 @@ shared.outbox_events.attempts integer NOT NULL DEFAULT 0
 shared.outbox_events.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
 shared.outbox_events.dead_at timestamp with time zone
 shared.outbox_events.last_error text
+shared.provisioning_marks.tenant_id uuid NOT NULL
+shared.provisioning_marks.id uuid NOT NULL
+shared.provisioning_marks.step text NOT NULL
+shared.provisioning_marks.note bytea
+shared.provisioning_marks.created_at timestamp with time zone NOT NULL
 shared.recovery_codes.tenant_id uuid NOT NULL
 shared.recovery_codes.id uuid NOT NULL
 shared.recovery_codes.user_id uuid NOT NULL
@@ -245,6 +328,7 @@ shared.user_tokens.email text
 shared.user_tokens.attempts integer NOT NULL DEFAULT 0
 shared.user_tokens.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.user_tokens.expires_at timestamp with time zone NOT NULL
+shared.user_tokens.token_version integer
 shared.users.tenant_id uuid NOT NULL
 shared.users.id uuid NOT NULL
 shared.users.email text NOT NULL
@@ -268,21 +352,36 @@ shared.users.pending_email_by uuid
 platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 platform.audit_events audit_events_pkey PRIMARY KEY (id)
 platform.email_directory email_directory_pkey PRIMARY KEY (email_hmac, tenant_id)
+platform.idempotency_keys idempotency_keys_pkey PRIMARY KEY (key_hash)
 platform.impersonations impersonations_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id)
 platform.impersonations impersonations_pkey PRIMARY KEY (id)
 platform.impersonations impersonations_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'refused'::text, 'ended'::text, 'expired'::text])))
 platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id)
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
+platform.job_clocks job_clocks_pkey PRIMARY KEY (name)
+platform.job_lanes job_lanes_pkey PRIMARY KEY (name, tenant_id, step)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
+platform.plans plans_pkey PRIMARY KEY (name)
+platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
+platform.plans plans_trial_days_range CHECK (((trial_days >= 1) AND (trial_days <= 365)))
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
 platform.platform_admins platform_admins_pkey PRIMARY KEY (id)
 platform.platform_admins platform_admins_role_known CHECK ((role = ANY (ARRAY['admin'::text, 'support'::text, 'billing'::text, 'read-only'::text])))
 platform.platform_admins platform_admins_status_known CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 platform.platform_devices platform_devices_pkey PRIMARY KEY (id)
 platform.platform_devices platform_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
+platform.platform_known_addresses platform_known_addresses_pkey PRIMARY KEY (user_id, address_hash)
+platform.platform_known_addresses platform_known_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
+platform.provisioning_steps provisioning_steps_pkey PRIMARY KEY (tenant_id, "position")
+platform.provisioning_steps provisioning_steps_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
+platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.provisionings(tenant_id) ON DELETE CASCADE
+platform.provisionings provisionings_pkey PRIMARY KEY (tenant_id)
+platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'undoing'::text])))
+platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
@@ -293,7 +392,11 @@ platform.tenant_domains tenant_domains_pkey PRIMARY KEY (id)
 platform.tenant_domains tenant_domains_primary_is_verified CHECK (((NOT is_primary) OR (status = 'verified'::text)))
 platform.tenant_domains tenant_domains_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'verified'::text, 'disabled'::text, 'expired'::text])))
 platform.tenant_domains tenant_domains_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.tenant_words tenant_words_pkey PRIMARY KEY (word, tenant_id)
+platform.tenant_words tenant_words_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
 platform.tenants tenants_pkey PRIMARY KEY (id)
+platform.tenants tenants_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
 platform.tenants tenants_slug_is_a_dns_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 platform.tenants tenants_slug_key UNIQUE (slug)
 platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'failed'::text, 'suspended'::text, 'archived'::text, 'deleted'::text])))
@@ -311,9 +414,14 @@ shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.u
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
+shared.known_addresses known_addresses_key UNIQUE (tenant_id, user_id, address_hash)
+shared.known_addresses known_addresses_pkey PRIMARY KEY (tenant_id, id)
+shared.known_addresses known_addresses_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.member_mails member_mails_pkey PRIMARY KEY (tenant_id, id)
 shared.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 shared.outbox_events outbox_events_pkey PRIMARY KEY (tenant_id, id)
+shared.provisioning_marks provisioning_marks_pkey PRIMARY KEY (tenant_id, id)
+shared.provisioning_marks provisioning_marks_step_key UNIQUE (tenant_id, step)
 shared.recovery_codes recovery_codes_pkey PRIMARY KEY (tenant_id, id)
 shared.recovery_codes recovery_codes_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.roles roles_name_key UNIQUE (tenant_id, name)
@@ -337,19 +445,30 @@ CREATE INDEX chat_sessions_idle ON shared.chat_sessions USING btree (last_active
 CREATE INDEX chat_sessions_of_user ON shared.chat_sessions USING btree (tenant_id, user_id, id)
 CREATE INDEX devices_expiry ON shared.devices USING btree (expires_at)
 CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
+CREATE INDEX idempotency_keys_expiry ON platform.idempotency_keys USING btree (expires_at)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
 CREATE INDEX impersonations_of_tenant ON platform.impersonations USING btree (tenant_id, id)
 CREATE INDEX impersonations_running ON platform.impersonations USING btree (expires_at) WHERE (status = 'active'::text)
 CREATE INDEX invitations_expiry ON shared.invitations USING btree (expires_at)
+CREATE INDEX job_lanes_by_tag ON platform.job_lanes USING btree (name, tag)
+CREATE INDEX known_addresses_age ON shared.known_addresses USING btree (last_seen_at)
 CREATE INDEX member_mails_recipient ON shared.member_mails USING btree (tenant_id, recipient_hmac, sent_at)
 CREATE INDEX member_mails_time ON shared.member_mails USING btree (sent_at)
+CREATE INDEX outbox_events_dead ON shared.outbox_events USING btree (id) WHERE (dead_at IS NOT NULL)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
+CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX slugs_of_tenant ON platform.slugs USING btree (tenant_id)
 CREATE INDEX tenant_domains_due ON platform.tenant_domains USING btree (next_check_at) WHERE (next_check_at IS NOT NULL)
 CREATE INDEX tenant_domains_notices ON platform.tenant_domains USING btree (notice_at) WHERE (notice_at IS NOT NULL)
+CREATE INDEX tenant_words_of_tenant ON platform.tenant_words USING btree (tenant_id, word)
+CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
+CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
+CREATE INDEX tenants_purgeable ON platform.tenants USING btree (purge_after) WHERE (purge_after IS NOT NULL)
+CREATE INDEX tenants_status_since ON platform.tenants USING btree (status, status_changed_at)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
 CREATE INDEX user_tokens_of_user ON shared.user_tokens USING btree (tenant_id, user_id, purpose)
 CREATE INDEX users_role ON shared.users USING btree (tenant_id, role)
@@ -364,17 +483,28 @@ CREATE UNIQUE INDEX chat_sessions_token_key ON shared.chat_sessions USING btree 
 CREATE UNIQUE INDEX devices_pkey ON shared.devices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX email_directory_pkey ON platform.email_directory USING btree (email_hmac, tenant_id)
 CREATE UNIQUE INDEX idempotency_keys_key ON shared.idempotency_keys USING btree (tenant_id, key_hash)
+CREATE UNIQUE INDEX idempotency_keys_pkey ON platform.idempotency_keys USING btree (key_hash)
 CREATE UNIQUE INDEX idempotency_keys_pkey ON shared.idempotency_keys USING btree (tenant_id, id)
 CREATE UNIQUE INDEX impersonations_pkey ON platform.impersonations USING btree (id)
 CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
+CREATE UNIQUE INDEX job_clocks_pkey ON platform.job_clocks USING btree (name)
+CREATE UNIQUE INDEX job_lanes_pkey ON platform.job_lanes USING btree (name, tenant_id, step)
+CREATE UNIQUE INDEX known_addresses_key ON shared.known_addresses USING btree (tenant_id, user_id, address_hash)
+CREATE UNIQUE INDEX known_addresses_pkey ON shared.known_addresses USING btree (tenant_id, id)
 CREATE UNIQUE INDEX member_mails_pkey ON shared.member_mails USING btree (tenant_id, id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
+CREATE UNIQUE INDEX plans_pkey ON platform.plans USING btree (name)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
 CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
+CREATE UNIQUE INDEX platform_known_addresses_pkey ON platform.platform_known_addresses USING btree (user_id, address_hash)
 CREATE UNIQUE INDEX platform_mfa_challenges_pkey ON platform.platform_mfa_challenges USING btree (id)
+CREATE UNIQUE INDEX provisioning_marks_pkey ON shared.provisioning_marks USING btree (tenant_id, id)
+CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USING btree (tenant_id, step)
+CREATE UNIQUE INDEX provisioning_steps_pkey ON platform.provisioning_steps USING btree (tenant_id, "position")
+CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (tenant_id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
@@ -384,6 +514,7 @@ CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING bt
 CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
 CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
 CREATE UNIQUE INDEX tenant_domains_proven ON platform.tenant_domains USING btree (domain) WHERE (status = 'verified'::text)
+CREATE UNIQUE INDEX tenant_words_pkey ON platform.tenant_words USING btree (word, tenant_id)
 CREATE UNIQUE INDEX tenants_pkey ON platform.tenants USING btree (id)
 CREATE UNIQUE INDEX tenants_slug_key ON platform.tenants USING btree (slug)
 CREATE UNIQUE INDEX user_tokens_pkey ON shared.user_tokens USING btree (tenant_id, id)
@@ -405,10 +536,14 @@ shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} usi
 shared.idempotency_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.invitations tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.known_addresses maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.known_addresses tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.member_mails maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.member_mails tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.outbox_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.outbox_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.provisioning_marks maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.provisioning_marks tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.recovery_codes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.recovery_codes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.roles maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -419,19 +554,39 @@ shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true che
 shared.users tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 
 -- grants
+jobs.bam migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job_common migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.job_dependency migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261121 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261122 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.schedule migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.subscription migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.version migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.warning migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator platform=ar/migrator
 platform.email_directory migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.idempotency_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
+platform.job_clocks migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.job_lanes migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.migrations 
 platform.migrations_id_seq 
+platform.plans migrator=arwdDxtm/migrator platform=rw/migrator
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_known_addresses migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
-platform.slugs migrator=arwdDxtm/migrator platform=ar/migrator
+platform.slugs migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenant_domains migrator=arwdDxtm/migrator platform=arwd/migrator
-platform.tenants migrator=arwdDxtm/migrator platform=arw/migrator
+platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
+platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
 shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
@@ -439,15 +594,26 @@ shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant
 shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.known_addresses maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.member_mails maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.migrations 
 shared.migrations_id_seq 
 shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.provisioning_marks maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 
+-- functions
+platform.keep_tenant_words() owner=migrator cc3f5df5b7af1ce2ca2ca484ec9c8ceb
+platform.words_of(slug text, name text) owner=migrator 1fad22d8332aab83965b49c5afd4fbbd
+
+-- triggers
+platform.tenants CREATE TRIGGER tenants_words_inserted AFTER INSERT ON platform.tenants REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
+platform.tenants CREATE TRIGGER tenants_words_updated AFTER UPDATE ON platform.tenants REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
+
 -- schemas
+jobs migrator=UC/migrator platform=U/migrator
 platform maintenance=U/migrator migrator=UC/migrator platform=U/migrator
 shared maintenance=U/migrator migrator=UC/migrator tenant=U/migrator

@@ -1,1 +1,2 @@
 export * from './admin-tenants.module.js';
+export { AdminJobsModule } from './jobs/admin-jobs.module.js';

@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { firstIdAt } from '../common/index.js';
-import { DATABASE, ENV, HourlyPurge, type PreparedDatabase, type PurgeRun } from '../database/index.js';
-import type { Env } from '../env/index.js';
+import { DATABASE, HourlyPurge, type PreparedDatabase, type PurgeRun } from '../database/index.js';
 import { settingOf } from '../settings/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { AUDIT_RETENTION_DAYS, MIN_RETENTION_DAYS } from './audit.settings.js';
@@ -31,7 +30,6 @@ export interface Purged {
 export class AuditRetention extends HourlyPurge<Purged> {
   constructor(
     @Inject(DATABASE) database: PreparedDatabase,
-    @Inject(ENV) private readonly env: Env,
     private readonly directory: TenantDirectory,
     private readonly runner: TenantRunner,
     private readonly tenantAudit: TenantAudit,

@@ -14,6 +14,8 @@ export async function snapshotCatalog(client: pg.Client, installation: string): 
 }
 
 const OURS = `n.nspname IN ('platform', 'shared')`;
+/** The job engine's tables are the library's; who owns them and may reach them is ours. */
+const WITH_JOBS = `n.nspname IN ('platform', 'shared', 'jobs')`;
 
 const QUERIES: [string, string][] = [
   [
@@ -21,7 +23,7 @@ const QUERIES: [string, string][] = [
     `SELECT format('%I.%I owner=%s rls=%s force=%s', n.nspname, c.relname, pg_get_userbyid(c.relowner),
                    c.relrowsecurity, c.relforcerowsecurity) AS line
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE ${OURS} AND c.relkind IN ('r', 'p', 'v') ORDER BY 1`,
+      WHERE ${WITH_JOBS} AND c.relkind IN ('r', 'p', 'v') ORDER BY 1`,
   ],
   [
     'columns',
@@ -49,7 +51,7 @@ const QUERIES: [string, string][] = [
     'grants',
     `SELECT format('%I.%I %s', n.nspname, c.relname, array_to_string(ARRAY(SELECT unnest(c.relacl)::text ORDER BY 1), ' ')) AS line
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE ${OURS} AND c.relkind IN ('r', 'S') ORDER BY 1`,
+      WHERE ${WITH_JOBS} AND c.relkind IN ('r', 'p', 'S') ORDER BY 1`,
   ],
   [
     'functions',
@@ -66,6 +68,6 @@ const QUERIES: [string, string][] = [
   [
     'schemas',
     `SELECT format('%I %s', n.nspname, array_to_string(ARRAY(SELECT unnest(n.nspacl)::text ORDER BY 1), ' ')) AS line
-       FROM pg_namespace n WHERE ${OURS} ORDER BY 1`,
+       FROM pg_namespace n WHERE ${WITH_JOBS} ORDER BY 1`,
   ],
 ];

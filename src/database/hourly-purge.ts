@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
-import { DATABASE } from './database.module.js';
+import type { Env } from '../env/index.js';
+import { DATABASE, ENV } from './database.module.js';
 import type { PreparedDatabase } from './prepare.js';
 
 const EVERY_MS = 60 * 60 * 1000;
@@ -87,12 +88,15 @@ export abstract class HourlyPurge<Result> implements OnApplicationBootstrap, OnA
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
 
+  @Inject(ENV) protected readonly env: Env;
+
   constructor(@Inject(DATABASE) private readonly database: PreparedDatabase) {}
 
   /** What one run does. */
   protected abstract work(run: PurgeRun): Promise<Result>;
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

@@ -1,4 +1,5 @@
 export * from './database.errors.js';
+export { JOBS_SCHEMA } from './job-schema.js';
 export * from './migrator.js';
 export * from './prepare.js';
 export * from './roles.js';

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
 
 type MigrationClass = new () => MigrationInterface;
 
@@ -12,7 +13,7 @@ export interface MigrationSet {
 const LOCK = 'tenantry:migrate';
 
 /**
- * Brings the sets to head, in order, as the non-superuser migrator. Safe when several processes start at once.
+ * Brings the sets to head, in order, and the job engine's schema after them, as the non-superuser migrator. Safe when several processes start at once.
  *
  * @param url the migrator's URL on a direct connection: the lock is a session's
  * @returns names of the migrations that ran
@@ -38,13 +39,15 @@ export async function migrate(url: string, installation: string, sets: Migration
         await source.destroy();
       }
     }
+    await migrateJobs(client, `${installation}_platform`);
     return done;
   });
 }
 
 /** Takes every migration back, last set first. For tests and for starting over. */
 export async function revertAll(url: string, sets: MigrationSet[]): Promise<void> {
-  await withLock(url, async () => {
+  await withLock(url, async (client) => {
+    await client.query(`DROP SCHEMA IF EXISTS ${JOBS_SCHEMA} CASCADE`);
     for (const set of [...sets].reverse()) {
       const source = await open(url, set);
       try {

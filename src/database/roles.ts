@@ -85,7 +85,7 @@ async function missingSql(client: pg.Client, roles: Roles): Promise<string[]> {
     `SELECT current_database() AS database, name, r.oid IS NOT NULL AS exists,
             coalesce(has_database_privilege(r.oid, current_database(), 'CONNECT'), false) AS connects,
             coalesce(has_database_privilege(r.oid, current_database(), 'CREATE'), false)
-              OR (SELECT count(*) = 2 FROM pg_namespace WHERE nspname IN ('platform', 'shared')) AS creates,
+              OR (SELECT count(*) = 3 FROM pg_namespace WHERE nspname IN ('platform', 'shared', 'jobs')) AS creates,
             ARRAY(SELECT split_part(setting, '=', 1) FROM unnest(r.rolconfig) AS setting) AS settings
        FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) LEFT JOIN pg_roles r ON r.rolname = name
       ORDER BY place`,

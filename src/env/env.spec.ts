@@ -81,6 +81,13 @@ describe('the environment', () => {
     expect(problems({ DATABASE_DIRECT_URL: 'postgres://db/x', DATABASE_URL: 'postgres://pooler/x' })).toBe('');
   });
 
+  it('lets processes share the work only where they share a database', () => {
+    expect(parseEnv({}).role).toBe('all');
+    expect(problems({ ROLE: 'worker' })).toContain('needs DATABASE_URL');
+    expect(problems({ ROLE: 'api', DATABASE_URL: 'postgres://db/x' })).toBe('');
+    expect(problems({ ROLE: 'boss' })).toContain('all, api, worker');
+  });
+
   it('refuses the demo and a missing key in production', () => {
     const message = problems({ NODE_ENV: 'production', DEMO: 'on' });
     expect(message).toContain('DEMO');

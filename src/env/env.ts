@@ -7,6 +7,8 @@ import { isSmtpUrl, mailHost, parseSender } from './mail.js';
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
 export interface Env {
   nodeEnv: 'development' | 'test' | 'production';
+  /** What the process does: serve requests, work in the background, or both. */
+  role: ProcessRole;
   host: string;
   port: number;
   metricsPort: number;
@@ -48,6 +50,7 @@ export interface Env {
 const TENANT_STRATEGIES = ['domain', 'subdomain', 'path', 'header', 'token', 'api-key', 'body'] as const;
 export type TenantStrategy = (typeof TENANT_STRATEGIES)[number];
 
+export type ProcessRole = 'all' | 'api' | 'worker';
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
 export class EnvError extends Error {
@@ -65,11 +68,20 @@ interface Variable {
   about: string;
 }
 
+const ROLES = ['all', 'api', 'worker'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** Every variable, in the order of `.env.example`, which is generated from this list. */
 export const VARIABLES: readonly Variable[] = [
   { name: 'NODE_ENV', example: '', allowed: 'development, test or production', about: 'production refuses demo mode' },
+  {
+    name: 'ROLE',
+    example: 'all',
+    allowed: ROLES.join(', '),
+    about:
+      'api serves requests only; worker works jobs, outbox and purges and serves only /health and /metrics on PORT; ' +
+      'both need DATABASE_URL',
+  },
   { name: 'HOST', example: '', allowed: 'an address to listen on', about: '127.0.0.1 in demo mode, otherwise 0.0.0.0' },
   { name: 'PORT', example: '8001', allowed: 'an integer from 0 to 65535', about: 'the API; 0 picks a free port' },
   {
@@ -290,8 +302,13 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   if (smtpUrl && !isSmtpUrl(smtpUrl)) wrong('SMTP_URL');
   const mailFrom = parseSender(raw('MAIL_FROM') ?? `Tenantry <no-reply@${mailHost(publicUrl)}>`);
   if (!mailFrom) wrong('MAIL_FROM');
+  const role = oneOf('ROLE', ROLES, 'all');
+  if (role !== 'all' && databaseUrl === undefined && raw('DATABASE_URL') === undefined) {
+    problems.push(`ROLE="${role}" needs DATABASE_URL: the embedded database serves one process; use ROLE=all.`);
+  }
   const env: Env = {
     nodeEnv,
+    role,
     host: raw('HOST') ?? (demo ? '127.0.0.1' : '0.0.0.0'),
     port,
     metricsPort: integer('METRICS_PORT', metricsFallback, 0, 65_535),

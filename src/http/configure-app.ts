@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { Logger } from '@nestjs/common';
+import { Logger, NotFoundException } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
@@ -34,6 +34,7 @@ export function configureApp(
   app.use(
     inOneLayer(
       requestLog(logger, app.get(MetricsService)),
+      ...(env.role === 'worker' ? [workerRoutes(app.get(MetricsService))] : []),
       helmet({
         contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
         hsts: env.publicUrl.startsWith('https:'),
@@ -51,6 +52,14 @@ export function configureApp(
   );
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
+}
+
+/** A worker has no API: its port answers those who watch it, and metrics need no port of their own. */
+function workerRoutes(metrics: MetricsService): RequestHandler {
+  return (request, response, next) => {
+    if (request.method === 'GET' && request.path === '/metrics') return metrics.answer(response);
+    next(/^\/health\//i.test(request.path) ? undefined : new NotFoundException('This process serves no API.'));
+  };
 }
 
 /** One after the other, without the router's bookkeeping between them: it costs about as much as what they do. */

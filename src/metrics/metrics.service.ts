@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   Inject,
@@ -75,16 +75,23 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
     return (this.server?.address() as AddressInfo | null)?.port;
   }
 
+  /** Answers with all metrics as text. */
+  answer(response: ServerResponse): void {
+    this.registry.metrics().then(
+      (text) => response.writeHead(200, { 'Content-Type': this.registry.contentType }).end(text),
+      () => response.writeHead(503).end(),
+    );
+  }
+
   async onApplicationBootstrap(): Promise<void> {
+    // A worker has no API that they would have to be kept apart from: they are on its PORT.
+    if (this.env.role === 'worker') return;
     this.server = createServer((request, response) => {
       if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
         response.writeHead(404).end();
         return;
       }
-      this.registry.metrics().then(
-        (text) => response.writeHead(200, { 'Content-Type': this.registry.contentType }).end(text),
-        () => response.writeHead(503).end(),
-      );
+      this.answer(response);
     });
     const server = this.server;
     await new Promise<void>((resolve, reject) => {

@@ -1,10 +1,13 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { OutboxFailure, OutboxHandlers, reasonOf } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
@@ -52,6 +55,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   private strangersAt = 0;
 
   constructor(
+    @Inject(ENV) private readonly env: Env,
     private readonly store: OutboxStore,
     private readonly handlers: OutboxHandlers,
     private readonly seal: OutboxSeal,
@@ -60,6 +64,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.loop = this.work();
     this.renewal = setInterval(() => void this.renew(), RENEW_MS).unref();
   }

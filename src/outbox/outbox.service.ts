@@ -23,15 +23,17 @@ export class Outbox {
    *
    * @param type what handlers register for
    * @param payload anything JSON can hold, at most 256 KiB
+   * @param options.dueAt not handled before
    * @returns the event's id, the same at every attempt
    * @throws TenantContextMissing outside a tenant scope
    */
-  async add(type: string, payload: unknown): Promise<string> {
+  async add(type: string, payload: unknown, { dueAt }: { dueAt?: Date } = {}): Promise<string> {
     const tenant = this.context.currentOrThrow('An outbox event');
     const text = JSON.stringify(payload ?? null);
     if (Buffer.byteLength(text) > MAX_PAYLOAD_BYTES) throw tooLarge(type);
     const id = newId();
-    await this.events.insert({ id, type, payload: this.seal.seal(tenant.id, id, text) });
+    const sealed = this.seal.seal(tenant.id, id, text);
+    await this.events.insert({ id, type, payload: sealed, ...(dueAt && { nextAttemptAt: dueAt }) });
     this.transaction.afterCommit(() => this.relay.wake());
     return id;
   }

@@ -14,6 +14,17 @@ export interface ClaimedEvent extends Claim {
   payload: Buffer;
 }
 
+/** An event that was given up, without its payload. */
+export interface DeadEvent {
+  tenantId: string;
+  id: string;
+  type: string;
+  attempts: number;
+  createdAt: Date;
+  deadAt: Date;
+  lastError: string | null;
+}
+
 /** How many of a tenant's events to take. */
 export interface Share {
   tenantId: string;
@@ -120,6 +131,53 @@ export class OutboxStore {
       [types],
     );
     return rows;
+  }
+
+  async counts(): Promise<{ pending: number; dead: number }> {
+    const { rows } = await this.pool.query<{ pending: number; dead: number }>(
+      `SELECT (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NULL) AS pending,
+              (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NOT NULL) AS dead`,
+    );
+    return rows[0]!;
+  }
+
+  /** @param before an id; only older ones */
+  async dead(limit: number, before?: string): Promise<DeadEvent[]> {
+    const { rows } = await this.pool.query<DeadEvent>(
+      `SELECT tenant_id AS "tenantId", id, type, attempts, created_at AS "createdAt", dead_at AS "deadAt",
+              last_error AS "lastError"
+         FROM outbox_events WHERE dead_at IS NOT NULL AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
+      [before, limit],
+    );
+    return rows;
+  }
+
+  /**
+   * Makes a dead event due again, with all its attempts.
+   *
+   * @param record runs before it is committed; what it throws takes it back
+   * @returns whether there was one
+   */
+  async revive(id: string, record: (event: Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>) => Promise<void>) {
+    const client = await this.pool.connect();
+    try {
+      await client.query('BEGIN');
+      const { rows } = await client.query<Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>>(
+        `UPDATE outbox_events e SET dead_at = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+           FROM (SELECT tenant_id, id, attempts FROM outbox_events WHERE id = $1 AND dead_at IS NOT NULL FOR UPDATE) d
+          WHERE e.tenant_id = d.tenant_id AND e.id = d.id
+        RETURNING e.tenant_id AS "tenantId", e.type, d.attempts`,
+        [id],
+      );
+      if (rows[0]) await record(rows[0]);
+      await client.query('COMMIT');
+      return rows.length > 0;
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    } finally {
+      client.release();
+    }
   }
 
   async close(): Promise<void> {

@@ -80,10 +80,11 @@ async function roleProblems(pool: Pool): Promise<string[]> {
 
 async function reachProblems(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query(`
-    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'platform' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    SELECT format('%I.%I', n.nspname, c.relname) AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname IN ('platform', 'jobs') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND (has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(c.oid, 'DELETE, TRUNCATE'))`);
-  return (rows as { name: string }[]).map((row) => `The tenant role may reach platform.${row.name}.`);
+  return (rows as { name: string }[]).map((row) => `The tenant role may reach ${row.name}.`);
 }
 
 async function tableProblems(tenant: TenantDataSource, maintenance: string): Promise<string[]> {

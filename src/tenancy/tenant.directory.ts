@@ -7,6 +7,8 @@ export abstract class TenantDirectory implements ChangeSource {
   abstract findBySlug(slug: string): Promise<Tenant | undefined>;
   /** Any status; undefined when there is no such tenant. */
   abstract findById(id: string): Promise<Tenant | undefined>;
+  /** Active tenants in the order of their ids, from behind `after`. */
+  abstract activeIds(after: string, limit: number): Promise<string[]>;
   abstract get live(): boolean;
   abstract onChange(listener: (slugs: string[] | undefined) => void): void;
 }

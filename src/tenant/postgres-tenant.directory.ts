@@ -30,6 +30,14 @@ export class PostgresTenantDirectory extends TenantDirectory {
     return this.find('id', id);
   }
 
+  async activeIds(after: string, limit: number): Promise<string[]> {
+    const rows = await this.platform.query<{ id: string }[]>(
+      `SELECT id FROM tenants WHERE id > $1 AND status = 'active' ORDER BY id LIMIT $2`,
+      [after, limit],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {
     const columns = `id, slug, name, plan, status, suspended_reason AS "suspendedReason", placement, settings,
        (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = tenants.id AND d.is_primary) AS "primaryDomain"`;

@@ -56,11 +56,11 @@ describe('docker-compose.yml', () => {
     volumes?: string[];
     ports?: string[];
   }
-  const compose = parse(read('docker-compose.yml')) as {
+  const compose = parse(read('docker-compose.yml'), { merge: true }) as {
     services: Record<string, Service>;
     volumes: Record<string, unknown>;
   };
-  const { api, postgres, redis } = compose.services;
+  const { api, worker, postgres, redis } = compose.services;
 
   it('starts the api once its stores are healthy', () => {
     expect(api?.build).toBe('.');
@@ -77,6 +77,12 @@ describe('docker-compose.yml', () => {
     expect(api?.environment?.['DATABASE_URL']).toContain('@postgres:5432/');
     expect(api?.environment?.['BASE_DOMAIN']).toBeDefined();
     expect(api?.ports).toEqual(['8001:8001']);
+  });
+
+  it('has a worker beside the api, with the same settings but its role', () => {
+    expect(worker?.environment).toEqual({ ...api?.environment, ROLE: 'worker' });
+    expect(api?.environment?.['ROLE']).toBe('api');
+    expect(worker?.ports).toBeUndefined();
   });
 
   it('keeps the data in a volume', () => {

@@ -86,6 +86,12 @@ const NOT_EXECUTED: Record<string, string> = {
   'Support.approve': 'needs a signed-in admin of the tenant',
   'Support.refuse': 'needs a signed-in admin of the tenant',
   'Support.end': 'needs a signed-in admin of the tenant',
+  'AdminJobs.list': 'needs a signed-in platform admin',
+  'AdminJobs.read': 'needs a signed-in platform admin',
+  'AdminJobs.retry': 'needs a signed-in platform admin and a dead job',
+  'AdminJobs.remove': 'needs a signed-in platform admin and a job',
+  'AdminOutbox.list': 'needs a signed-in platform admin',
+  'AdminOutbox.retry': 'needs a signed-in platform admin and a dead event',
 };
 
 interface Operation {

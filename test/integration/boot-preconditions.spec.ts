@@ -67,6 +67,12 @@ describe('the application', () => {
       /tenant role may reach platform\.tenants/,
     ],
     [
+      'may add a job of its own',
+      'GRANT INSERT ON jobs.job_common TO <tenant>',
+      'REVOKE INSERT ON jobs.job_common FROM <tenant>',
+      /tenant role may reach jobs\.job_common/,
+    ],
+    [
       'may read one column of platform.tenants',
       'GRANT SELECT (slug) ON platform.tenants TO <tenant>',
       'REVOKE SELECT (slug) ON platform.tenants FROM <tenant>',

@@ -50,6 +50,9 @@ export async function adminToken(t: TestApp, role: PlatformRole): Promise<string
   );
   if (!admin) throw new Error('no admin');
   const { deviceId } = await t.app.get(PlatformDeviceTokens).open({ ...DEVICE, userId: admin.id });
-  await t.app.get(AdminStates).changed(admin.id);
+  const states = t.app.get(AdminStates);
+  await states.changed(admin.id);
+  // The process hears of it a moment after the commit; on a busy machine a request would be faster.
+  while (!(await states.find(admin.id))?.devices.has(deviceId)) await new Promise((resolve) => setTimeout(resolve, 5));
   return t.app.get(AccessTokens).sign('platform', { sub: admin.id, rv: admin.token_version, did: deviceId });
 }

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createApplication } from '../../src/application.js';
 import type { BoundedExpressAdapter } from '../../src/http/index.js';
@@ -43,8 +44,9 @@ export async function createTestApp(
   overrides: Overrides = {},
   keepLimits = false,
   adapter?: BoundedExpressAdapter,
+  modules?: Type[],
 ): Promise<TestApp> {
-  return serveTestApp(await createTestDatabase(overrides), keepLimits, adapter);
+  return serveTestApp(await createTestDatabase(overrides), keepLimits, adapter, modules);
 }
 
 /** The same over a database that is there already; closing drops it. */
@@ -52,6 +54,7 @@ export async function serveTestApp(
   database: TestDatabase,
   keepLimits = false,
   adapter?: BoundedExpressAdapter,
+  modules?: Type[],
 ): Promise<TestApp> {
   const logs: string[] = [];
   const logger = createLogger(
@@ -60,7 +63,7 @@ export async function serveTestApp(
       write: (line: string) => void logs.push(line),
     },
   );
-  const app = await createApplication(database.env, database.prepared, logger, adapter);
+  const app = await createApplication(database.env, database.prepared, logger, adapter, modules);
   if (!keepLimits) {
     await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);
     await database.admin(`SELECT pg_notify('tenantry_tenants', '')`);

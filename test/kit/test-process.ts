@@ -46,7 +46,7 @@ export function launch(env: NodeJS.ProcessEnv, [file, ...args]: string[] = SERVI
   const read = (chunk: Buffer): void => void (output += chunk.toString());
   child.stdout.on('data', read);
   child.stderr.on('data', read);
-  const serving = said(/Swagger UI\s+http:\/\/localhost:(\d+)/).then(Number);
+  const serving = said(/Health\s+http:\/\/localhost:(\d+)/).then(Number);
   serving.catch(() => undefined);
   return { child, serving, said: async (text) => void (await said(text)), output: () => output, exited };
 }

@@ -1,4 +1,6 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
@@ -18,9 +20,11 @@ export class ImpersonationExpiry implements OnApplicationBootstrap, OnApplicatio
     private readonly service: ImpersonationService,
     private readonly directory: TenantDirectory,
     private readonly runner: TenantRunner,
+    @Inject(ENV) private readonly env: Env,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => {
       this.running ??= this.noteAll().finally(() => (this.running = undefined));
     }, EVERY_MS).unref();

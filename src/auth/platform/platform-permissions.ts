@@ -10,6 +10,8 @@ export const PLATFORM_PERMISSIONS = {
   'plan:write': 'Change the rules of plans',
   'impersonation:read': 'List impersonations',
   'impersonation:create': 'Act as a user of a tenant',
+  'job:read': 'List jobs and outbox events',
+  'job:write': 'Retry and delete jobs, retry outbox events',
 } as const;
 
 export type PlatformPermission = keyof typeof PLATFORM_PERMISSIONS;
@@ -19,9 +21,24 @@ const EVERYBODY: PlatformPermission[] = ['platform-account:manage'];
 
 export const PLATFORM_ROLES: Record<PlatformRole, readonly PlatformPermission[]> = {
   admin: Object.keys(PLATFORM_PERMISSIONS) as PlatformPermission[],
-  support: [...EVERYBODY, 'tenant:read', 'impersonation:read', 'impersonation:create', 'platform-audit:read'],
+  support: [
+    ...EVERYBODY,
+    'tenant:read',
+    'impersonation:read',
+    'impersonation:create',
+    'platform-audit:read',
+    'job:read',
+    'job:write',
+  ],
   billing: [...EVERYBODY, 'tenant:read'],
-  'read-only': [...EVERYBODY, 'tenant:read', 'platform-admin:read', 'platform-audit:read', 'impersonation:read'],
+  'read-only': [
+    ...EVERYBODY,
+    'tenant:read',
+    'platform-admin:read',
+    'platform-audit:read',
+    'impersonation:read',
+    'job:read',
+  ],
 };
 
 /** Whether a role may do anything that `own` may not: whoever holds no more than `own` can neither give nor take it. */

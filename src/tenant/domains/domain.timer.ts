@@ -1,4 +1,6 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { DomainChecks } from './domain.checks.js';
 
 const EVERY_MS = 60 * 60 * 1000;
@@ -11,9 +13,13 @@ export class DomainTimer implements OnApplicationBootstrap, OnApplicationShutdow
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly checks: DomainChecks) {}
+  constructor(
+    private readonly checks: DomainChecks,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
 
   onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
@@ -8,6 +9,8 @@ import {
 import type { DataSource } from 'typeorm';
 import { AppError } from '../../common/index.js';
 import { ChangeFeed } from '../../changes/index.js';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
@@ -38,6 +41,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(ENV) private readonly env: Env,
     private readonly store: ProvisioningStore,
     private readonly steps: ProvisioningSteps,
     private readonly marks: ProvisioningMarks,
@@ -53,7 +57,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   onApplicationBootstrap(): void {
-    this.loop = this.work();
+    if (this.env.role !== 'api') this.loop = this.work();
   }
 
   /** Looks for work now. Only sets a flag: the work must not run in the caller's scope. */

@@ -1,0 +1,209 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import type { JobWithMetadata } from 'pg-boss';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { HEARTBEAT_SECONDS, JobEngine } from './job.engine.js';
+import { JobFailure, reasonOf } from './job.errors.js';
+import { JobLanes } from './job.lanes.js';
+import { JobMetrics } from './job.metrics.js';
+import { type JobDefinition, JobRegistry } from './job.registry.js';
+import { holdOf, JobRunner, type Outcome } from './job.runner.js';
+import { JobStore } from './job.store.js';
+
+/** How often queues are looked at unasked, in ms; what another process added waits at most this long. */
+const POLL_MS = 400;
+const BEAT_MS = (HEARTBEAT_SECONDS * 1000) / 4;
+const SWEEP_MS = 600_000;
+/** At shutdown, how long jobs may finish before they are asked to end, and then have to end, in ms. */
+const DRAIN_MS = 5000;
+const ABORTED_MS = 2000;
+
+interface Running {
+  definition: JobDefinition;
+  job: JobWithMetadata;
+  abort: AbortController;
+  /** By this process's monotonic clock. */
+  heardAt: number;
+  done: Promise<void>;
+}
+
+/** Takes jobs from the engine, as many of each name as are declared, and runs them. */
+@Injectable()
+export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger('Jobs');
+  private readonly running = new Set<Running>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private loop: Promise<void> = Promise.resolve();
+  private stopped = false;
+  private awake = false;
+  private rouse: (() => void) | undefined;
+
+  constructor(
+    @Inject(ENV) private readonly env: Env,
+    private readonly engine: JobEngine,
+    private readonly registry: JobRegistry,
+    private readonly store: JobStore,
+    private readonly runner: JobRunner,
+    private readonly lanes: JobLanes,
+    private readonly metrics: JobMetrics,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (this.env.role === 'api') return;
+    this.loop = this.work();
+    this.timers.push(setInterval(() => void this.beat(), BEAT_MS).unref());
+    this.timers.push(setInterval(() => void this.sweep(), SWEEP_MS).unref());
+  }
+
+  /** Looks for jobs now. Only sets a flag: the work must not run in the caller's scope. */
+  wake(): void {
+    this.awake = true;
+    this.rouse?.();
+  }
+
+  /** Before the shutdown of what handlers use. What does not end in time goes back to its queue, attempt uncounted. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    await this.loop;
+    await this.ended(DRAIN_MS);
+    for (const { abort } of this.running) abort.abort(new JobFailure('the process stopped'));
+    await this.ended(ABORTED_MS);
+    for (const { job } of this.running) await this.store.release(holdOf(job)).catch(() => undefined);
+    for (const timer of this.timers) clearInterval(timer);
+  }
+
+  private async ended(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+    await Promise.race([late, Promise.all([...this.running].map(({ done }) => done))]);
+    clearTimeout(timer);
+  }
+
+  private async work(): Promise<void> {
+    let failing = false;
+    while (!this.stopped) {
+      let more = false;
+      try {
+        more = await this.round();
+        failing = false;
+      } catch (error) {
+        if (!failing) this.logger.error({ err: error }, 'Jobs cannot be read; trying again');
+        failing = true;
+      }
+      if (!more) await this.pause();
+    }
+  }
+
+  /** @returns whether there may be more to do at once */
+  private async round(): Promise<boolean> {
+    this.awake = false;
+    const free = this.registry.all().filter((definition) => this.room(definition) > 0);
+    if (free.length === 0) return false;
+    const ready = new Set(await this.store.ready(free.map(({ name }) => name)));
+    let taken = 0;
+    for (const definition of free) {
+      if (!ready.has(definition.name) || this.stopped) continue;
+      const jobs = await this.engine.boss.fetch<object>(definition.name, {
+        batchSize: this.room(definition),
+        includeMetadata: true,
+      });
+      for (const job of jobs) this.start(definition, job);
+      taken += jobs.length;
+    }
+    return taken > 0;
+  }
+
+  private room({ name, concurrency }: JobDefinition): number {
+    let busy = 0;
+    for (const { definition } of this.running) if (definition.name === name) busy += 1;
+    return concurrency - busy;
+  }
+
+  private start(definition: JobDefinition, job: JobWithMetadata): void {
+    const abort = new AbortController();
+    const late = setTimeout(() => abort.abort(new JobFailure('took too long')), definition.timeoutSeconds * 1000);
+    const entry: Running = { definition, job, abort, heardAt: performance.now(), done: Promise.resolve() };
+    entry.done = this.handle(entry)
+      .then((outcome) => this.metrics.count(definition.name, outcome))
+      .catch((error: unknown) => {
+        // The heartbeat ends and the job is given to another worker.
+        this.logger.error({ err: error, job: definition.name, job_id: job.id }, 'The outcome of a job was not stored');
+      })
+      .finally(() => {
+        clearTimeout(late);
+        this.running.delete(entry);
+        this.wake();
+      });
+    this.running.add(entry);
+  }
+
+  private async handle({ definition, job, abort }: Running): Promise<Outcome> {
+    const { signal } = abort;
+    try {
+      return await this.runner.run(definition, job, { id: job.id, attempt: job.retryCount + 1, signal });
+    } catch (error) {
+      if (signal.aborted && this.stopped) {
+        await this.store.release(holdOf(job));
+        return 'returned';
+      }
+      // Asked to end, a handler fails in its own words; why it was asked says more.
+      const cause: unknown = signal.aborted ? signal.reason : error;
+      const reason = reasonOf(cause);
+      const outcome = await this.runner.fail(job, reason, error instanceof JobFailure && error.permanent);
+      const line = {
+        job: job.name,
+        job_id: job.id,
+        tenant_id: job.groupId,
+        attempt: job.retryCount + 1,
+        reason,
+        // Without the first lines: they repeat the message, which may quote the payload.
+        at: error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined,
+      };
+      if (outcome === 'dead') this.logger.error(line, 'A job was given up');
+      else this.logger.warn(line, 'A job failed and will be tried again');
+      return outcome;
+    }
+  }
+
+  private async beat(): Promise<void> {
+    const held = [...this.running];
+    if (held.length === 0) return;
+    const now = performance.now();
+    let kept: Set<string> | undefined;
+    try {
+      kept = await this.store.beat(held.map(({ job }) => holdOf(job)));
+    } catch (error) {
+      this.logger.error({ err: error }, 'Jobs could not be held on to');
+    }
+    for (const entry of held) {
+      if (kept?.has(entry.job.id)) entry.heardAt = now;
+      else if (this.running.has(entry) && (kept || now - entry.heardAt > BEAT_MS * 3)) {
+        entry.abort.abort(new JobFailure('the hold on the job was lost'));
+      }
+    }
+  }
+
+  private async sweep(): Promise<void> {
+    await this.lanes.sweep().catch((error: unknown) => this.logger.warn({ err: error }, 'Lanes were not swept'));
+  }
+
+  /** Until woken, or for about POLL_MS; not exactly, so that processes do not ask in step. */
+  private async pause(): Promise<void> {
+    if (this.awake || this.stopped) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, POLL_MS * (0.75 + Math.random() / 4)).unref();
+      this.rouse = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.rouse = undefined;
+  }
+}
