@@ -1,4 +1,5 @@
 import type { NextFunction, Request } from 'express';
+import { redirectOf } from './renamed.redirect.js';
 import type { Resolution, TenancyStore, TenantResolver, TenantRunner } from '../tenancy/index.js';
 import type { TracedResponse } from './request-log.js';
 
@@ -26,7 +27,11 @@ export function tenancyMiddleware(
     const enter = (resolution: Resolution): void => {
       const store: TenancyStore = { requestId: response.requestId, address: request.ip, resolution };
       response.scope = store;
-      if (resolution.kind === 'tenant') store.tenant = resolution.tenant;
+      if (resolution.kind === 'tenant') {
+        store.tenant = resolution.tenant;
+        const target = redirectOf(request, resolution.tenant, pathSlug);
+        if (target) return void response.redirect(308, target);
+      }
       runner.runRequest(store, next);
     };
     const resolution = resolver.resolve({

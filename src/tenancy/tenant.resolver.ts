@@ -64,7 +64,7 @@ export class TenantResolver {
 
 /** A suspended tenant is named all the same: the guard says what is still open there, and to whom. */
 function outcome(tenant: Tenant | undefined): Resolution & { kind: 'tenant' | 'refused' } {
-  if (!tenant) return refused('unknown');
+  if (!tenant || (tenant.alias && tenant.alias.until <= Date.now())) return refused('unknown');
   const named = tenant.status === 'active' || tenant.status === 'suspended';
   return named ? { kind: 'tenant', tenant } : refused('inactive');
 }

@@ -17,6 +17,8 @@ export interface Tenant {
   readonly placement: Placement;
   /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Set when it was found by a slug that it had before, and until when that leads here, in ms since the epoch. */
+  readonly alias?: { readonly slug: string; readonly until: number };
   /** The tenant's own domain that links lead to. */
   readonly primaryDomain?: string | null;
 }

@@ -22,8 +22,9 @@ export class PostgresTenantDirectory extends TenantDirectory {
     this.changes.on(CHANNEL, listener);
   }
 
-  findBySlug(slug: string): Promise<Tenant | undefined> {
-    return this.find('slug', slug);
+  /** Also by a slug that the tenant had before, while that leads to it. */
+  async findBySlug(slug: string): Promise<Tenant | undefined> {
+    return (await this.find('slug', slug)) ?? this.findRenamed(slug);
   }
 
   findById(id: string): Promise<Tenant | undefined> {
@@ -36,6 +37,15 @@ export class PostgresTenantDirectory extends TenantDirectory {
       [after, limit],
     );
     return rows.map(({ id }) => id);
+  }
+
+  private async findRenamed(slug: string): Promise<Tenant | undefined> {
+    const [old] = await this.platform.query<{ tenant_id: string; redirect_until: Date }[]>(
+      'SELECT tenant_id, redirect_until FROM slugs WHERE slug = $1 AND redirect_until > now()',
+      [slug],
+    );
+    const tenant = old && (await this.findById(old.tenant_id));
+    return tenant && Object.freeze({ ...tenant, alias: { slug, until: old.redirect_until.getTime() } });
   }
 
   private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {

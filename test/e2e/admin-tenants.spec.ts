@@ -191,6 +191,46 @@ describe('editing a tenant', () => {
   });
 });
 
+describe('the slug that a tenant had before', () => {
+  const send = (host: string, path: string) => t.request('GET', path, { headers: { host } });
+
+  beforeAll(async () => {
+    await t.import([{ slug: 'maiden' }]);
+    await t.session('maiden');
+    await admin.send('PATCH', at('maiden'), { slug: 'married' });
+  });
+
+  it('leads addresses to the new one, with path and query', async () => {
+    const host = await send('maiden.localhost:8001', '/api/sessions/current?x=1');
+    expect([host.status, host.headers.location]).toEqual([
+      308,
+      'http://married.localhost:8001/api/sessions/current?x=1',
+    ]);
+    const path = await send('localhost', '/maiden/api/sessions/current?x=1');
+    expect([path.status, path.headers.location]).toEqual([308, '/married/api/sessions/current?x=1']);
+  });
+
+  it('is served where nothing can be redirected, under the new name', async () => {
+    const answer = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
+    expect([answer.status, answer.json.tenant.id]).toEqual([201, 'married']);
+  });
+
+  it('follows the tenant: suspended within a second, restored, and unknown once its time is over', async () => {
+    const unknown = await t.request('POST', '/session', { body: { tenant_id: 'nobody-is-here' } });
+    await admin.send('POST', at('married', '/archive'));
+    const stopped = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
+    await expect.poll(async () => (await send('localhost', '/maiden/api/sessions/current')).status).toBe(404);
+    expect(stopped.status).toBe(unknown.status);
+    await admin.send('POST', at('married', '/restore'));
+    await admin.send('POST', at('married', '/resume'));
+    await expect.poll(async () => (await send('localhost', '/maiden/api/sessions/current')).status).toBe(308);
+    await t.database.admin(`UPDATE platform.slugs SET redirect_until = now() - interval '1 s' WHERE slug = 'maiden'`);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    await expect.poll(async () => (await send('localhost', '/maiden/api/sessions/current')).status).toBe(404);
+    expect((await createTenant(admin, 'maiden')).status).toBe(409);
+  });
+});
+
 describe('the list of tenants', () => {
   it('is filtered by status, plan, kind and text, in pages, newest first', async () => {
     await t.import([{ slug: 'list-one' }, { slug: 'list-two' }, { slug: 'list-three' }]);

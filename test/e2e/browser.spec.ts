@@ -5,9 +5,23 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import { findChromium, launchBrowser, openPage, saveScreenshot, type WatchedPage } from '../kit/browser.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
+import { ROOT_ENV, signInAdmin } from '../kit/platform.js';
 
 /** Operations that cannot succeed as they stand, by operationId, and why. */
 const NOT_EXECUTED: Record<string, string> = {
+  'Tenants.create': 'needs a signed-in platform admin; see the walk below',
+  'Tenants.list': 'needs a signed-in platform admin; see the walk below',
+  'Tenants.read': 'needs a signed-in platform admin; see the walk below',
+  'Tenants.change': 'needs a signed-in platform admin; see the walk below',
+  'Tenants.retry': 'needs a tenant whose provisioning failed',
+  'Tenants.rollBack': 'needs a tenant whose provisioning failed',
+  'Lifecycle.suspend': 'needs a signed-in platform admin; see the walk below',
+  'Lifecycle.resume': 'needs a signed-in platform admin; see the walk below',
+  'Lifecycle.archive': 'needs a signed-in platform admin; see the walk below',
+  'Lifecycle.restore': 'needs a signed-in platform admin; see the walk below',
+  'Lifecycle.remove': 'needs a signed-in platform admin; see the walk below',
+  'Plans.list': 'needs a signed-in platform admin; see the walk below',
+  'Plans.change': 'needs a signed-in platform admin; see the walk below',
   'SignIn.refresh': 'needs a refresh token, which works once; see the walk below',
   'SignIn.logout': 'needs a refresh token; see the walk below',
   'SignIn.logoutAll': 'needs a signed-in user; see the walk below',
@@ -174,9 +188,19 @@ describe.skipIf(skipped)('Swagger UI in a browser', { timeout: 60_000 }, () => {
     return text;
   };
 
+  const operation = (id: string): Operation => documented.find((candidate) => candidate.id === id)!;
+
+  const authorize = async (token: string): Promise<void> => {
+    await watched.page.locator('.auth-wrapper .authorize').click();
+    const dialog = watched.page.locator('.auth-container').filter({ hasText: 'bearer' });
+    await dialog.locator('input').fill(token);
+    await dialog.getByRole('button', { name: 'Apply credentials' }).click();
+    await watched.page.getByRole('button', { name: 'Close' }).first().click();
+  };
+
   beforeAll(async () => {
     browser = await launchBrowser();
-    t = await createTestApp();
+    t = await createTestApp(ROOT_ENV);
   });
   afterAll(async () => {
     await browser?.close();
@@ -213,23 +237,35 @@ describe.skipIf(skipped)('Swagger UI in a browser', { timeout: 60_000 }, () => {
     'signs the owner of %s in, authorizes the page, and calls what needs it',
     async (tenant) => {
       await openDocs(originOf(tenant));
-      const operation = (id: string): Operation => documented.find((candidate) => candidate.id === id)!;
       const shown = await tryOut(operation('SignIn.login'));
       const token = /"access_token": "([\w.-]+)"/.exec(shown)?.[1] ?? '';
       const refused = await t.request('GET', '/api/auth/me', { headers: { 'x-tenant-id': tenant } });
       expect(refused.status).toBe(401);
 
-      await watched.page.locator('.auth-wrapper .authorize').click();
-      const dialog = watched.page.locator('.auth-container').filter({ hasText: 'bearer' });
-      await dialog.locator('input').fill(token);
-      await dialog.getByRole('button', { name: 'Apply credentials' }).click();
-      await watched.page.getByRole('button', { name: 'Close' }).first().click();
+      await authorize(token);
 
       expect(await tryOut(operation('SignIn.me'))).toContain('"role": "owner"');
       expect(await tryOut(operation('Audit.list'))).toContain('user.signed-in');
       expect(watched.complaints).toEqual([]);
     },
   );
+
+  it('takes a platform admin through the life of a tenant, without editing', async () => {
+    await openDocs(originOf());
+    await authorize((await signInAdmin(t)).accessToken);
+    expect(await tryOut(operation('Tenants.create'))).toContain('"status": "provisioning"');
+    expect(await tryOut(operation('Tenants.list'))).toContain('"slug": "umbrella"');
+    expect(await tryOut(operation('Tenants.read'))).toContain('"slug": "acme"');
+    expect(await tryOut(operation('Lifecycle.suspend'))).toContain('"status": "suspended"');
+    expect(await tryOut(operation('Lifecycle.resume'))).toContain('"status": "active"');
+    expect(await tryOut(operation('Lifecycle.archive'))).toContain('"status": "archived"');
+    expect(await tryOut(operation('Lifecycle.remove'))).toMatch(/"purge_after": "\d/);
+    expect(await tryOut(operation('Lifecycle.restore'))).toContain('"purge_after": null');
+    expect(await tryOut(operation('Tenants.change'))).toContain('"slug": "umbrella-group"');
+    expect(await tryOut(operation('Plans.list'))).toContain('"name": "enterprise"');
+    expect(await tryOut(operation('Plans.change'))).toContain('"trial_days": 14');
+    expect(watched.complaints).toEqual([]);
+  });
 
   it.each(['acme', 'globex'])('speaks for %s on its own address', async (tenant) => {
     await openDocs(originOf(tenant));

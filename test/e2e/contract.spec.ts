@@ -246,9 +246,9 @@ describe('limits', () => {
     'take no %s bearer credential for that of somebody signed in, nor its sender for an anonymous visitor',
     async (slug, authorization) => {
       await t.import([{ slug, settings: { 'limits.visitor_address_per_10s': 3 } }]);
-      await t.database.admin(`UPDATE platform.tenants SET plan = 'limited' WHERE slug = $1`, [slug]);
+      await t.database.admin(`UPDATE platform.tenants SET plan = 'basic' WHERE slug = $1`, [slug]);
       await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
-      await expect.poll(async () => (await t.tenant(slug)).plan).toBe('limited');
+      await expect.poll(async () => (await t.tenant(slug)).plan).toBe('basic');
       const { id } = await t.tenant(slug);
       const open = (headers = {}) => t.request('POST', '/session', { headers, body: { tenant_id: slug } });
       const sent = [];

@@ -123,7 +123,7 @@ describe('limits by address', () => {
   let t: TestApp;
   beforeAll(async () => {
     t = await createTestApp({}, true);
-    await t.database.admin(`UPDATE platform.tenants SET plan = 'limited' WHERE slug = 'acme'`);
+    await t.database.admin(`UPDATE platform.tenants SET plan = 'basic' WHERE slug = 'acme'`);
     await t.database.admin(`UPDATE platform.tenants SET plan = 'unlimited' WHERE slug = 'globex'`);
     await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
     // Until the process has heard of it.

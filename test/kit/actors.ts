@@ -44,7 +44,8 @@ export async function apiKey(t: TestApp, slug: string, permissions: string[]): P
 export async function adminToken(t: TestApp, role: PlatformRole): Promise<string> {
   const email = `${role}@platform.example`;
   const [admin] = await t.database.admin<{ id: string; token_version: number }>(
-    `INSERT INTO platform.platform_admins (id, email, email_key, name, role) VALUES ($1, $2, $2, $3, $3)
+    `INSERT INTO platform.platform_admins (id, email, email_key, name, role, mfa_enabled_at)
+       VALUES ($1, $2, $2, $3, $3, now())
      ON CONFLICT (email_key) DO UPDATE SET name = excluded.name RETURNING id, token_version`,
     [newId(), email, role],
   );
