@@ -4,6 +4,7 @@ const layers = [
   ['chat', 'chat/'],
   ['session', 'session/'],
   ['health', 'health/'],
+  ['signup', 'signup/'],
   ['admin', 'admin/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],

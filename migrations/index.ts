@@ -5,11 +5,13 @@ import { CreatePlatformAuth1763600000011 } from './platform/1763600000011-create
 import { ExtendPlatformAdmins1763600000012 } from './platform/1763600000012-extend-platform-admins.js';
 import { ExtendRegistry1763600000020 } from './platform/1763600000020-extend-registry.js';
 import { CreateProvisioning1763600000021 } from './platform/1763600000021-create-provisioning.js';
+import { CreateSignups1763600000050 } from './platform/1763600000050-create-signups.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
 import { CreateAudit1763600000003 } from './tenant/1763600000003-create-audit.js';
 import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.js';
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
+import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -22,6 +24,7 @@ export const MIGRATIONS: MigrationSet[] = [
       ExtendPlatformAdmins1763600000012,
       ExtendRegistry1763600000020,
       CreateProvisioning1763600000021,
+      CreateSignups1763600000050,
     ],
   },
   {
@@ -32,6 +35,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateAudit1763600000003,
       CreateAuth1763600000010,
       CreateProvisioningMarks1763600000022,
+      CreateSentNotices1763600000051,
     ],
   },
 ];

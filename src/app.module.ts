@@ -23,8 +23,9 @@ import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
+import { SignupModule } from './signup/index.js';
 import { TenancyModule } from './tenancy/index.js';
-import { ProvisioningMark, TenantModule } from './tenant/index.js';
+import { ProvisioningMark, SentNotice, TenantModule } from './tenant/index.js';
 
 /** Every tenant-owned entity of the application. */
 export const TENANT_ENTITIES = [
@@ -34,6 +35,7 @@ export const TENANT_ENTITIES = [
   IdempotencyKey,
   OutboxEvent,
   ProvisioningMark,
+  SentNotice,
   TenantAuditEvent,
 ];
 
@@ -61,6 +63,7 @@ export class AppModule {
         LimitsModule,
         AuthModule,
         AdminTenantsModule,
+        SignupModule,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.
       providers: [

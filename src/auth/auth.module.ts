@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
+import { TenantOwners } from '../tenant/index.js';
 import {
   PlatformBearerGuard,
   PlatformBearerStrategy,
@@ -58,6 +59,8 @@ import { PlatformMfaService } from './platform/platform-mfa.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
 import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
+import { ActiveOwners } from './provisioning/active.owners.js';
+import { FirstSignIn } from './provisioning/first.sign-in.js';
 import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
@@ -164,9 +167,15 @@ export const AUTH_ENTITIES = [User, Role, Device, UserToken, RecoveryCode, Invit
     UsersQuery,
     UsersService,
     VisitorAdmission,
+    FirstSignIn,
+    { provide: TenantOwners, useClass: ActiveOwners },
     ...PLATFORM_PROVIDERS,
   ],
   exports: [
+    EmailDirectory,
+    FirstSignIn,
+    PasswordHasher,
+    TenantOwners,
     DemoUsers,
     FirstAdmin,
     SignInService,

@@ -14,6 +14,10 @@ import { RegistrySteps } from './provisioning/registry.steps.js';
 import { TenantProvisioning } from './provisioning/tenant.provisioning.js';
 import { TenantSeeds } from './provisioning/tenant.seeds.js';
 import { TenantImport } from './registry/tenant.import.js';
+import { OwnerNotices } from './retirement/owner.notices.js';
+import { RetirementStore } from './retirement/retirement.store.js';
+import { TenantRetirement } from './retirement/tenant.retirement.js';
+import { SlugHolds } from './slug.holds.js';
 import { TenantEditor } from './tenant.editor.js';
 import { TenantQuery } from './tenant.query.js';
 import { TenantStore } from './tenant.store.js';
@@ -21,6 +25,7 @@ import { TenantStore } from './tenant.store.js';
 @Global()
 @Module({
   providers: [
+    OwnerNotices,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
@@ -28,6 +33,8 @@ import { TenantStore } from './tenant.store.js';
     ProvisioningStore,
     ProvisioningUndo,
     RegistrySteps,
+    RetirementStore,
+    SlugHolds,
     TenantEditor,
     TenantErasure,
     TenantImport,
@@ -35,6 +42,7 @@ import { TenantStore } from './tenant.store.js';
     TenantProvisioning,
     TenantPurge,
     TenantQuery,
+    TenantRetirement,
     TenantSeeds,
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
@@ -43,6 +51,8 @@ import { TenantStore } from './tenant.store.js';
     PlanRegistry,
     ProvisioningMarks,
     ProvisioningSteps,
+    RetirementStore,
+    SlugHolds,
     TenantDirectory,
     TenantEditor,
     TenantErasure,
@@ -51,6 +61,7 @@ import { TenantStore } from './tenant.store.js';
     TenantProvisioning,
     TenantPurge,
     TenantQuery,
+    TenantRetirement,
     TenantSeeds,
     TenantStore,
   ],

@@ -45,7 +45,8 @@ export class TenantLifecycle {
     const { from, to, event } = TRANSITIONS[transition];
     const before = await this.store.lock(manager, id);
     const suspendedReason = to === 'suspended' ? (reason ?? before.suspended_reason) : null;
-    const after = await this.store.setStatus(manager, id, from, to, suspendedReason);
+    const brings = transition === 'resume' || transition === 'restore';
+    const after = await this.store.setStatus(manager, id, from, to, suspendedReason, brings);
     if (!after) throw new TransitionRefused(transition, before.status);
     await this.audit.record(manager, {
       event,
@@ -72,15 +73,20 @@ export class TenantLifecycle {
       const tenant = await this.store.lock(manager, id);
       if (tenant.status !== 'archived') throw new TransitionRefused('purge', tenant.status);
       if (confirmation !== tenant.slug) throw new ConfirmationMismatch();
-      if (tenant.purge_after) return tenant;
-      const scheduled = await this.store.schedulePurge(manager, id, this.env.tenantDeletionGraceDays);
-      await this.audit.record(manager, {
-        event: 'tenant.deletion_scheduled',
-        tenantId: id,
-        target: { kind: 'tenant', id },
-        details: { purge_after: scheduled.purge_after },
-      });
-      return scheduled;
+      return tenant.purge_after ? tenant : this.scheduleDeletionWithin(manager, id);
     });
+  }
+
+  /** The same for an archived tenant that the caller's transaction holds, without asking back. */
+  async scheduleDeletionWithin(manager: EntityManager, id: string, reason?: string): Promise<TenantRecord> {
+    const scheduled = await this.store.schedulePurge(manager, id, this.env.tenantDeletionGraceDays);
+    await this.audit.record(manager, {
+      event: 'tenant.deletion_scheduled',
+      tenantId: id,
+      target: { kind: 'tenant', id },
+      details: { purge_after: scheduled.purge_after },
+      ...(reason !== undefined && { reason }),
+    });
+    return scheduled;
   }
 }

@@ -7,6 +7,7 @@ import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import type { TransitionName } from '../lifecycle/transitions.js';
 import type { Plan } from '../plans.js';
 import { checkSettings } from '../settings.rules.js';
+import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
 import { announce } from '../tenant.channel.js';
 import { SlugTaken, TransitionRefused } from '../tenant.errors.js';
@@ -35,6 +36,7 @@ export class TenantProvisioning {
     private readonly store: TenantStore,
     private readonly provisionings: ProvisioningStore,
     private readonly lifecycle: TenantLifecycle,
+    private readonly holds: SlugHolds,
     private readonly audit: PlatformAudit,
   ) {}
 
@@ -43,10 +45,15 @@ export class TenantProvisioning {
     return this.platform.transaction((manager) => this.createWithin(manager, tenant));
   }
 
-  /** The same inside the caller's transaction on the control plane. */
-  async createWithin(manager: EntityManager, tenant: NewTenant): Promise<TenantRecord> {
+  /**
+   * The same inside the caller's transaction on the control plane.
+   *
+   * @param holder whom the slug may be held for
+   */
+  async createWithin(manager: EntityManager, tenant: NewTenant, holder?: string): Promise<TenantRecord> {
     checkSlug(tenant.slug);
     checkSettings(tenant.settings ?? {});
+    await this.holds.claim(manager, tenant.slug, holder);
     const id = newId();
     const held = await manager.query<unknown[]>(
       'INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING RETURNING slug',
