@@ -172,6 +172,16 @@ describe('whoever asks', () => {
     expect(answers.at(-1)).toBe('address_rate_limited');
   });
 
+  it('cannot hold more than a bounded number, from however many addresses', async () => {
+    await t.database.admin(`INSERT INTO platform.slug_holds
+      SELECT 'flood-' || n, gen_random_uuid(), now() + interval '1 hour' FROM generate_series(1, 10000) n`);
+    try {
+      expect(problem(await signUp('one-too-many'))).toEqual([503, 'signup_busy']);
+    } finally {
+      await t.database.admin(`DELETE FROM platform.slug_holds WHERE slug LIKE 'flood-%'`);
+    }
+  });
+
   it('can hold five from one address also at once', async () => {
     const squatter = from('192.0.2.2');
     const answers = await Promise.all(
@@ -317,7 +327,6 @@ describe('where not everybody may sign up', () => {
   it('takes an invite that works once, with its plan, and can be taken back', async () => {
     own = await createTestApp({ ...ROOT_ENV, SIGNUP: 'invite', SIGNUP_TRIAL: 'off', SMTP_URL: smtp.url });
     const app = own;
-    await app.database.admin(`UPDATE platform.plans SET trial_days = 14`);
     const root = await signInAdmin(app);
     const invites = '/api/admin/signup-invites';
     expect(problem(await signUp('inv-0', {}, from(), app))).toEqual([403, 'signup_invite_required']);
