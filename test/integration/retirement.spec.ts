@@ -418,7 +418,7 @@ describe('the rules, in whatever order time, runs and admins come', () => {
           `UPDATE platform.tenants SET status = 'deleted', purge_after = NULL WHERE slug LIKE 'rule-%'`,
         );
       }),
-      { numRuns: 6 },
+      { numRuns: 6, endOnFailure: true },
     );
     expect([...acts].sort()).toEqual(expect.arrayContaining(['archived', 'scheduled', 'suspended']));
   }, 240_000);
