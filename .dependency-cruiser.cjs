@@ -5,6 +5,7 @@ const layers = [
   ['session', 'session/'],
   ['domains', 'domains/'],
   ['health', 'health/'],
+  ['signup', 'signup/'],
   ['admin', 'admin/'],
   ['auth', 'auth/'],
   ['tenant', 'tenant/'],

@@ -9,6 +9,7 @@ import { CreateProvisioning1763600000021 } from './platform/1763600000021-create
 import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expire-impersonations.js';
 import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
 import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job-lanes.js';
+import { CreateSignups1763600000050 } from './platform/1763600000050-create-signups.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -17,6 +18,7 @@ import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.
 import { HoldChangedAddresses1763600000015 } from './tenant/1763600000015-hold-changed-addresses.js';
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
 import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
+import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -33,6 +35,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateProvisioning1763600000021,
       CreateJobLanes1763600000030,
       CreateDomains1763600000040,
+      CreateSignups1763600000050,
     ],
   },
   {
@@ -46,6 +49,7 @@ export const MIGRATIONS: MigrationSet[] = [
       HoldChangedAddresses1763600000015,
       CreateProvisioningMarks1763600000022,
       IndexDeadEvents1763600000031,
+      CreateSentNotices1763600000051,
     ],
   },
 ];

@@ -25,8 +25,9 @@ import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
+import { SignupModule } from './signup/index.js';
 import { TenancyModule } from './tenancy/index.js';
-import { ProvisioningMark, TenantModule } from './tenant/index.js';
+import { ProvisioningMark, SentNotice, TenantModule } from './tenant/index.js';
 
 /** Every tenant-owned entity of the application. */
 export const TENANT_ENTITIES = [
@@ -36,6 +37,7 @@ export const TENANT_ENTITIES = [
   IdempotencyKey,
   OutboxEvent,
   ProvisioningMark,
+  SentNotice,
   TenantAuditEvent,
 ];
 
@@ -67,6 +69,7 @@ export class AppModule {
         AdminTenantsModule,
         DomainsModule,
         AdminJobsModule,
+        SignupModule,
         ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.

@@ -27,8 +27,12 @@ platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
+platform.signup_invites owner=migrator rls=f force=f
+platform.signups owner=migrator rls=f force=f
+platform.slug_holds owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenant_domains owner=migrator rls=f force=f
+platform.tenant_notices owner=migrator rls=f force=f
 platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
@@ -45,6 +49,7 @@ shared.outbox_events owner=migrator rls=t force=t
 shared.provisioning_marks owner=migrator rls=t force=t
 shared.recovery_codes owner=migrator rls=t force=t
 shared.roles owner=migrator rls=t force=t
+shared.sent_notices owner=migrator rls=t force=t
 shared.user_tokens owner=migrator rls=t force=t
 shared.users owner=migrator rls=t force=t
 
@@ -167,6 +172,32 @@ platform.signing_keys.private_key bytea NOT NULL
 platform.signing_keys.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.signing_keys.active_from timestamp with time zone NOT NULL
 platform.signing_keys.retired_at timestamp with time zone
+platform.signup_invites.id uuid NOT NULL
+platform.signup_invites.code_hash bytea NOT NULL
+platform.signup_invites.plan text
+platform.signup_invites.note text
+platform.signup_invites.created_by uuid NOT NULL
+platform.signup_invites.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.signup_invites.expires_at timestamp with time zone NOT NULL
+platform.signup_invites.used_at timestamp with time zone
+platform.signups.id uuid NOT NULL
+platform.signups.slug text NOT NULL
+platform.signups.plan text NOT NULL
+platform.signups.invite_id uuid
+platform.signups.email_hmac bytea NOT NULL
+platform.signups.address_hmac bytea NOT NULL
+platform.signups.request bytea NOT NULL
+platform.signups.token_hash bytea NOT NULL
+platform.signups.mails integer NOT NULL
+platform.signups.mailed_at timestamp with time zone NOT NULL
+platform.signups.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.signups.expires_at timestamp with time zone NOT NULL
+platform.signups.tenant_id uuid
+platform.signups.confirmed_at timestamp with time zone
+platform.signups.signed_in_at timestamp with time zone
+platform.slug_holds.slug text NOT NULL
+platform.slug_holds.holder uuid NOT NULL
+platform.slug_holds.expires_at timestamp with time zone NOT NULL
 platform.slugs.slug text NOT NULL
 platform.slugs.tenant_id uuid NOT NULL
 platform.slugs.reserved_at timestamp with time zone NOT NULL DEFAULT now()
@@ -186,6 +217,15 @@ platform.tenant_domains.finding text
 platform.tenant_domains.next_check_at timestamp with time zone DEFAULT now()
 platform.tenant_domains.notice text
 platform.tenant_domains.notice_at timestamp with time zone
+platform.tenant_notices.id uuid NOT NULL
+platform.tenant_notices.tenant_id uuid NOT NULL
+platform.tenant_notices.act text NOT NULL
+platform.tenant_notices.days integer NOT NULL
+platform.tenant_notices.due_on timestamp with time zone NOT NULL
+platform.tenant_notices.attempts integer NOT NULL DEFAULT 0
+platform.tenant_notices.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenant_notices.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.tenant_notices.sent_at timestamp with time zone
 platform.tenant_words.word text NOT NULL
 platform.tenant_words.tenant_id uuid NOT NULL
 platform.tenants.id uuid NOT NULL
@@ -319,6 +359,9 @@ shared.roles.description text NOT NULL DEFAULT ''::text
 shared.roles.permissions text[] NOT NULL
 shared.roles.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.roles.updated_at timestamp with time zone NOT NULL DEFAULT now()
+shared.sent_notices.tenant_id uuid NOT NULL
+shared.sent_notices.id uuid NOT NULL
+shared.sent_notices.sent_at timestamp with time zone NOT NULL
 shared.user_tokens.tenant_id uuid NOT NULL
 shared.user_tokens.id uuid NOT NULL
 shared.user_tokens.user_id uuid NOT NULL
@@ -384,6 +427,13 @@ platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['run
 platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
+platform.signup_invites signup_invites_pkey PRIMARY KEY (id)
+platform.signup_invites signup_invites_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
+platform.signups signups_invite_id_fkey FOREIGN KEY (invite_id) REFERENCES platform.signup_invites(id) ON DELETE SET NULL
+platform.signups signups_pkey PRIMARY KEY (id)
+platform.signups signups_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
+platform.signups signups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.slug_holds slug_holds_pkey PRIMARY KEY (slug)
 platform.slugs slugs_pkey PRIMARY KEY (slug)
 platform.tenant_domains tenant_domains_is_a_name CHECK (((domain ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$'::text) AND (length(domain) <= 243)))
 platform.tenant_domains tenant_domains_notice_known CHECK ((notice = ANY (ARRAY['verified'::text, 'disabled'::text])))
@@ -392,6 +442,10 @@ platform.tenant_domains tenant_domains_pkey PRIMARY KEY (id)
 platform.tenant_domains tenant_domains_primary_is_verified CHECK (((NOT is_primary) OR (status = 'verified'::text)))
 platform.tenant_domains tenant_domains_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'verified'::text, 'disabled'::text, 'expired'::text])))
 platform.tenant_domains tenant_domains_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.tenant_notices tenant_notices_act_known CHECK ((act = ANY (ARRAY['suspend'::text, 'suspended'::text, 'archive'::text, 'schedule'::text, 'purge'::text])))
+platform.tenant_notices tenant_notices_key UNIQUE (tenant_id, act, due_on, days)
+platform.tenant_notices tenant_notices_pkey PRIMARY KEY (id)
+platform.tenant_notices tenant_notices_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenant_words tenant_words_pkey PRIMARY KEY (word, tenant_id)
 platform.tenant_words tenant_words_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
@@ -426,6 +480,7 @@ shared.recovery_codes recovery_codes_pkey PRIMARY KEY (tenant_id, id)
 shared.recovery_codes recovery_codes_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.roles roles_name_key UNIQUE (tenant_id, name)
 shared.roles roles_pkey PRIMARY KEY (tenant_id, id)
+shared.sent_notices sent_notices_pkey PRIMARY KEY (tenant_id, id)
 shared.user_tokens user_tokens_pkey PRIMARY KEY (tenant_id, id)
 shared.user_tokens user_tokens_purpose_known CHECK ((purpose = ANY (ARRAY['reset-password'::text, 'verify-email'::text, 'mfa'::text])))
 shared.user_tokens user_tokens_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
@@ -461,9 +516,17 @@ CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX signup_invites_expiry ON platform.signup_invites USING btree (expires_at)
+CREATE INDEX signups_expiry ON platform.signups USING btree (expires_at)
+CREATE INDEX signups_of_address ON platform.signups USING btree (address_hmac, expires_at)
+CREATE INDEX signups_of_email ON platform.signups USING btree (email_hmac, mailed_at)
+CREATE INDEX signups_of_invite ON platform.signups USING btree (invite_id) WHERE (invite_id IS NOT NULL)
+CREATE INDEX signups_of_tenant ON platform.signups USING btree (tenant_id) WHERE (tenant_id IS NOT NULL)
+CREATE INDEX slug_holds_expiry ON platform.slug_holds USING btree (expires_at)
 CREATE INDEX slugs_of_tenant ON platform.slugs USING btree (tenant_id)
 CREATE INDEX tenant_domains_due ON platform.tenant_domains USING btree (next_check_at) WHERE (next_check_at IS NOT NULL)
 CREATE INDEX tenant_domains_notices ON platform.tenant_domains USING btree (notice_at) WHERE (notice_at IS NOT NULL)
+CREATE INDEX tenant_notices_waiting ON platform.tenant_notices USING btree (next_attempt_at) WHERE (sent_at IS NULL)
 CREATE INDEX tenant_words_of_tenant ON platform.tenant_words USING btree (tenant_id, word)
 CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
 CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
@@ -508,12 +571,18 @@ CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (te
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
+CREATE UNIQUE INDEX sent_notices_pkey ON shared.sent_notices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
+CREATE UNIQUE INDEX signup_invites_pkey ON platform.signup_invites USING btree (id)
+CREATE UNIQUE INDEX signups_pkey ON platform.signups USING btree (id)
+CREATE UNIQUE INDEX slug_holds_pkey ON platform.slug_holds USING btree (slug)
 CREATE UNIQUE INDEX slugs_pkey ON platform.slugs USING btree (slug)
 CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING btree (tenant_id, domain)
 CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
 CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
 CREATE UNIQUE INDEX tenant_domains_proven ON platform.tenant_domains USING btree (domain) WHERE (status = 'verified'::text)
+CREATE UNIQUE INDEX tenant_notices_key ON platform.tenant_notices USING btree (tenant_id, act, due_on, days)
+CREATE UNIQUE INDEX tenant_notices_pkey ON platform.tenant_notices USING btree (id)
 CREATE UNIQUE INDEX tenant_words_pkey ON platform.tenant_words USING btree (word, tenant_id)
 CREATE UNIQUE INDEX tenants_pkey ON platform.tenants USING btree (id)
 CREATE UNIQUE INDEX tenants_slug_key ON platform.tenants USING btree (slug)
@@ -548,6 +617,8 @@ shared.recovery_codes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using
 shared.recovery_codes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.roles maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.roles tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.sent_notices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.sent_notices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.user_tokens maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.user_tokens tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -583,8 +654,12 @@ platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migra
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.signup_invites migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.signups migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.slug_holds migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenant_domains migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.tenant_notices migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
@@ -602,6 +677,7 @@ shared.outbox_events maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant
 shared.provisioning_marks maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.sent_notices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 

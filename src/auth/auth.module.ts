@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { CredentialReader } from '../tenancy/index.js';
+import { TenantOwners } from '../tenant/index.js';
 import {
   PlatformBearerGuard,
   PlatformBearerStrategy,
@@ -68,6 +69,8 @@ import { PlatformRefreshService } from './platform/platform-refresh.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
 import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
+import { ActiveOwners } from './provisioning/active.owners.js';
+import { FirstSignIn } from './provisioning/first.sign-in.js';
 import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
@@ -208,10 +211,16 @@ export const AUTH_ENTITIES = [
     UsersQuery,
     UsersService,
     VisitorAdmission,
+    FirstSignIn,
+    { provide: TenantOwners, useClass: ActiveOwners },
     ...PLATFORM_PROVIDERS,
   ],
   exports: [
     CredentialReader,
+    EmailDirectory,
+    FirstSignIn,
+    PasswordHasher,
+    TenantOwners,
     DemoUsers,
     FirstAdmin,
     SignInService,

@@ -41,6 +41,12 @@ export interface Env {
   slugRedirectDays: number;
   /** How long after the request to delete it an archived tenant can still be restored, in days. */
   tenantDeletionGraceDays: number;
+  /** Who may sign up. */
+  signup: 'open' | 'invite' | 'closed';
+  /** Plans that a customer may choose; the first is the default. */
+  signupPlans: string[];
+  /** Whether what signs up is a trial. */
+  signupTrial: boolean;
   /** Password hashes computed at the same time. */
   passwordHashConcurrency: number;
   /** Password hashes that may wait for their turn. */
@@ -197,6 +203,24 @@ export const VARIABLES: readonly Variable[] = [
     about: "days the platform's audit events are kept; a tenant's own follow its setting audit.retention_days",
   },
   {
+    name: 'SIGNUP',
+    example: '',
+    allowed: 'open, invite or closed',
+    about: 'who may sign up: anybody, whoever has an invite code, nobody; open in demo mode, otherwise closed',
+  },
+  {
+    name: 'SIGNUP_PLAN',
+    example: 'free',
+    allowed: 'names of plans, comma-separated',
+    about: 'the plans a customer may choose at the sign-up; the first is the default',
+  },
+  {
+    name: 'SIGNUP_TRIAL',
+    example: 'on',
+    allowed: 'on or off',
+    about: 'whether what signs up is a trial, which ends after the trial_days of its plan',
+  },
+  {
     name: 'PASSWORD_HASH_CONCURRENCY',
     example: '',
     allowed: 'an integer from 1 to 1024',
@@ -292,6 +316,9 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   if (doubled || strategies.some((name) => !TENANT_STRATEGIES.includes(name))) wrong('TENANT_STRATEGIES');
   const dnsServers = list(raw('DNS_SERVERS'));
   if (!areDnsServers(dnsServers)) wrong('DNS_SERVERS');
+  const signupPlans = (raw('SIGNUP_PLAN') ?? 'free').split(',').map((part) => part.trim());
+  if (signupPlans.some((plan) => !/^[a-z][a-z0-9-]*$/.test(plan))) wrong('SIGNUP_PLAN');
+  const signupTrial = oneOf('SIGNUP_TRIAL', ['on', 'off', 'true', 'false', '1', '0'] as const, 'on');
   const port = integer('PORT', 8001, 0, 65_535);
   const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
   // One core and one thread of libuv's pool stay free: sign-ins must not starve requests, nor file and DNS look-ups.
@@ -332,6 +359,9 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     auditRetentionDays: integer('AUDIT_RETENTION_DAYS', 730, 30, 3650),
     slugRedirectDays: integer('SLUG_REDIRECT_DAYS', 90, 0, 3650),
     tenantDeletionGraceDays: integer('TENANT_DELETION_GRACE_DAYS', 30, 0, 3650),
+    signup: oneOf('SIGNUP', ['open', 'invite', 'closed'] as const, demo ? 'open' : 'closed'),
+    signupPlans,
+    signupTrial: ['on', 'true', '1'].includes(signupTrial),
     passwordHashConcurrency: integer('PASSWORD_HASH_CONCURRENCY', hashThreads, 1, 1024),
     passwordHashQueue: integer('PASSWORD_HASH_QUEUE', 64, 0, 100_000),
   };

@@ -62,6 +62,7 @@ Errors are \`application/problem+json\` (RFC 9457) with a \`code\`, a \`remedy\`
 const TAGS: [name: string, description: string][] = [
   ['session', "A visitor's chat session with a tenant"],
   ['chat', 'Messages to the model of the tenant, and their history'],
+  ['signup', "Becoming a customer without anybody's help, and the invites for it"],
   ['auth', 'Signing in as a user of a tenant, and the keys that sign access tokens'],
   ['account', 'What a person does with their own account: password, e-mail address, second factor, devices'],
   ['api-keys', 'Credentials for programs'],

@@ -18,6 +18,8 @@ const CLASSES = {
   mail: { quota: 10, windowSeconds: 600 },
   /** Whatever takes a single-use credential out of a mail. */
   redeem: { quota: 30, windowSeconds: 600 },
+  /** Each may hold a slug, and finds out about one. */
+  'sign-up': { quota: 30, windowSeconds: 3600 },
   visitor: { quota: undefined, windowSeconds: 10 },
 } as const;
 export type AddressLimitClass = keyof typeof CLASSES;

@@ -15,6 +15,15 @@ export interface MailData {
   welcome: { tenant: string; expires: string };
   'welcome-invitation': { tenant: string; expires: string };
   'domain-disabled': { domain: string; record: string; text: string; when: string };
+  'tenant-suspended': { tenant: string; reason: string };
+  'tenant-resumed': { tenant: string };
+  'trial-ends': { tenant: string; date: string };
+  'trial-ended': { tenant: string; date: string };
+  'archive-ahead': { tenant: string; date: string };
+  'deletion-ahead': { tenant: string; date: string; erased: string };
+  'erasure-ahead': { tenant: string; date: string };
+  signup: { slug: string; expires: string };
+  'signup-known': { slug: string; expires: string; tenants: { name: string; url: MailLink }[] };
   'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
   'impersonation-request': { admin: string; user: string; reason: string; when: string; minutes: string };
 }
@@ -70,6 +79,95 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
     ],
     button: 'Choose a password',
     closing: 'If you do not know what this is about, ignore this mail: without you nothing happens.',
+  },
+  'tenant-suspended': {
+    subject: '{{ tenant }} was suspended',
+    heading: '{{ tenant }} was suspended',
+    paragraphs: [
+      '{{ tenant }} is out of service for now. Its data is still there, and as its owner you can sign in and take it along.',
+      'To have it back, answer to this mail.',
+    ],
+    facts: [['Reason', 'reason']],
+    button: 'Open {{ tenant }}',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'tenant-resumed': {
+    subject: '{{ tenant }} is back in service',
+    heading: '{{ tenant }} is back in service',
+    paragraphs: ['{{ tenant }} can be used again as before.'],
+    button: 'Open {{ tenant }}',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'trial-ends': {
+    subject: 'The trial of {{ tenant }} ends {{ date }}',
+    heading: 'Your trial ends soon',
+    paragraphs: [
+      'The trial of {{ tenant }} ends {{ date }}. Nobody can use it from then on; its data stays.',
+      'To go on, answer to this mail before that.',
+    ],
+    button: 'Open {{ tenant }}',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'trial-ended': {
+    subject: 'The trial of {{ tenant }} has ended',
+    heading: 'Your trial has ended',
+    paragraphs: [
+      'The trial of {{ tenant }} ended {{ date }}. Nobody can use it now; its data is still there.',
+      'To go on where you were, answer to this mail.',
+    ],
+    button: 'Open {{ tenant }}',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'archive-ahead': {
+    subject: '{{ tenant }} will be archived {{ date }}',
+    heading: '{{ tenant }} will be archived',
+    paragraphs: [
+      '{{ tenant }} is suspended. If it stays so it is archived, not before {{ date }}: its address then answers to nobody.',
+      'To keep it, answer to this mail before that.',
+    ],
+    button: 'Open {{ tenant }}',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'deletion-ahead': {
+    subject: '{{ tenant }} will be deleted',
+    heading: '{{ tenant }} will be deleted',
+    paragraphs: [
+      '{{ tenant }} is archived. Its deletion begins {{ date }}, and all its data is erased not before {{ erased }}.',
+      'To keep it, answer to this mail before that. What is erased cannot be brought back.',
+    ],
+    button: 'Open the service',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  'erasure-ahead': {
+    subject: 'The data of {{ tenant }} will be erased {{ date }}',
+    heading: 'The data of {{ tenant }} will be erased',
+    paragraphs: [
+      'All data of {{ tenant }} is erased {{ date }}. It cannot be brought back after that.',
+      'To keep it, answer to this mail at once.',
+    ],
+    button: 'Open the service',
+    closing: 'You get this mail because you own {{ tenant }}.',
+  },
+  // What the person typed beside the slug stays out: anybody can have this mail sent to anybody.
+  signup: {
+    subject: 'Confirm your sign-up for {{ slug }}',
+    heading: 'One step to go',
+    paragraphs: [
+      'Somebody, probably you, signed up for {{ slug }} with this mail address.',
+      'The link works once and ends {{ expires }}. With it {{ slug }} is set up and you are its owner.',
+    ],
+    button: 'Set up {{ slug }}',
+    closing: 'If it was not you, ignore this mail: without you nothing happens.',
+  },
+  'signup-known': {
+    subject: 'Confirm your sign-up for {{ slug }}, or sign in',
+    heading: 'You have an account already',
+    paragraphs: [
+      'Somebody, probably you, signed up for {{ slug }} with this mail address, which has an account at those below.',
+      'To sign in there, follow its link. To have {{ slug }} as well, use the button; it works once and ends {{ expires }}.',
+    ],
+    button: 'Set up {{ slug }}',
+    closing: 'If it was not you, ignore this mail: without you nothing happens.',
   },
   'verify-email': {
     subject: 'Confirm your mail address for {{ brand }}',

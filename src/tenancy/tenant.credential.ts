@@ -13,6 +13,8 @@ const KINDS = {
   mfa: { code: 8, subject: true },
   'platform-refresh': { code: 9, subject: true },
   'platform-mfa': { code: 10, subject: true },
+  signup: { code: 20, subject: true },
+  'signup-invite': { code: 21, subject: true },
 } as const;
 const CURSOR = 2;
 export type CredentialKind = keyof typeof KINDS;

@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { PlatformAudit } from '../audit/index.js';
+import { ValidationFailed } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { InjectPlatformDataSource } from '../tenancy/index.js';
 import type { Plan } from './plans.js';
 import { checkSettings } from './settings.rules.js';
+import { SlugHolds } from './slug.holds.js';
 import { checkSlug } from './slug.rules.js';
-import { announce } from './tenant.channel.js';
+import { TenantChanges } from './tenant.changes.js';
 import { EditRefused, RevisionMismatch, SlugTaken } from './tenant.errors.js';
 import type { TenantKind, TenantRecord } from './tenant.record.js';
 import { TenantStore } from './tenant.store.js';
@@ -24,6 +25,9 @@ export interface TenantEdit {
   expires_at?: Date | null;
 }
 
+const ENDLESS = 'is for trials, sandboxes and training copies; a tenant in production does not end';
+const TRIAL_END = `SELECT now() + trial_days * interval '24 hours' AS ends FROM plans WHERE name = $1`;
+
 /** Edits tenants that are in service or suspended. */
 @Injectable()
 export class TenantEditor {
@@ -31,7 +35,8 @@ export class TenantEditor {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
     private readonly store: TenantStore,
-    private readonly audit: PlatformAudit,
+    private readonly holds: SlugHolds,
+    private readonly changes: TenantChanges,
   ) {}
 
   /**
@@ -43,27 +48,37 @@ export class TenantEditor {
     if (edit.slug !== undefined) checkSlug(edit.slug);
     if (edit.settings) checkSettings(edit.settings, true);
     const { id } = await this.store.find(name);
-    return this.platform.transaction(async (manager) => {
+    const { before, after } = await this.platform.transaction(async (manager) => {
       const before = await this.store.lock(manager, id);
       if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
       if (before.status !== 'active' && before.status !== 'suspended') throw new EditRefused(before.status);
-      const fields = merged(before, edit);
+      const fields = { ...merged(before, edit), expires_at: await this.endOf(manager, before, edit) };
       if (fields.slug !== before.slug) await this.rename(manager, id, before.slug, fields.slug);
       const after = await this.store.setFields(manager, id, fields);
-      await this.audit.record(manager, {
-        event: 'tenant.edited',
-        tenantId: id,
-        target: { kind: 'tenant', id },
-        before: visible(before),
-        after: visible(after),
-      });
-      await announce(manager, [...new Set([before.slug, after.slug])]);
-      return after;
+      const change = { event: 'tenant.edited', before: visible(before), after: visible(after) };
+      await this.changes.record(manager, after, change, before.slug);
+      return { before, after };
     });
+    this.changes.heard(before.slug, after.slug);
+    return after;
+  }
+
+  /** Production tenants do not end; what becomes a trial ends as its plan says, unless the edit says when. */
+  private async endOf(manager: EntityManager, before: TenantRecord, edit: TenantEdit): Promise<Date | null> {
+    const kind = edit.kind ?? before.kind;
+    if (kind === 'production') {
+      if (edit.expires_at) throw new ValidationFailed([{ pointer: '/expires_at', detail: ENDLESS }]);
+      return null;
+    }
+    if (edit.expires_at !== undefined) return edit.expires_at;
+    if (kind !== 'trial' || before.kind === 'trial' || before.expires_at) return before.expires_at;
+    const rows = await manager.query<{ ends: Date }[]>(TRIAL_END, [edit.plan ?? before.plan]);
+    return rows[0]?.ends ?? null;
   }
 
   /** The old slug leads to the new one for a while, and stays this tenant's for good. */
   private async rename(manager: EntityManager, id: string, from: string, to: string): Promise<void> {
+    await this.holds.claim(manager, to);
     const [held] = await manager.query<{ tenant_id: string }[]>(
       `INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2)
        ON CONFLICT (slug) DO UPDATE SET redirect_until = NULL WHERE slugs.tenant_id = excluded.tenant_id
@@ -86,7 +101,6 @@ function merged(before: TenantRecord, edit: TenantEdit) {
     name: edit.name?.trim() ?? before.name,
     plan: edit.plan ?? before.plan,
     kind: edit.kind ?? before.kind,
-    expires_at: edit.expires_at === undefined ? before.expires_at : edit.expires_at,
     settings,
   };
 }

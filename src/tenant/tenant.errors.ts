@@ -16,13 +16,18 @@ export class UnknownTenant extends AppError {
 
 /** Slugs are never given out again, so one is taken also by a tenant that is gone. */
 export class SlugTaken extends AppError {
-  constructor(slug: string) {
+  /** @param suggestions slugs like it that are free */
+  constructor(
+    readonly slug: string,
+    suggestions?: string[],
+  ) {
     super({
       status: 409,
       code: 'slug_taken',
       detail: `The slug "${slug}" is taken.`,
       remedy: 'Choose another. Slugs of tenants that are gone or were renamed are not given out again.',
       errors: [{ pointer: '/slug', detail: 'is taken' }],
+      ...(suggestions && { extensions: { suggestions } }),
     });
   }
 }

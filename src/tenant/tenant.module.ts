@@ -5,7 +5,6 @@ import { DomainCheckStore } from './domains/domain-check.store.js';
 import { DomainChecks } from './domains/domain.checks.js';
 import { DomainProver } from './domains/domain.prover.js';
 import { DomainStore } from './domains/domain.store.js';
-import { DomainTimer } from './domains/domain.timer.js';
 import { DomainsService } from './domains/domains.service.js';
 import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
@@ -22,6 +21,13 @@ import { RegistrySteps } from './provisioning/registry.steps.js';
 import { TenantProvisioning } from './provisioning/tenant.provisioning.js';
 import { TenantSeeds } from './provisioning/tenant.seeds.js';
 import { TenantImport } from './registry/tenant.import.js';
+import { OwnerNotices } from './retirement/owner.notices.js';
+import { RetirementStore } from './retirement/retirement.store.js';
+import { TenantRetirement } from './retirement/tenant.retirement.js';
+import { SlugHolds } from './slug.holds.js';
+import { StatusNotices } from './retirement/status.notices.js';
+import { TenantChanges } from './tenant.changes.js';
+import { TenantEvents } from './tenant.events.js';
 import { TenantEditor } from './tenant.editor.js';
 import { TenantQuery } from './tenant.query.js';
 import { TenantStore } from './tenant.store.js';
@@ -34,12 +40,12 @@ const DOMAIN_PROVIDERS = [
   DomainProver,
   DomainStore,
   DomainsService,
-  DomainTimer,
 ];
 
 @Global()
 @Module({
   providers: [
+    OwnerNotices,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
@@ -47,13 +53,19 @@ const DOMAIN_PROVIDERS = [
     ProvisioningStore,
     ProvisioningUndo,
     RegistrySteps,
+    RetirementStore,
+    SlugHolds,
     TenantEditor,
+    StatusNotices,
+    TenantChanges,
     TenantErasure,
+    TenantEvents,
     TenantImport,
     TenantLifecycle,
     TenantProvisioning,
     TenantPurge,
     TenantQuery,
+    TenantRetirement,
     TenantSeeds,
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
@@ -67,14 +79,18 @@ const DOMAIN_PROVIDERS = [
     PlanRegistry,
     ProvisioningMarks,
     ProvisioningSteps,
+    RetirementStore,
+    SlugHolds,
     TenantDirectory,
     TenantEditor,
     TenantErasure,
+    TenantEvents,
     TenantImport,
     TenantLifecycle,
     TenantProvisioning,
     TenantPurge,
     TenantQuery,
+    TenantRetirement,
     TenantSeeds,
     TenantStore,
   ],

@@ -13,7 +13,8 @@ const BY_SLUG = `SELECT ${COLUMNS} FROM tenants WHERE slug = $1`;
 const BY_ID = `SELECT ${COLUMNS} FROM tenants WHERE id = $1`;
 const LOCK = `${BY_ID} FOR UPDATE`;
 const UPDATE_STATUS = `UPDATE tenants SET status = $2, status_changed_at = now(), updated_at = now(),
-    suspended_reason = $4, expires_at = CASE WHEN $2 = 'deleted' THEN NULL ELSE expires_at END, purge_after = NULL
+    suspended_reason = $4, purge_after = NULL, expires_at = CASE WHEN $2 = 'deleted' OR ($5 AND expires_at <= now())
+      THEN NULL ELSE expires_at END
   WHERE id = $1 AND status = ANY ($3) RETURNING ${COLUMNS}`;
 const UPDATE_FIELDS = `UPDATE tenants SET slug = $2, name = $3, plan = $4, kind = $5, settings = $6, expires_at = $7,
     revision = revision + 1, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`;
@@ -47,15 +48,25 @@ export class TenantStore {
     return rows[0];
   }
 
-  /** @returns undefined when the tenant has none of the statuses `from` any more */
+  /**
+   * @param brings whether it brings the tenant back: then an end that has passed is forgotten, or it would end again
+   * @returns undefined when the tenant has none of the statuses `from` any more
+   */
   async setStatus(
     manager: EntityManager,
     id: string,
     from: readonly TenantStatus[],
     to: TenantStatus,
     suspendedReason: string | null,
+    brings: boolean,
   ): Promise<TenantRecord | undefined> {
-    const [rows] = await manager.query<[TenantRecord[], number]>(UPDATE_STATUS, [id, to, from, suspendedReason]);
+    const [rows] = await manager.query<[TenantRecord[], number]>(UPDATE_STATUS, [
+      id,
+      to,
+      from,
+      suspendedReason,
+      brings,
+    ]);
     return rows[0];
   }
 

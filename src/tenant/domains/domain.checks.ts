@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { TenantAudit } from '../../audit/index.js';
+import { type JobRun, PlatformCron } from '../../jobs/index.js';
 import { TenantDirectory, TenantRunner, TenantTransaction } from '../../tenancy/index.js';
 import { DomainCheckStore, type Notice } from './domain-check.store.js';
 import { DomainNotices } from './domain.notices.js';
@@ -36,6 +37,11 @@ export class DomainChecks {
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
   ) {}
+
+  @PlatformCron('domains.check', '23 * * * *', { timeoutSeconds: 3000 })
+  async hourly(_payload: undefined, { signal }: JobRun): Promise<void> {
+    this.logger.log({ ...(await this.runDue(signal)) }, 'Domains were looked at');
+  }
 
   /**
    * Any number of processes may run this at once: each takes what no other has. What a killed one had taken is due again

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { PlatformAudit } from '../../audit/index.js';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
-import { announce } from '../tenant.channel.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { ConfirmationMismatch, TransitionRefused } from '../tenant.errors.js';
 import type { TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
@@ -23,7 +22,7 @@ export class TenantLifecycle {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
     private readonly store: TenantStore,
-    private readonly audit: PlatformAudit,
+    private readonly changes: TenantChanges,
   ) {}
 
   /**
@@ -32,7 +31,9 @@ export class TenantLifecycle {
    */
   async apply(name: string, transition: TransitionName, options: TransitionOptions = {}): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    return this.platform.transaction((manager) => this.applyWithin(manager, id, transition, options));
+    const tenant = await this.platform.transaction((manager) => this.applyWithin(manager, id, transition, options));
+    this.changes.heard(tenant.slug);
+    return tenant;
   }
 
   /** The same inside the caller's transaction on the control plane. */
@@ -45,18 +46,16 @@ export class TenantLifecycle {
     const { from, to, event } = TRANSITIONS[transition];
     const before = await this.store.lock(manager, id);
     const suspendedReason = to === 'suspended' ? (reason ?? before.suspended_reason) : null;
-    const after = await this.store.setStatus(manager, id, from, to, suspendedReason);
+    const brings = transition === 'resume' || transition === 'restore';
+    const after = await this.store.setStatus(manager, id, from, to, suspendedReason, brings);
     if (!after) throw new TransitionRefused(transition, before.status);
-    await this.audit.record(manager, {
+    await this.changes.record(manager, after, {
       event,
-      tenantId: id,
-      target: { kind: 'tenant', id },
       before: { status: before.status },
       after: { status: after.status },
       ...(reason !== undefined && { reason }),
       ...(details !== undefined && { details }),
     });
-    await announce(manager, [after.slug]);
     return after;
   }
 
@@ -72,15 +71,18 @@ export class TenantLifecycle {
       const tenant = await this.store.lock(manager, id);
       if (tenant.status !== 'archived') throw new TransitionRefused('purge', tenant.status);
       if (confirmation !== tenant.slug) throw new ConfirmationMismatch();
-      if (tenant.purge_after) return tenant;
-      const scheduled = await this.store.schedulePurge(manager, id, this.env.tenantDeletionGraceDays);
-      await this.audit.record(manager, {
-        event: 'tenant.deletion_scheduled',
-        tenantId: id,
-        target: { kind: 'tenant', id },
-        details: { purge_after: scheduled.purge_after },
-      });
-      return scheduled;
+      return tenant.purge_after ? tenant : this.scheduleDeletionWithin(manager, id);
     });
+  }
+
+  /** The same for an archived tenant that the caller's transaction holds, without asking back. */
+  async scheduleDeletionWithin(manager: EntityManager, id: string, reason?: string): Promise<TenantRecord> {
+    const scheduled = await this.store.schedulePurge(manager, id, this.env.tenantDeletionGraceDays);
+    await this.changes.record(manager, scheduled, {
+      event: 'tenant.deletion_scheduled',
+      details: { purge_after: scheduled.purge_after },
+      ...(reason !== undefined && { reason }),
+    });
+    return scheduled;
   }
 }

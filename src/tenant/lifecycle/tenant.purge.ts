@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { TransitionRefused } from '../tenant.errors.js';
 import { TenantErasure } from './tenant.erasure.js';
 import { TenantLifecycle } from './tenant.lifecycle.js';
 
@@ -35,6 +36,8 @@ export class TenantPurge {
         await this.erase(id);
         purged += 1;
       } catch (error) {
+        // Another process was faster.
+        if (error instanceof TransitionRefused) continue;
         this.logger.error({ err: error, tenant_id: id }, 'A tenant could not be purged; it will be tried again');
       }
     }

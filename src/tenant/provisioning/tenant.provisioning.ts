@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { PlatformAudit } from '../../audit/index.js';
 import { newId } from '../../common/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import type { TransitionName } from '../lifecycle/transitions.js';
 import type { Plan } from '../plans.js';
 import { checkSettings } from '../settings.rules.js';
+import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
-import { announce } from '../tenant.channel.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { SlugTaken, TransitionRefused } from '../tenant.errors.js';
 import type { TenantKind, TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
@@ -35,7 +35,8 @@ export class TenantProvisioning {
     private readonly store: TenantStore,
     private readonly provisionings: ProvisioningStore,
     private readonly lifecycle: TenantLifecycle,
-    private readonly audit: PlatformAudit,
+    private readonly holds: SlugHolds,
+    private readonly changes: TenantChanges,
   ) {}
 
   /** @throws ValidationFailed for slug or settings; SlugTaken */
@@ -43,10 +44,15 @@ export class TenantProvisioning {
     return this.platform.transaction((manager) => this.createWithin(manager, tenant));
   }
 
-  /** The same inside the caller's transaction on the control plane. */
-  async createWithin(manager: EntityManager, tenant: NewTenant): Promise<TenantRecord> {
+  /**
+   * The same inside the caller's transaction on the control plane.
+   *
+   * @param holder whom the slug may be held for
+   */
+  async createWithin(manager: EntityManager, tenant: NewTenant, holder?: string): Promise<TenantRecord> {
     checkSlug(tenant.slug);
     checkSettings(tenant.settings ?? {});
+    await this.holds.claim(manager, tenant.slug, holder);
     const id = newId();
     const held = await manager.query<unknown[]>(
       'INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING RETURNING slug',
@@ -71,13 +77,15 @@ export class TenantProvisioning {
       ...(tenant.owner && { owner: tenant.owner }),
     };
     await this.provisionings.begin(manager, id, request);
-    await this.audit.record(manager, {
-      event: 'tenant.created',
-      tenantId: id,
-      target: { kind: 'tenant', id },
-      after: { slug: tenant.slug, name: tenant.name, plan: tenant.plan, kind: tenant.kind, settings: tenant.settings },
-    });
-    await announce(manager, [tenant.slug]);
+    const { slug, name, plan, kind, settings } = tenant;
+    await this.changes.record(
+      manager,
+      { id, slug },
+      {
+        event: 'tenant.created',
+        after: { slug, name, plan, kind, ...(settings && { settings }) },
+      },
+    );
     return this.store.lock(manager, id);
   }
 
@@ -102,10 +110,8 @@ export class TenantProvisioning {
     const { id } = await this.store.find(name);
     return this.platform.transaction(async (manager) => {
       const tenant = await this.lockFailed(manager, id, 'roll-back');
-      await this.audit.record(manager, {
+      await this.changes.record(manager, tenant, {
         event: 'tenant.roll_back_requested',
-        tenantId: id,
-        target: { kind: 'tenant', id },
         details: { slug: tenant.slug },
       });
       await this.provisionings.again(manager, id, 'undoing');

@@ -1,0 +1,2 @@
+export { SignupModule } from './signup.module.js';
+export { SignupPurge } from './signup.purge.js';

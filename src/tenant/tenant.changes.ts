@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { PlatformAudit } from '../audit/index.js';
+import { ChangeFeed } from '../changes/index.js';
+import { announce, CHANNEL } from './tenant.channel.js';
+import { TenantEvents } from './tenant.events.js';
+import type { TenantRecord } from './tenant.record.js';
+
+export interface TenantChange {
+  /** `tenant.suspended` and so on. */
+  event: string;
+  before?: Record<string, unknown>;
+  after?: Record<string, unknown>;
+  reason?: string;
+  details?: unknown;
+}
+
+/** The one way in which a change of a tenant is made known: audited, raised as an event, and told to every process. */
+@Injectable()
+export class TenantChanges {
+  constructor(
+    private readonly audit: PlatformAudit,
+    private readonly events: TenantEvents,
+    private readonly feed: ChangeFeed,
+  ) {}
+
+  /**
+   * @param manager of the transaction of the change
+   * @param oldSlug when it has another now
+   */
+  async record(
+    manager: EntityManager,
+    { id, slug }: Pick<TenantRecord, 'id' | 'slug'>,
+    { event, before, after, reason, details }: TenantChange,
+    oldSlug = slug,
+  ): Promise<void> {
+    await this.audit.record(manager, {
+      event,
+      tenantId: id,
+      target: { kind: 'tenant', id },
+      ...(before && { before }),
+      ...(after && { after }),
+      ...(reason !== undefined && { reason }),
+      ...(details !== undefined && { details }),
+    });
+    await this.events.raise(manager, {
+      event,
+      tenant_id: id,
+      slug,
+      ...(after && { after }),
+      ...(reason !== undefined && { reason }),
+    });
+    await announce(manager, [...new Set([oldSlug, slug])]);
+  }
+
+  /** Call it after the commit: this process need not wait until the news comes back. */
+  heard(...slugs: string[]): void {
+    this.feed.emit(CHANNEL, slugs);
+  }
+}
