@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Header, Headers, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
+  ApiBody,
   ApiCreatedResponse,
   ApiHeader,
   ApiOkResponse,
@@ -23,6 +24,14 @@ import {
 } from './signup.dto.js';
 import { SignupService } from './signup.service.js';
 
+const EXAMPLE = {
+  company: 'Umbrella Ltd',
+  slug: 'umbrella-signup',
+  email: 'ada@umbrella.example',
+  password: 'seven blue ladders',
+  name: 'Ada Owner',
+};
+
 /** For those who have no account yet. Asked where no tenant is named. */
 @ApiTags('signup')
 @Controller('api/signup')
@@ -43,6 +52,7 @@ export class SignupController {
       'Answers the same whether the mail address is known or not; a mail has the link that makes the tenant. A slug ' +
       'that is taken is a 409 with `suggestions`.',
   })
+  @ApiBody({ type: SignupBody, examples: { 'without an invite': { value: EXAMPLE } } })
   @ApiAcceptedResponse({ type: SignupAccepted })
   async request(@Body() body: SignupBody): Promise<SignupAccepted> {
     await this.signups.request(body);
