@@ -203,6 +203,18 @@ export const VARIABLES: readonly Variable[] = [
     about: "days the platform's audit events are kept; a tenant's own follow its setting audit.retention_days",
   },
   {
+    name: 'SLUG_REDIRECT_DAYS',
+    example: '90',
+    allowed: 'an integer from 0 to 3650',
+    about: "days for which a renamed tenant's old slug leads to the new one",
+  },
+  {
+    name: 'TENANT_DELETION_GRACE_DAYS',
+    example: '30',
+    allowed: 'an integer from 0 to 3650',
+    about: 'days for which an archived tenant can still be restored after it was asked to be deleted',
+  },
+  {
     name: 'SIGNUP',
     example: '',
     allowed: 'open, invite or closed',

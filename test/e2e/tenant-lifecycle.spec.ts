@@ -153,6 +153,28 @@ describe('the life of a tenant', () => {
     );
   });
 
+  it('is erased to the end after a crash half-way, and cannot be restored meanwhile', async () => {
+    await t.import([{ slug: 'half-gone' }]);
+    const { id } = (await admin.get(at('half-gone'))).json;
+    await t.session('half-gone');
+    await admin.send('POST', at('half-gone', '/archive'));
+    await admin.send('DELETE', `${at('half-gone')}?confirm=half-gone`);
+    await t.database.admin('ALTER TABLE shared.chat_sessions RENAME TO elsewhere');
+    await t.database.admin('REVOKE DELETE ON shared.elsewhere FROM PUBLIC');
+    const roles = await t.database.admin<{ name: string }>(
+      `SELECT rolname AS name FROM pg_roles WHERE pg_has_role(rolname, 'pg_read_all_data', 'MEMBER') IS NOT NULL
+         AND rolname LIKE '%maintenance' AND has_table_privilege(rolname, 'shared.elsewhere', 'DELETE')`,
+    );
+    for (const { name } of roles) await t.database.admin(`REVOKE DELETE ON shared.elsewhere FROM "${name}"`);
+    expect(await t.app.get(TenantPurge).runDue()).toBe(0);
+    expect((await admin.send('POST', at('half-gone', '/restore'))).status).toBe(409);
+    for (const { name } of roles) await t.database.admin(`GRANT DELETE ON shared.elsewhere TO "${name}"`);
+    await t.database.admin('ALTER TABLE shared.elsewhere RENAME TO chat_sessions');
+    expect(await t.app.get(TenantPurge).runDue()).toBe(1);
+    expect(await t.database.admin('SELECT 1 FROM shared.chat_sessions WHERE tenant_id = $1', [id])).toEqual([]);
+    expect((await admin.get(at('half-gone'))).json).toMatchObject({ status: 'deleted', purge_after: null });
+  });
+
   it('calls a deletion off by restoring', async () => {
     await t.import([{ slug: 'second-thoughts' }]);
     await admin.send('POST', at('second-thoughts', '/archive'));

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { TransitionRefused } from '../tenant.errors.js';
+import { TenantStore } from '../tenant.store.js';
 import { TenantErasure } from './tenant.erasure.js';
 import { TenantLifecycle } from './tenant.lifecycle.js';
 
@@ -17,6 +18,7 @@ export class TenantPurge {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly erasure: TenantErasure,
     private readonly lifecycle: TenantLifecycle,
+    private readonly store: TenantStore,
   ) {}
 
   /**
@@ -26,7 +28,7 @@ export class TenantPurge {
    */
   async runDue(signal?: AbortSignal): Promise<number> {
     const due = await this.platform.query<{ id: string }[]>(
-      `SELECT id FROM tenants WHERE purge_after <= now() AND status = 'archived' ORDER BY purge_after LIMIT $1`,
+      `SELECT id FROM tenants WHERE purge_after <= now() AND status IN ('archived', 'deleted') ORDER BY purge_after LIMIT $1`,
       [MOST],
     );
     let purged = 0;
@@ -45,11 +47,20 @@ export class TenantPurge {
   }
 
   private async erase(id: string): Promise<void> {
+    // First of all it is beyond restoring: nobody may come back to half of their data. The date stays until all is gone.
+    await this.platform.transaction(async (manager) => {
+      const { status } = await this.store.lock(manager, id);
+      if (status === 'archived') await this.lifecycle.applyWithin(manager, id, 'purge');
+      await manager.query(
+        `UPDATE tenants SET name = slug, settings = '{}', extra = '{}', purge_after = now()
+          WHERE id = $1 AND status = 'deleted'`,
+        [id],
+      );
+    });
     await this.erasure.erase(id);
     await this.platform.transaction(async (manager) => {
-      await this.lifecycle.applyWithin(manager, id, 'purge');
-      await manager.query(`UPDATE tenants SET name = slug, settings = '{}', extra = '{}' WHERE id = $1`, [id]);
       await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [id]);
+      await manager.query(`UPDATE tenants SET purge_after = NULL WHERE id = $1 AND status = 'deleted'`, [id]);
     });
   }
 }
