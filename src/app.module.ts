@@ -1,4 +1,4 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AdminTenantsModule } from './admin/index.js';
@@ -37,6 +37,28 @@ export const TENANT_ENTITIES = [
   TenantAuditEvent,
 ];
 
+/**
+ * All that works on tenants, with HTTP or without. Commands run on the same, so that a tenant they make or erase is like
+ * any other: a module that has a part in that belongs here.
+ */
+export function workModules(env: Env, database: PreparedDatabase, logger: Logger): (DynamicModule | Type)[] {
+  return [
+    SessionModule,
+    ChatModule,
+    LogsModule.forRoot(logger),
+    DatabaseModule.forRoot(env, database),
+    TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
+    ChangesModule,
+    TenantModule,
+    SettingsModule,
+    AuditModule,
+    OutboxModule,
+    MailModule,
+    IdempotencyModule,
+    AuthModule,
+  ];
+}
+
 @Module({})
 export class AppModule {
   static forRoot(env: Env, database: PreparedDatabase, logger: Logger): DynamicModule {
@@ -46,20 +68,10 @@ export class AppModule {
         // Express tries routes in order, and Nest adds those of the first module first: the busiest lead.
         SessionModule,
         ChatModule,
-        LogsModule.forRoot(logger),
-        DatabaseModule.forRoot(env, database),
-        TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
-        ChangesModule,
-        TenantModule,
-        SettingsModule,
-        AuditModule,
-        OutboxModule,
-        MailModule,
         MetricsModule,
         HealthModule,
-        IdempotencyModule,
         LimitsModule,
-        AuthModule,
+        ...workModules(env, database, logger),
         AdminTenantsModule,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.

@@ -22,6 +22,8 @@ export interface Env {
   mailFrom: { name: string; address: string };
   trustedProxies: string[];
   logLevel: LogLevel;
+  /** Whether this process does what is due unasked: provisioning, handing on events. A command does not. */
+  background: boolean;
   demo: boolean;
   /** Of every demo user. */
   demoPassword: string;
@@ -282,6 +284,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     mailFrom: mailFrom ?? { name: '', address: '' },
     trustedProxies: proxies,
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    background: true,
     demo,
     demoPassword: raw('DEMO_PASSWORD') ?? 'demo-password',
     platformAdmin: adminEmail && adminPassword ? { email: adminEmail, password: adminPassword } : undefined,

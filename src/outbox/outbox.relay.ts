@@ -1,10 +1,13 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { OutboxFailure, OutboxHandlers, reasonOf } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
@@ -57,9 +60,11 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     private readonly seal: OutboxSeal,
     private readonly tenants: TenantDirectory,
     private readonly runner: TenantRunner,
+    @Inject(ENV) private readonly env: Env,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.env.background) return;
     this.loop = this.work();
     this.renewal = setInterval(() => void this.renew(), RENEW_MS).unref();
   }

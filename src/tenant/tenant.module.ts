@@ -41,6 +41,7 @@ import { TenantStore } from './tenant.store.js';
   ],
   exports: [
     PlanRegistry,
+    Provisioner,
     ProvisioningMarks,
     ProvisioningSteps,
     TenantDirectory,

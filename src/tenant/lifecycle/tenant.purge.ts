@@ -41,6 +41,14 @@ export class TenantPurge {
     return purged;
   }
 
+  /** @returns how many wait to be erased now */
+  async countDue(): Promise<number> {
+    const [row] = await this.platform.query<{ due: number }[]>(
+      `SELECT count(*)::int AS due FROM tenants WHERE purge_after <= now() AND status = 'archived'`,
+    );
+    return row?.due ?? 0;
+  }
+
   private async erase(id: string): Promise<void> {
     await this.erasure.erase(id);
     await this.platform.transaction(async (manager) => {

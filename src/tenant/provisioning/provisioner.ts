@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
@@ -8,6 +9,8 @@ import {
 import type { DataSource } from 'typeorm';
 import { AppError } from '../../common/index.js';
 import { ChangeFeed } from '../../changes/index.js';
+import { ENV } from '../../database/index.js';
+import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
@@ -31,13 +34,14 @@ const POLL_MS = 1000;
 export class Provisioner implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Provisioning');
   private readonly running = new Set<Promise<void>>();
-  private loop: Promise<void> = Promise.resolve();
+  private loop: Promise<void> | undefined;
   private stopped = false;
   private awake = false;
   private rouse: (() => void) | undefined;
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(ENV) private readonly env: Env,
     private readonly store: ProvisioningStore,
     private readonly steps: ProvisioningSteps,
     private readonly marks: ProvisioningMarks,
@@ -53,7 +57,12 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   onApplicationBootstrap(): void {
-    this.loop = this.work();
+    if (this.env.background) this.start();
+  }
+
+  /** Works from now on, until the process stops. */
+  start(): void {
+    this.loop ??= this.work();
   }
 
   /** Looks for work now. Only sets a flag: the work must not run in the caller's scope. */
@@ -77,7 +86,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       try {
         const free = CONCURRENCY - this.running.size;
         const claimed = free > 0 ? await this.store.claim(free, LEASE_MS) : [];
-        for (const claim of claimed) this.start(claim);
+        for (const claim of claimed) this.begin(claim);
         failing = false;
       } catch (error) {
         if (!failing) this.logger.error({ err: error }, 'Provisioning work cannot be read; trying again');
@@ -87,7 +96,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  private start(claim: ClaimedProvisioning): void {
+  private begin(claim: ClaimedProvisioning): void {
     const work = this.runner
       .runAsPlatform('provisioning', () => this.attempt(claim))
       .catch((error: unknown) => {
