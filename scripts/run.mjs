@@ -291,20 +291,21 @@ const commands = {
     return node('--enable-source-maps', at('bench', 'run.mjs'), ...args);
   },
 
-  async 'tenants:import'(...args) {
+  async tenantry(...args) {
     await ensureBuilt();
     // npm moved us to the project root; file names were typed where the user stood.
     const from = process.env.INIT_CWD ?? root;
-    const resolved = args.map((arg) =>
-      arg.startsWith('-') || isAbsolute(arg) || !existsSync(resolve(from, arg)) ? arg : resolve(from, arg),
+    const first = args[0] === 'tenants' && args[1] === 'import' ? 2 : args.length;
+    const resolved = args.map((arg, at) =>
+      at < first || arg.startsWith('-') || isAbsolute(arg) || !existsSync(resolve(from, arg))
+        ? arg
+        : resolve(from, arg),
     );
-    return app('cli.js', 'tenants:import', ...resolved);
+    return app('cli.js', ...resolved);
   },
 
-  async 'keys:rotate'(...args) {
-    await ensureBuilt();
-    return app('cli.js', 'keys:rotate', ...args);
-  },
+  'tenants:import': (...args) => commands.tenantry('tenants', 'import', ...args),
+  'keys:rotate': (...args) => commands.tenantry('keys', 'rotate', ...args),
 };
 
 const [name, ...args] = process.argv.slice(2);

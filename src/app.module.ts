@@ -41,6 +41,30 @@ export const TENANT_ENTITIES = [
   TenantAuditEvent,
 ];
 
+/**
+ * All that works on tenants, with HTTP or without. Commands run on the same, so that a tenant they make or erase is like
+ * any other: a module that has a part in that belongs here.
+ */
+export function workModules(env: Env, database: PreparedDatabase, logger: Logger): (DynamicModule | Type)[] {
+  return [
+    SessionModule,
+    ChatModule,
+    LogsModule.forRoot(logger),
+    DatabaseModule.forRoot(env, database),
+    TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
+    ChangesModule,
+    TenantModule,
+    SettingsModule,
+    AuditModule,
+    OutboxModule,
+    MailModule,
+    MetricsModule,
+    JobsModule,
+    IdempotencyModule,
+    AuthModule,
+  ];
+}
+
 @Module({})
 export class AppModule {
   /** @param modules more of them, for whoever builds on this application */
@@ -51,21 +75,9 @@ export class AppModule {
         // Express tries routes in order, and Nest adds those of the first module first: the busiest lead.
         SessionModule,
         ChatModule,
-        LogsModule.forRoot(logger),
-        DatabaseModule.forRoot(env, database),
-        TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
-        ChangesModule,
-        TenantModule,
-        SettingsModule,
-        AuditModule,
-        OutboxModule,
-        MailModule,
-        MetricsModule,
-        JobsModule,
         HealthModule,
-        IdempotencyModule,
         LimitsModule,
-        AuthModule,
+        ...workModules(env, database, logger),
         AdminTenantsModule,
         DomainsModule,
         AdminJobsModule,

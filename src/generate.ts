@@ -10,6 +10,7 @@ import { pino } from 'pino';
 import { MIGRATIONS } from '../migrations/index.js';
 import { AppModule } from './app.module.js';
 import { ACCESS, type Access } from './auth/index.js';
+import { cliReference } from './cli/index.js';
 import { prepareDatabase, type PreparedDatabase, snapshotCatalog } from './database/index.js';
 import { envExample, parseEnv } from './env/index.js';
 import { BoundedExpressAdapter, buildOpenApi } from './http/index.js';
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
     await app.init();
     const files: [string, string][] = [
       ['.env.example', envExample()],
+      ['docs/cli.md', cliReference()],
       ['docs/generated/openapi.json', `${JSON.stringify(buildOpenApi(app), null, 2)}\n`],
       ['docs/generated/access-map.json', `${JSON.stringify(accessMap(app), null, 2)}\n`],
       ['docs/generated/schema.sql', await schema(database)],

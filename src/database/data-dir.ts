@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSy
 import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseSetupError } from './database.errors.js';
+import { DatabaseSetupError, DataDirInUse } from './database.errors.js';
 
 const LOCK_FILE = 'tenantry.lock';
 const UNREADABLE_LOCK_GRACE_MS = 500;
@@ -85,7 +85,7 @@ export async function acquireDataDirLock(dataDir: string): Promise<DataDirLock> 
     const text = await readSettled(file);
     if (text === undefined) continue;
     const owner = parse(text);
-    if (owner && isHeld(owner)) throw inUse(folder, owner.pid);
+    if (owner && isHeld(owner)) throw new DataDirInUse(folder, owner.pid);
     await moveAway(file, text);
     recovered = true;
   }
@@ -93,7 +93,7 @@ export async function acquireDataDirLock(dataDir: string): Promise<DataDirLock> 
     // A second process that judged the same stale lock may move ours away for a moment before it notices.
     await sleep(RECOVERY_SETTLE_MS);
     const owner = parse((await readSettled(file)) ?? '');
-    if (owner?.nonce !== nonce) throw inUse(folder, owner?.pid);
+    if (owner?.nonce !== nonce) throw new DataDirInUse(folder, owner?.pid);
   }
   held.add(nonce);
   return {
@@ -162,13 +162,6 @@ function isHeld(owner: LockContent): boolean {
   const token = processStartToken(owner.pid);
   if (token !== '' && owner.startedAt !== '') return token === owner.startedAt;
   return owner.pid !== process.pid || held.has(owner.nonce);
-}
-
-function inUse(folder: string, pid: number | undefined): DatabaseSetupError {
-  return new DatabaseSetupError(
-    `Another process (pid ${pid ?? 'unknown'}) uses the DATA_DIR ${folder}.`,
-    'Stop that process, or set another DATA_DIR and PORT for this one.',
-  );
 }
 
 async function createExclusively(file: string, text: string): Promise<boolean> {

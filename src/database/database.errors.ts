@@ -7,8 +7,20 @@ export class DatabaseSetupError extends Error {
   constructor(
     message: string,
     readonly remedy: string,
+    options?: ErrorOptions,
   ) {
-    super(`${message} ${remedy}`);
+    super(`${message} ${remedy}`, options);
     this.name = 'DatabaseSetupError';
+  }
+}
+
+/** Another living process has this DATA_DIR. Its embedded server, once it runs, can be shared. */
+export class DataDirInUse extends DatabaseSetupError {
+  constructor(folder: string, pid: number | undefined) {
+    super(
+      `Another process (pid ${pid ?? 'unknown'}) uses the DATA_DIR ${folder}.`,
+      'Stop that process, or set another DATA_DIR and PORT for this one.',
+    );
+    this.name = 'DataDirInUse';
   }
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
-import type { Env } from '../env/index.js';
+import { type Env, worksInBackground } from '../env/index.js';
 import { DATABASE, ENV } from './database.module.js';
 import type { PreparedDatabase } from './prepare.js';
 
@@ -96,7 +96,7 @@ export abstract class HourlyPurge<Result> implements OnApplicationBootstrap, OnA
   protected abstract work(run: PurgeRun): Promise<Result>;
 
   onApplicationBootstrap(): void {
-    if (this.env.role === 'api') return;
+    if (!worksInBackground(this.env)) return;
     this.timer = setInterval(() => this.start(), EVERY_MS).unref();
   }
 

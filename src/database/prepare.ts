@@ -14,6 +14,8 @@ export interface PreparedDatabase {
   keys: KeyRing;
   roles: Roles;
   embedded: boolean;
+  /** Whether this process started the embedded server, so that it ends with this process. */
+  started: boolean;
   /** @param direct past any pooler, for LISTEN and migrations */
   url(kind: RoleKind, direct?: boolean): string;
   /** Stops the embedded server, if this process started it. Last of all. */
@@ -52,7 +54,7 @@ export async function prepareDatabase(
     await migrate(url('migrator', true), roles.installation, sets);
     if (adminUrl !== directUrl) await checkPooler(url('platform'));
     await checkKey(url('platform', true), keys, true);
-    return { keys, roles, embedded: env.databaseUrl === undefined, url, stop };
+    return { keys, roles, embedded: env.databaseUrl === undefined, started: stops.length > 0, url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -80,6 +82,7 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
     throw new DatabaseSetupError(
       `The database cannot be reached: ${(error as Error).message}`,
       'Check DATABASE_URL and that the server is up, or unset it to use the embedded PostgreSQL.',
+      { cause: error },
     );
   }
   try {
@@ -122,6 +125,7 @@ async function logIn(url: string): Promise<pg.Client> {
       wrongPassword
         ? 'MASTER_KEY (or DATA_DIR/master.key) is probably not the one this database was set up with; restore it.'
         : 'Let the roles named <installation>_<kind> log in from here (pg_hba.conf, connection limits).',
+      { cause: error },
     );
   }
 }

@@ -7,8 +7,8 @@ import { isSmtpUrl, mailHost, parseSender } from './mail.js';
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
 export interface Env {
   nodeEnv: 'development' | 'test' | 'production';
-  /** What the process does: serve requests, work in the background, or both. */
-  role: ProcessRole;
+  /** What the process does: serve requests, work in the background, or both; `command`: only what it was called for. */
+  role: ProcessRole | 'command';
   host: string;
   port: number;
   metricsPort: number;
@@ -57,6 +57,11 @@ const TENANT_STRATEGIES = ['domain', 'subdomain', 'path', 'header', 'token', 'ap
 export type TenantStrategy = (typeof TENANT_STRATEGIES)[number];
 
 export type ProcessRole = 'all' | 'api' | 'worker';
+/** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
+export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
+  return role === 'all' || role === 'worker';
+}
+
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
 export class EnvError extends Error {

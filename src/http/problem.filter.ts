@@ -41,23 +41,28 @@ export function sendProblem(request: Request, response: TracedResponse, error: u
   }
   response.status(problem.status);
   for (const [name, value] of Object.entries(problem.headers ?? {})) response.setHeader(name, value);
-  const body = {
-    type: `urn:tenantry:problem:${problem.code}`,
-    title: TITLES[problem.status] ?? 'Error',
-    status: problem.status,
-    detail: problem.detail,
-    instance: redactPath(request.originalUrl),
-    code: problem.code,
-    remedy: problem.remedy,
-    errors: problem.errors,
-    request_id: response.requestId,
-    ...problem.extensions,
-  };
+  const body = problemDocument(problem, redactPath(request.originalUrl), response.requestId);
   response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
   response.end(JSON.stringify(body));
 }
 
-function asProblem(error: unknown): AppErrorOptions {
+/** The members of RFC 9457 and ours. @param instance the path of the request, if there is one */
+export function problemDocument(problem: AppErrorOptions, instance?: string, requestId?: string) {
+  return {
+    type: `urn:tenantry:problem:${problem.code}`,
+    title: TITLES[problem.status] ?? 'Error',
+    status: problem.status,
+    detail: problem.detail,
+    instance,
+    code: problem.code,
+    remedy: problem.remedy,
+    errors: problem.errors,
+    request_id: requestId,
+    ...problem.extensions,
+  };
+}
+
+export function asProblem(error: unknown): AppErrorOptions {
   if (error instanceof AppError) {
     const { status, code, message, remedy, errors, headers, extensions } = error;
     // The words of a 5xx are for operators: they stand in the log under the same request id.
@@ -161,8 +166,8 @@ function isUnstorableText(error: unknown): boolean {
 }
 
 /** SQLSTATE classes 08 and 57, and what the driver says when a connection cannot be had. */
-function isConnectionTrouble(error: unknown): boolean {
-  const { code, message, driverError } = error as { code?: string; message?: string; driverError?: unknown };
+export function isConnectionTrouble(error: unknown): boolean {
+  const { code, message, driverError } = (error ?? {}) as { code?: string; message?: string; driverError?: unknown };
   if (driverError) return isConnectionTrouble(driverError);
   if (typeof code === 'string' && /^(08\w{3}|57P0\d|53300|ECONN\w+|EPIPE)$/.test(code)) return true;
   return /Connection terminated|timeout exceeded when trying to connect|Client has encountered/.test(message ?? '');

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ENV } from '../database/index.js';
-import type { Env } from '../env/index.js';
+import { type Env, worksInBackground } from '../env/index.js';
 import { TenantDirectory } from '../tenancy/index.js';
 import type { JobRun } from './job.decorators.js';
 import { JobEngine } from './job.engine.js';
@@ -30,7 +30,7 @@ export class JobCrons implements OnApplicationBootstrap {
 
   /** @throws Error when a cron expression or time zone is not usable */
   async onApplicationBootstrap(): Promise<void> {
-    if (this.env.role === 'api') return;
+    if (!worksInBackground(this.env)) return;
     const crons = this.registry.all().filter(({ exclusive }) => exclusive);
     for (const { name, cron } of crons) {
       // After a pause of the whole service one run makes up for all that were missed.

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { type Db, PgBoss, type QueueOptions } from 'pg-boss';
 import type { EntityManager } from 'typeorm';
 import { DATABASE, ENV, JOBS_SCHEMA, type PreparedDatabase } from '../database/index.js';
-import type { Env } from '../env/index.js';
+import { type Env, worksInBackground } from '../env/index.js';
 import { type JobDefinition, JobRegistry } from './job.registry.js';
 
 const CONNECTIONS = 4;
@@ -39,7 +39,7 @@ export class JobEngine implements OnModuleInit, OnApplicationShutdown {
     });
     // An idle connection that breaks is replaced; unheard, its error would end the process.
     this.pool.on('error', () => undefined);
-    const works = env.role !== 'api';
+    const works = worksInBackground(env);
     this.boss = new PgBoss({
       // The driver's own result: of several statements at once the engine reads the rows of each.
       db: { executeSql: (text, values) => this.pool.query(text, values) },

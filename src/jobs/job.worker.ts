@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import type { JobWithMetadata } from 'pg-boss';
 import { ENV } from '../database/index.js';
-import type { Env } from '../env/index.js';
+import { type Env, worksInBackground } from '../env/index.js';
 import { HEARTBEAT_SECONDS, JobEngine } from './job.engine.js';
 import { JobFailure, reasonOf } from './job.errors.js';
 import { JobLanes } from './job.lanes.js';
@@ -55,7 +55,7 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.env.role === 'api') return;
+    if (!worksInBackground(this.env)) return;
     this.loop = this.work();
     this.timers.push(setInterval(() => void this.beat(), BEAT_MS).unref());
     this.timers.push(setInterval(() => void this.sweep(), SWEEP_MS).unref());

@@ -85,7 +85,7 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
 
   async onApplicationBootstrap(): Promise<void> {
     // A worker has no API that they would have to be kept apart from: they are on its PORT.
-    if (this.env.role === 'worker') return;
+    if (this.env.role === 'worker' || this.env.role === 'command') return;
     this.server = createServer((request, response) => {
       if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
         response.writeHead(404).end();

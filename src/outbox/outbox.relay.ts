@@ -7,7 +7,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { ENV } from '../database/index.js';
-import type { Env } from '../env/index.js';
+import { type Env, worksInBackground } from '../env/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { OutboxFailure, OutboxHandlers, reasonOf } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
@@ -64,7 +64,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.env.role === 'api') return;
+    if (!worksInBackground(this.env)) return;
     this.loop = this.work();
     this.renewal = setInterval(() => void this.renew(), RENEW_MS).unref();
   }

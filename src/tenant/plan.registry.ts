@@ -21,6 +21,8 @@ export interface PlanRecord extends PlanRules {
   revision: number;
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, revision';
 const ALL = `SELECT ${COLUMNS} FROM plans ORDER BY position`;
 const LOCK = `SELECT ${COLUMNS} FROM plans WHERE name = $1 FOR UPDATE`;
@@ -44,6 +46,12 @@ export class PlanRegistry {
     const plan = (await this.list()).find((candidate) => candidate.name === name);
     if (!plan) throw new UnknownPlan();
     return plan;
+  }
+
+  /** When a trial that begins now ends. @throws UnknownPlan */
+  async trialEnd(name: string): Promise<Date> {
+    const { trial_days: days } = await this.find(name);
+    return new Date(Date.now() + days * DAY_MS);
   }
 
   /**

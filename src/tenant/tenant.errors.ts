@@ -40,7 +40,7 @@ export class TransitionRefused extends AppError {
       code: 'transition_not_allowed',
       detail: `A tenant that is ${status} cannot be taken through "${transition}".`,
       remedy: allowed.length > 0 ? `Allowed now: ${allowed.join(', ')}.` : 'Nothing can be done to it any more.',
-      extensions: { status, allowed },
+      extensions: { tenant_status: status, allowed },
     });
   }
 }

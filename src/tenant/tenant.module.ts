@@ -77,6 +77,7 @@ const DOMAIN_PROVIDERS = [
     DomainDirectory,
     DomainsService,
     PlanRegistry,
+    Provisioner,
     ProvisioningMarks,
     ProvisioningSteps,
     RetirementStore,

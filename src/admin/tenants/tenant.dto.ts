@@ -297,6 +297,10 @@ export class TenantView {
 export class TenantDetails extends TenantView {
   @ApiProperty({ type: ProvisioningView, nullable: true, description: 'null for a tenant that came from a file.' })
   provisioning: ProvisioningView | null;
+
+  static with(tenant: TenantRecord, progress: ProvisioningState | undefined): TenantDetails {
+    return { ...TenantView.of(tenant), provisioning: progress ? ProvisioningView.of(progress) : null };
+  }
 }
 
 export class TenantPageView {

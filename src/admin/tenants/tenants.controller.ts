@@ -21,17 +21,15 @@ import {
   TenantStore,
 } from '../../tenant/index.js';
 import { etagOf, revisionOf } from '../etag.js';
+import { editOf, newTenantOf } from './requested.tenant.js';
 import {
   ChangeTenantRequest,
   CreateTenantRequest,
-  ProvisioningView,
   TenantDetails,
   TenantListQuery,
   TenantPageView,
   TenantView,
 } from './tenant.dto.js';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -60,24 +58,10 @@ export class TenantsController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TenantView> {
-    const { slug, name, owner, settings } = body;
-    const plan = body.plan ?? 'free';
-    const kind = body.kind ?? 'production';
-    const expiresAt = kind === 'trial' ? await this.trialEnd(plan) : undefined;
+    const tenant = await newTenantOf(body, this.plans);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
-      async (manager) =>
-        TenantView.of(
-          await this.provisioning.createWithin(manager, {
-            slug,
-            name,
-            plan,
-            kind,
-            owner,
-            ...(settings && { settings }),
-            ...(expiresAt && { expiresAt }),
-          }),
-        ),
+      async (manager) => TenantView.of(await this.provisioning.createWithin(manager, tenant)),
     );
     response.setHeader('Location', `/api/admin/tenants/${view.slug}`);
     response.setHeader('ETag', view.etag);
@@ -105,7 +89,7 @@ export class TenantsController {
     const tenant = await this.store.find(name);
     const progress = await this.provisioning.progress(tenant.id);
     response.setHeader('ETag', etagOf(tenant.revision));
-    return { ...TenantView.of(tenant), provisioning: progress ? ProvisioningView.of(progress) : null };
+    return TenantDetails.with(tenant, progress);
   }
 
   @Patch(':tenant')
@@ -121,9 +105,7 @@ export class TenantsController {
     @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TenantView> {
-    const { expires_at: expiresAt, ...edit } = body;
-    const ends = expiresAt === undefined ? {} : { expires_at: expiresAt === null ? null : new Date(expiresAt) };
-    const tenant = await this.editor.edit(name, { ...edit, ...ends }, revisionOf(ifMatch));
+    const tenant = await this.editor.edit(name, editOf(body), revisionOf(ifMatch));
     return tagged(response, tenant);
   }
 
@@ -149,11 +131,6 @@ export class TenantsController {
   @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
   async rollBack(@Param('tenant') name: string): Promise<TenantView> {
     return TenantView.of(await this.provisioning.rollBack(name));
-  }
-
-  private async trialEnd(plan: string): Promise<Date> {
-    const { trial_days: days } = await this.plans.find(plan);
-    return new Date(Date.now() + days * DAY_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { ENV } from '../../database/index.js';
-import type { Env } from '../../env/index.js';
+import { type Env, worksInBackground } from '../../env/index.js';
 import { TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
@@ -24,7 +24,7 @@ export class ImpersonationExpiry implements OnApplicationBootstrap, OnApplicatio
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.env.role === 'api') return;
+    if (!worksInBackground(this.env)) return;
     this.timer = setInterval(() => {
       this.running ??= this.noteAll().finally(() => (this.running = undefined));
     }, EVERY_MS).unref();

@@ -46,6 +46,14 @@ export class TenantPurge {
     return purged;
   }
 
+  /** @returns how many wait to be erased now */
+  async countDue(): Promise<number> {
+    const [row] = await this.platform.query<{ due: number }[]>(
+      `SELECT count(*)::int AS due FROM tenants WHERE purge_after <= now() AND status = 'archived'`,
+    );
+    return row?.due ?? 0;
+  }
+
   private async erase(id: string): Promise<void> {
     // First of all it is beyond restoring: nobody may come back to half of their data. The date stays until all is gone.
     await this.platform.transaction(async (manager) => {

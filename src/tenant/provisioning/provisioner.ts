@@ -10,7 +10,7 @@ import type { DataSource } from 'typeorm';
 import { AppError } from '../../common/index.js';
 import { ChangeFeed } from '../../changes/index.js';
 import { ENV } from '../../database/index.js';
-import type { Env } from '../../env/index.js';
+import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
@@ -34,7 +34,7 @@ const POLL_MS = 1000;
 export class Provisioner implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Provisioning');
   private readonly running = new Set<Promise<void>>();
-  private loop: Promise<void> = Promise.resolve();
+  private loop: Promise<void> | undefined;
   private stopped = false;
   private awake = false;
   private rouse: (() => void) | undefined;
@@ -57,7 +57,12 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   onApplicationBootstrap(): void {
-    if (this.env.role !== 'api') this.loop = this.work();
+    if (worksInBackground(this.env)) this.start();
+  }
+
+  /** Works from now on, until the process stops. */
+  start(): void {
+    this.loop ??= this.work();
   }
 
   /** Looks for work now. Only sets a flag: the work must not run in the caller's scope. */
@@ -81,7 +86,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       try {
         const free = CONCURRENCY - this.running.size;
         const claimed = free > 0 ? await this.store.claim(free, LEASE_MS) : [];
-        for (const claim of claimed) this.start(claim);
+        for (const claim of claimed) this.begin(claim);
         failing = false;
       } catch (error) {
         if (!failing) this.logger.error({ err: error }, 'Provisioning work cannot be read; trying again');
@@ -91,7 +96,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     }
   }
 
-  private start(claim: ClaimedProvisioning): void {
+  private begin(claim: ClaimedProvisioning): void {
     const work = this.runner
       .runAsPlatform('provisioning', () => this.attempt(claim))
       .catch((error: unknown) => {

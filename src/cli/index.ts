@@ -1,0 +1,2 @@
+export { cliReference } from './reference.js';
+export { runCommandLine } from './run.js';

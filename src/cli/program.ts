@@ -1,0 +1,185 @@
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import type { Commands } from './commands.js';
+import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import type { PlanOptions } from './plan.commands.js';
+import type { CreateOptions, EditOptions, ListOptions } from './tenant.commands.js';
+
+type Work = (commands: Commands) => Promise<void>;
+type Act = (work: Work) => Promise<void>;
+
+const STATUSES = 'provisioning, active, failed, suspended, archived, deleted';
+const KINDS = 'production, trial, sandbox, training';
+const PLANS = 'see "plans list"';
+
+/**
+ * The commands and their options, and nothing of what they do: that is loaded with `act`.
+ *
+ * @param act runs the work of a command
+ * @param writeError takes what is said of wrong usage
+ */
+export function buildProgram(act: Act, writeError: (text: string) => void, helpWidth?: number): Command {
+  const program = new Command('tenantry')
+    .description('Runs the tenants of an installation, beside a running service or without one.')
+    .option('--json', 'JSON on standard output, problems as JSON on standard error')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeErr: writeError,
+      ...(helpWidth !== undefined && { getOutHelpWidth: () => helpWidth, getOutHasColors: () => false }),
+    })
+    .addHelpText('after', `\nExit codes:\n${exitCodes().join('\n')}`)
+    .showHelpAfterError();
+  const tenants = program.command('tenants').description('make, find, change and remove tenants');
+  making(tenants, act);
+  finding(tenants, act);
+  changing(tenants, act);
+  planning(program.command('plans').description('what plans say of the life of their tenants'), act);
+  program
+    .command('keys')
+    .description('keys that sign access tokens')
+    .command('rotate')
+    .description('make a new key, which signs after five minutes of notice')
+    .addArgument(new Argument('<realm>', 'whose tokens').choices(['tenant', 'platform']))
+    .option('--now', 'sign at once; whoever caches the key set refuses new tokens until they look again')
+    .option('--revoke', 'retire the keys before it at once, after one was lost: access tokens given out are void')
+    .action((realm: 'tenant' | 'platform', options: { now?: boolean; revoke?: boolean }) =>
+      act(({ keys }) => keys.rotate(realm, options)),
+    );
+  return program;
+}
+
+export function exitCodes(): string[] {
+  return Object.entries(EXIT).map(
+    ([name, code]) => `  ${String(code).padStart(3)}  ${EXIT_MEANINGS[name as keyof typeof EXIT]}`,
+  );
+}
+
+function making(tenants: Command, act: Act): void {
+  tenants
+    .command('create')
+    .description('make a tenant and wait until it is in service')
+    .argument('<slug>', 'a DNS label, for good: slugs are never given out again')
+    .requiredOption('--name <text>', 'what people call it')
+    .requiredOption('--owner <email>', 'who owns it; gets an invitation by mail')
+    .option('--owner-name <text>', "the owner's name")
+    .option('--plan <plan>', `${PLANS}; free unless given`)
+    .option('--kind <kind>', `${KINDS}; production unless given`)
+    .option('--isolation <isolation>', 'where its data is; shared unless given')
+    .addOption(settings('a setting to begin with; may be repeated'))
+    .option('--no-wait', 'do not wait until it is in service')
+    .action((slug: string, options: CreateOptions) => act((commands) => commands.tenants.create(slug, options)));
+  tenants
+    .command('wait')
+    .description('wait until the provisioning of a tenant has ended')
+    .argument('<tenant>', 'slug or UUID')
+    .action((name: string) => act((commands) => commands.tenants.wait(name)));
+  tenants
+    .command('retry')
+    .description('go on with a failed provisioning, from the step that failed')
+    .argument('<tenant>', 'slug or UUID')
+    .option('--no-wait', 'do not wait until it has ended')
+    .action((name: string, { wait }: { wait: boolean }) => act((commands) => commands.tenants.retry(name, wait)));
+  tenants
+    .command('roll-back')
+    .description('take back what a failed provisioning made; the slug is free again')
+    .argument('<tenant>', 'slug or UUID')
+    .option('--no-wait', 'do not wait until it is gone')
+    .action((name: string, { wait }: { wait: boolean }) => act((commands) => commands.tenants.rollBack(name, wait)));
+  tenants
+    .command('import')
+    .description('bring in tenants from a file of JSON lines, all or nothing')
+    .argument('<file>', 'one JSON object to a line')
+    .action((file: string) => act((commands) => commands.imports.run(file)));
+}
+
+function finding(tenants: Command, act: Act): void {
+  tenants
+    .command('list')
+    .description('tenants, newest first')
+    .option('--status <status>', `one or more, separated by commas: ${STATUSES}`)
+    .option('--plan <plan>', `one or more, separated by commas: ${PLANS}`)
+    .option('--kind <kind>', `one or more, separated by commas: ${KINDS}`)
+    .option('--search <text>', 'beginnings of words of slug or name')
+    .option('--limit <n>', 'how many; 50 unless given, at most 200')
+    .option('--cursor <cursor>', 'go on behind an earlier list')
+    .addOption(new Option('--all', 'all of them, as fast as they are read').conflicts(['limit', 'cursor']))
+    .option('--total', 'count all that match')
+    .action((options: ListOptions) => act((commands) => commands.tenants.list(options)));
+  tenants
+    .command('show')
+    .description('one tenant, with the steps of its provisioning')
+    .argument('<tenant>', 'slug or UUID')
+    .action((name: string) => act((commands) => commands.tenants.show(name)));
+}
+
+function changing(tenants: Command, act: Act): void {
+  tenants
+    .command('edit')
+    .description('change name, slug, plan, kind or settings')
+    .argument('<tenant>', 'slug or UUID')
+    .option('--slug <slug>', 'a new slug; the old one leads to it for SLUG_REDIRECT_DAYS')
+    .option('--name <text>', 'what people call it')
+    .option('--plan <plan>', PLANS)
+    .option('--kind <kind>', KINDS)
+    .addOption(settings('a setting; may be repeated'))
+    .option('--unset <key>', 'a setting that goes back to its default; may be repeated', collect)
+    .option('--expires-at <time>', 'when it ends, as of ISO 8601, or never')
+    .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
+    .action((name: string, options: EditOptions) => act((commands) => commands.tenants.edit(name, options)));
+  tenants
+    .command('suspend')
+    .description('take a tenant out of service; its data stays')
+    .argument('<tenant>', 'slug or UUID')
+    .requiredOption('--reason <text>', 'everybody who meets the tenant reads it')
+    .action((name: string, { reason }: { reason: string }) => act(({ lifecycle }) => lifecycle.suspend(name, reason)));
+  for (const [transition, description] of [
+    ['resume', 'put a suspended tenant back into service'],
+    ['archive', 'make a tenant as if it had never been, to everybody else; its data stays'],
+    ['restore', 'bring an archived tenant back, suspended; a deletion that was asked for is called off'],
+  ] as const) {
+    tenants
+      .command(transition)
+      .description(description)
+      .argument('<tenant>', 'slug or UUID')
+      .action((name: string) => act(({ lifecycle }) => lifecycle.apply(name, transition)));
+  }
+  tenants
+    .command('delete')
+    .description('have an archived tenant erased after TENANT_DELETION_GRACE_DAYS')
+    .argument('<tenant>', 'slug or UUID')
+    .requiredOption('--confirm <slug>', 'the slug, typed again')
+    .action((name: string, { confirm }: { confirm: string }) =>
+      act(({ lifecycle }) => lifecycle.remove(name, confirm)),
+    );
+  tenants
+    .command('purge-due')
+    .description('erase the tenants whose time of grace is over, now')
+    .action(() => act(({ lifecycle }) => lifecycle.purgeDue()));
+}
+
+function planning(plans: Command, act: Act): void {
+  plans
+    .command('list')
+    .description('all plans')
+    .action(() => act((commands) => commands.plans.list()));
+  plans
+    .command('edit')
+    .description('change the rules of a plan')
+    .argument('<plan>', PLANS)
+    .option('--trial-days <days>', 'how long a trial lasts')
+    .option('--archive-after-days <days>', 'a tenant suspended for longer is archived; or never')
+    .option('--purge-after-days <days>', 'a tenant archived for longer is erased; or never')
+    .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
+    .action((name: string, options: PlanOptions) => act((commands) => commands.plans.edit(name, options)));
+}
+
+function settings(description: string): Option {
+  return new Option('--setting <key=value>', description).argParser((text: string, earlier?: string[]) => {
+    if (text.indexOf('=') < 1) throw new InvalidArgumentError('It must be key=value.');
+    return collect(text, earlier);
+  });
+}
+
+function collect(text: string, earlier: string[] = []): string[] {
+  return [...earlier, text];
+}
