@@ -62,6 +62,8 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     JobsModule,
     IdempotencyModule,
     AuthModule,
+    DomainsModule,
+    SignupModule,
   ];
 }
 
@@ -79,9 +81,7 @@ export class AppModule {
         LimitsModule,
         ...workModules(env, database, logger),
         AdminTenantsModule,
-        DomainsModule,
         AdminJobsModule,
-        SignupModule,
         ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit.

@@ -24,8 +24,13 @@ export class TenantErasure {
     this.erasers.push(eraser);
   }
 
-  /** May be repeated; what an attempt left half done, the next one finishes. */
-  async erase(tenantId: string): Promise<void> {
+  /**
+   * May be repeated; what an attempt left half done, the next one finishes.
+   *
+   * @returns how many rows of the tenant went
+   */
+  async erase(tenantId: string): Promise<number> {
+    let erased = 0;
     const client = new pg.Client({ connectionString: this.database.url('maintenance') });
     // Unheard, a connection that breaks would end the process; its statement fails all the same.
     client.on('error', () => undefined);
@@ -34,7 +39,9 @@ export class TenantErasure {
       for (const table of await tablesOf(client)) {
         const name = pg.escapeIdentifier(table);
         const sql = `DELETE FROM ${name} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${name} WHERE tenant_id = $1 LIMIT ${BATCH}))`;
-        while (((await client.query(sql, [tenantId])).rowCount ?? 0) === BATCH);
+        for (let batch = BATCH; batch === BATCH; erased += batch) {
+          batch = (await client.query(sql, [tenantId])).rowCount ?? 0;
+        }
       }
     } finally {
       await client.end().catch(() => undefined);
@@ -42,6 +49,7 @@ export class TenantErasure {
     await this.platform.transaction(async (manager) => {
       for (const eraser of this.erasers) await eraser(manager, tenantId);
     });
+    return erased;
   }
 }
 

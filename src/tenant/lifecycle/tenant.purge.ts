@@ -35,8 +35,7 @@ export class TenantPurge {
     for (const { id } of due) {
       if (signal?.aborted) break;
       try {
-        await this.erase(id);
-        purged += 1;
+        if (await this.erase(id)) purged += 1;
       } catch (error) {
         // Another process was faster.
         if (error instanceof TransitionRefused) continue;
@@ -54,9 +53,10 @@ export class TenantPurge {
     return row?.due ?? 0;
   }
 
-  private async erase(id: string): Promise<void> {
+  /** @returns whether that was the end of the tenant, and not only another look */
+  private async erase(id: string): Promise<boolean> {
     // First of all it is beyond restoring: nobody may come back to half of their data. The date stays until all is gone.
-    await this.platform.transaction(async (manager) => {
+    const ends = await this.platform.transaction(async (manager) => {
       const { status } = await this.store.lock(manager, id);
       if (status === 'archived') await this.lifecycle.applyWithin(manager, id, 'purge');
       await manager.query(
@@ -64,11 +64,18 @@ export class TenantPurge {
           WHERE id = $1 AND status = 'deleted'`,
         [id],
       );
+      return status === 'archived';
     });
-    await this.erasure.erase(id);
+    const erased = await this.erasure.erase(id);
+    // A job or request under way may write after that: it is looked again until there was nothing to erase.
     await this.platform.transaction(async (manager) => {
       await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [id]);
-      await manager.query(`UPDATE tenants SET purge_after = NULL WHERE id = $1 AND status = 'deleted'`, [id]);
+      await manager.query(
+        `UPDATE tenants SET purge_after = CASE WHEN $2 > 0 THEN now() + interval '1 hour' END
+          WHERE id = $1 AND status = 'deleted'`,
+        [id, erased],
+      );
     });
+    return ends;
   }
 }

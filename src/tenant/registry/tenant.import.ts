@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { PlatformAudit } from '../../audit/index.js';
 import { newId } from '../../common/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { announce } from '../tenant.channel.js';
@@ -20,6 +21,8 @@ export interface ImportOptions {
 }
 
 const BATCH = 5000;
+/** Slugs that the audit event of an import names. */
+const MAX_AUDITED = 100;
 
 const INPUT = `WITH input AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
   AS r(id uuid, slug text, name text, plan text, settings jsonb, extra jsonb))`;
@@ -27,7 +30,11 @@ const INPUT = `WITH input AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
 /** Brings sets of tenants from a file into the registry. */
 @Injectable()
 export class TenantImport {
-  constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
+  /** @param audit left out only where nothing is audited: in the benchmark and in tests */
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Optional() private readonly audit?: PlatformAudit,
+  ) {}
 
   /**
    * Imports tenants, all or nothing, in sets.
@@ -49,7 +56,11 @@ export class TenantImport {
         changed.push(...created, ...updated);
         options.onProgress?.(Math.min(start + BATCH, lines.length), lines.length);
       }
-      if (changed.length > 0) await announce(manager, changed);
+      if (changed.length > 0) {
+        const details = { created: report.created, updated: report.updated, slugs: changed.slice(0, MAX_AUDITED) };
+        await this.audit?.record(manager, { event: 'tenants.imported', details });
+        await announce(manager, changed);
+      }
       return report;
     });
   }
