@@ -9,6 +9,8 @@ import { CreateProvisioning1763600000021 } from './platform/1763600000021-create
 import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expire-impersonations.js';
 import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
 import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job-lanes.js';
+import { ExtendRegistryWithCopies1763600000060 } from './platform/1763600000060-extend-registry-with-copies.js';
+import { CreateSandboxAccess1763600000061 } from './platform/1763600000061-create-sandbox-access.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -33,6 +35,8 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateProvisioning1763600000021,
       CreateJobLanes1763600000030,
       CreateDomains1763600000040,
+      ExtendRegistryWithCopies1763600000060,
+      CreateSandboxAccess1763600000061,
     ],
   },
   {

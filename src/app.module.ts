@@ -23,6 +23,7 @@ import { LogsModule } from './logs/index.js';
 import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
+import { SandboxesModule } from './sandboxes/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
 import { TenancyModule } from './tenancy/index.js';
@@ -66,6 +67,7 @@ export class AppModule {
         AuthModule,
         AdminTenantsModule,
         DomainsModule,
+        SandboxesModule,
         AdminJobsModule,
         ...modules,
       ],

@@ -68,11 +68,14 @@ import { PlatformRefreshService } from './platform/platform-refresh.service.js';
 import { PlatformSignInController } from './platform/platform-sign-in.controller.js';
 import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
+import { AuthCopies } from './provisioning/auth.copies.js';
 import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
 import { RolesController } from './roles/roles.controller.js';
 import { RolesService } from './roles/roles.service.js';
+import { SandboxAccessController } from './sandboxes/sandbox-access.controller.js';
+import { SandboxAccess } from './sandboxes/sandbox-access.service.js';
 import { NewDeviceNotice } from './sign-in/new-device.notice.js';
 import { PasswordCheck } from './sign-in/password.check.js';
 import { RefreshCookie } from './sign-in/refresh.cookie.js';
@@ -152,6 +155,7 @@ export const AUTH_ENTITIES = [
     UsersController,
     RolesController,
     InvitationsController,
+    SandboxAccessController,
   ],
   providers: [
     AccessTokens,
@@ -160,6 +164,7 @@ export const AUTH_ENTITIES = [
     AdminStates,
     ApiKeyService,
     ApiKeyStates,
+    AuthCopies,
     AuthPurge,
     { provide: CredentialReader, useClass: BearerReader },
     CredentialAuthenticator,
@@ -192,6 +197,7 @@ export const AUTH_ENTITIES = [
     PresentedCredentials,
     RefreshCookie,
     RefreshService,
+    SandboxAccess,
     SecondFactorDemand,
     SecondFactors,
     RolesService,
@@ -222,6 +228,7 @@ export const AUTH_ENTITIES = [
     UserStates,
     AccessTokens,
     PersonalData,
+    SandboxAccess,
   ],
 })
 export class AuthModule {}

@@ -12,6 +12,8 @@ export * from './auth.module.js';
 export { AuthPurge } from './auth.purge.js';
 export * from './auth.settings.js';
 export { adminOf } from './platform/platform-sign-in.controller.js';
+export { CODE_SECONDS, SandboxAccess, type SandboxPerson } from './sandboxes/sandbox-access.service.js';
+export { ownerOf } from './sign-in/sign-in.controller.js';
 export { FirstAdmin } from './platform/first-admin.js';
 export { JWKS_MAX_AGE_SECONDS, KeyRotation, REALMS } from './tokens/key-rotation.js';
 export * from './tokens/signing-keys.js';

@@ -13,6 +13,7 @@ const KINDS = {
   mfa: { code: 8, subject: true },
   'platform-refresh': { code: 9, subject: true },
   'platform-mfa': { code: 10, subject: true },
+  'sandbox-access': { code: 11, subject: false },
 } as const;
 const CURSOR = 2;
 export type CredentialKind = keyof typeof KINDS;

@@ -8,6 +8,9 @@ import { DomainStore } from './domains/domain.store.js';
 import { DomainTimer } from './domains/domain.timer.js';
 import { DomainsService } from './domains/domains.service.js';
 import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js';
+import { CopyTemplates } from './copies/copy.templates.js';
+import { DataCopier } from './copies/data.copier.js';
+import { TenantCopies } from './copies/tenant.copies.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -40,6 +43,8 @@ const DOMAIN_PROVIDERS = [
 @Global()
 @Module({
   providers: [
+    CopyTemplates,
+    DataCopier,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
@@ -47,6 +52,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningStore,
     ProvisioningUndo,
     RegistrySteps,
+    TenantCopies,
     TenantEditor,
     TenantErasure,
     TenantImport,
@@ -61,12 +67,14 @@ const DOMAIN_PROVIDERS = [
   ],
   exports: [
     CertificateQuestion,
+    CopyTemplates,
     DomainChecks,
     DomainDirectory,
     DomainsService,
     PlanRegistry,
     ProvisioningMarks,
     ProvisioningSteps,
+    TenantCopies,
     TenantDirectory,
     TenantEditor,
     TenantErasure,

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import {
+  IsBoolean,
   IsDefined,
   IsEmail,
   IsIn,
@@ -77,6 +78,16 @@ export class CreateTenantRequest {
   @IsOptional()
   @IsIn(ISOLATIONS, oneOf(ISOLATIONS))
   isolation?: (typeof ISOLATIONS)[number];
+
+  @ApiPropertyOptional({ description: 'Slug of a template to copy; for the kinds sandbox and training.' })
+  @IsOptional()
+  @IsString({ message: 'must be the slug of a template' })
+  template?: string;
+
+  @ApiPropertyOptional({ default: false, description: "Whether the template's data is copied too." })
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  with_data?: boolean;
 
   @ApiProperty({ type: OwnerRequest, description: 'Gets an invitation by mail.' })
   @IsDefined({ message: 'must be an object with the e-mail address of the owner' })

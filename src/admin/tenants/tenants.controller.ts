@@ -10,9 +10,11 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { parseLimit } from '../../common/index.js';
+import { parseLimit, ValidationFailed } from '../../common/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import {
+  CopyTemplates,
+  type NewCopy,
   PlanRegistry,
   TenantEditor,
   TenantProvisioning,
@@ -43,6 +45,7 @@ export class TenantsController {
     private readonly editor: TenantEditor,
     private readonly provisioning: TenantProvisioning,
     private readonly plans: PlanRegistry,
+    private readonly templates: CopyTemplates,
     private readonly idempotency: PlatformIdempotency,
   ) {}
 
@@ -64,6 +67,7 @@ export class TenantsController {
     const plan = body.plan ?? 'free';
     const kind = body.kind ?? 'production';
     const expiresAt = kind === 'trial' ? await this.trialEnd(plan) : undefined;
+    const copy = await this.copyOf(body, kind);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
       async (manager) =>
@@ -76,6 +80,7 @@ export class TenantsController {
             owner,
             ...(settings && { settings }),
             ...(expiresAt && { expiresAt }),
+            ...(copy && { copy }),
           }),
         ),
     );
@@ -149,6 +154,20 @@ export class TenantsController {
   @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
   async rollBack(@Param('tenant') name: string): Promise<TenantView> {
     return TenantView.of(await this.provisioning.rollBack(name));
+  }
+
+  private async copyOf(
+    { template, with_data: withData }: CreateTenantRequest,
+    kind: string,
+  ): Promise<NewCopy | undefined> {
+    if (template == null) {
+      if (withData) throw new ValidationFailed([{ pointer: '/with_data', detail: 'needs a template' }]);
+      return undefined;
+    }
+    if (kind !== 'sandbox' && kind !== 'training') {
+      throw new ValidationFailed([{ pointer: '/template', detail: 'is for the kinds sandbox and training' }]);
+    }
+    return { sourceId: (await this.templates.find(template)).id, withData: withData ?? false };
   }
 
   private async trialEnd(plan: string): Promise<Date> {
