@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { InjectPlatformDataSource, SLUG } from '../tenancy/index.js';
-import type { TenantKind } from '../tenant/index.js';
+import { TenantErasure, type TenantKind } from '../tenant/index.js';
 
 /** `resetting` is a suspended tenant that is being brought back to its start. */
 export type SandboxStatus = 'provisioning' | 'active' | 'failed' | 'suspended' | 'resetting';
@@ -40,7 +40,19 @@ type Queries = Pick<EntityManager, 'query'>;
 /** Copies that a tenant holds. Those that are archived are gone for it. */
 @Injectable()
 export class SandboxStore {
-  constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    erasure: TenantErasure,
+  ) {
+    // What a tenant held of itself elsewhere goes with it: the rules for what has expired see to the rest.
+    erasure.register(async (manager, tenantId) => {
+      await manager.query(
+        `UPDATE tenants SET expires_at = now(), updated_at = now()
+          WHERE holder_tenant_id = $1 AND status IN ('active', 'suspended') AND (expires_at > now() OR expires_at IS NULL)`,
+        [tenantId],
+      );
+    });
+  }
 
   /** There are few, so all of them; newest first. */
   list(holderId: string): Promise<Sandbox[]> {

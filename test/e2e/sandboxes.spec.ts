@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { TENANT_ENTITIES } from '../../src/app.module.js';
 import { newId } from '../../src/common/index.js';
 import { declaredSettings } from '../../src/settings/index.js';
-import { CopyIds, TenantCopies } from '../../src/tenant/index.js';
+import { CopyIds, TenantCopies, TenantErasure } from '../../src/tenant/index.js';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
 import { liftAddressLimits, outboxEmpty } from '../kit/people.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
@@ -352,12 +352,25 @@ describe('a reset', () => {
     expect(await rows('chat_messages', slug)).toHaveLength((await rows('chat_messages', 'acme')).length);
   }, 60_000);
 
-  it('is refused for a sandbox that an admin suspended', async () => {
-    const { slug } = await made(acme);
+  it('is refused for a sandbox that an admin suspended, whatever became of an earlier reset', async () => {
+    const { slug, id } = await made(acme);
+    await t.database.admin(`UPDATE platform.provisionings SET state = 'failed' WHERE tenant_id = $1`, [id]);
     await root.send('POST', `/api/admin/tenants/${slug}/suspend`, { reason: 'Abuse' });
     const answer = await acme.send('POST', at(slug, '/reset'));
     expect([answer.status, answer.json.status]).toEqual([409, 'suspended']);
   });
+
+  it('does not bring back a sandbox that was removed meanwhile', async () => {
+    const { slug, id } = await made(acme);
+    expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
+    expect((await acme.send('DELETE', at(slug))).status).toBe(204);
+    const state = async () =>
+      (
+        await t.database.admin<{ state: string }>('SELECT state FROM platform.provisionings WHERE tenant_id = $1', [id])
+      )[0]?.state;
+    await expect.poll(state, { timeout: 30_000 }).toBe('done');
+    expect((await root.get(`/api/admin/tenants/${slug}`)).json.status).toBe('archived');
+  }, 60_000);
 });
 
 describe('mail of a sandbox', () => {
@@ -413,6 +426,7 @@ describe('a template', () => {
     expect((await createTenant(root, 'class', body)).status).toBe(201);
     const seen = await untilStatus(root, 'class', 'active');
     expect(seen.settings).toMatchObject({ welcome: 'Learn', 'mail.sandbox_recipients': ['tutor@school.example'] });
+    expect(Date.parse(seen.expires_at)).toBeGreaterThan(Date.now() + 13 * 86_400_000);
     expect(seen.settings).not.toHaveProperty('sandbox.template');
     expect(await rows('chat_messages', 'class')).toHaveLength(30);
     await expect.poll(() => smtp.to('tutor@school.example').length, { timeout: 15_000 }).toBe(1);
@@ -425,6 +439,14 @@ describe('a template', () => {
 
     await root.send('PATCH', '/api/admin/tenants/initech', { settings: { 'sandbox.template': null } });
     expect((await acme.send('POST', at(slug, '/reset'))).json.code).toBe('sandbox_source_inactive');
+  });
+});
+
+describe('a tenant that is purged', () => {
+  it('has its sandboxes expire', async () => {
+    const { slug } = await made(globex, { lifetime_days: 90 });
+    await t.app.get(TenantErasure).erase((await t.tenant('globex')).id);
+    expect(Date.parse((await root.get(`/api/admin/tenants/${slug}`)).json.expires_at)).toBeLessThanOrEqual(Date.now());
   });
 });
 

@@ -25,6 +25,7 @@ import {
 import { etagOf, revisionOf } from '../etag.js';
 import {
   ChangeTenantRequest,
+  COPY_LIFETIME_DAYS,
   CreateTenantRequest,
   ProvisioningView,
   TenantDetails,
@@ -66,8 +67,10 @@ export class TenantsController {
     const { slug, name, owner, settings } = body;
     const plan = body.plan ?? 'free';
     const kind = body.kind ?? 'production';
-    const expiresAt = kind === 'trial' ? await this.trialEnd(plan) : undefined;
     const copy = await this.copyOf(body, kind);
+    const copyDays = copy && (body.lifetime_days ?? COPY_LIFETIME_DAYS);
+    const days = kind === 'trial' ? (await this.plans.find(plan)).trial_days : copyDays;
+    const expiresAt = days === undefined ? undefined : new Date(Date.now() + days * DAY_MS);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
       async (manager) =>
@@ -157,10 +160,11 @@ export class TenantsController {
   }
 
   private async copyOf(
-    { template, with_data: withData }: CreateTenantRequest,
+    { template, with_data: withData, lifetime_days: days }: CreateTenantRequest,
     kind: string,
   ): Promise<NewCopy | undefined> {
     if (template == null) {
+      if (days != null) throw new ValidationFailed([{ pointer: '/lifetime_days', detail: 'needs a template' }]);
       if (withData) throw new ValidationFailed([{ pointer: '/with_data', detail: 'needs a template' }]);
       return undefined;
     }
@@ -168,11 +172,6 @@ export class TenantsController {
       throw new ValidationFailed([{ pointer: '/template', detail: 'is for the kinds sandbox and training' }]);
     }
     return { sourceId: (await this.templates.find(template)).id, withData: withData ?? false };
-  }
-
-  private async trialEnd(plan: string): Promise<Date> {
-    const { trial_days: days } = await this.plans.find(plan);
-    return new Date(Date.now() + days * DAY_MS);
   }
 }
 

@@ -38,6 +38,7 @@ export interface NewCopy {
 
 /** Every process has heard of a suspension by then, in ms, with room to spare. */
 const RESET_DELAY_MS = 1500;
+const RESET_REASON = 'It is brought back to its start.';
 
 /** Has tenants made. The work itself is the Provisioner's, so asking for a tenant takes one short transaction. */
 @Injectable()
@@ -109,12 +110,13 @@ export class TenantProvisioning {
    */
   async resetWithin(manager: EntityManager, id: string, owner: TenantOwner): Promise<TenantRecord> {
     const tenant = await this.store.lock(manager, id);
-    const again = tenant.status === 'suspended' && (await this.provisionings.stateOf(id))?.state === 'failed';
+    // One that an admin suspended stays so.
+    const byReset = tenant.status === 'suspended' && tenant.suspended_reason === RESET_REASON;
+    const again = byReset && (await this.provisionings.stateOf(id))?.state === 'failed';
     if (!tenant.source_tenant_id || !(again || tenant.status === 'active')) {
       throw new TransitionRefused('suspend', tenant.status);
     }
-    if (!again)
-      await this.lifecycle.applyWithin(manager, id, 'suspend', { reason: 'It is brought back to its start.' });
+    if (!again) await this.lifecycle.applyWithin(manager, id, 'suspend', { reason: RESET_REASON });
     await this.provisionings.restart(
       manager,
       id,
