@@ -4,6 +4,7 @@ const layers = [
   ['chat', 'chat/'],
   ['session', 'session/'],
   ['domains', 'domains/'],
+  ['sandboxes', 'sandboxes/'],
   ['health', 'health/'],
   ['signup', 'signup/'],
   ['admin', 'admin/'],

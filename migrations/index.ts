@@ -10,6 +10,8 @@ import { ExpireImpersonations1763600000016 } from './platform/1763600000016-expi
 import { CreateDomains1763600000040 } from './platform/1763600000040-create-domains.js';
 import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job-lanes.js';
 import { CreateSignups1763600000050 } from './platform/1763600000050-create-signups.js';
+import { ExtendRegistryWithCopies1763600000060 } from './platform/1763600000060-extend-registry-with-copies.js';
+import { CreateSandboxAccess1763600000061 } from './platform/1763600000061-create-sandbox-access.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -36,6 +38,8 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateJobLanes1763600000030,
       CreateDomains1763600000040,
       CreateSignups1763600000050,
+      ExtendRegistryWithCopies1763600000060,
+      CreateSandboxAccess1763600000061,
     ],
   },
   {

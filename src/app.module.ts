@@ -23,6 +23,7 @@ import { LogsModule } from './logs/index.js';
 import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
+import { SandboxesModule } from './sandboxes/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
 import { SignupModule } from './signup/index.js';
@@ -63,6 +64,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     IdempotencyModule,
     AuthModule,
     DomainsModule,
+    SandboxesModule,
     SignupModule,
   ];
 }

@@ -26,6 +26,7 @@ platform.platform_known_addresses owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
+platform.sandbox_access owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.signup_invites owner=migrator rls=f force=f
 platform.signups owner=migrator rls=f force=f
@@ -165,6 +166,10 @@ platform.provisionings.next_attempt_at timestamp with time zone NOT NULL DEFAULT
 platform.provisionings.error text
 platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.provisionings.finished_at timestamp with time zone
+platform.sandbox_access.code_hash bytea NOT NULL
+platform.sandbox_access.tenant_id uuid NOT NULL
+platform.sandbox_access.person bytea NOT NULL
+platform.sandbox_access.expires_at timestamp with time zone NOT NULL
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -244,6 +249,9 @@ platform.tenants.status_changed_at timestamp with time zone NOT NULL DEFAULT now
 platform.tenants.suspended_reason text
 platform.tenants.expires_at timestamp with time zone
 platform.tenants.purge_after timestamp with time zone
+platform.tenants.source_tenant_id uuid
+platform.tenants.holder_tenant_id uuid
+platform.tenants.with_data boolean NOT NULL DEFAULT false
 shared.api_keys.tenant_id uuid NOT NULL
 shared.api_keys.id uuid NOT NULL
 shared.api_keys.name text NOT NULL
@@ -425,6 +433,8 @@ platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenan
 platform.provisionings provisionings_pkey PRIMARY KEY (tenant_id)
 platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'undoing'::text])))
 platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.sandbox_access sandbox_access_pkey PRIMARY KEY (code_hash)
+platform.sandbox_access sandbox_access_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.signup_invites signup_invites_pkey PRIMARY KEY (id)
@@ -448,11 +458,13 @@ platform.tenant_notices tenant_notices_pkey PRIMARY KEY (id)
 platform.tenant_notices tenant_notices_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenant_words tenant_words_pkey PRIMARY KEY (word, tenant_id)
 platform.tenant_words tenant_words_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.tenants tenants_holder FOREIGN KEY (holder_tenant_id) REFERENCES platform.tenants(id)
 platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
 platform.tenants tenants_pkey PRIMARY KEY (id)
 platform.tenants tenants_plan_known FOREIGN KEY (plan) REFERENCES platform.plans(name)
 platform.tenants tenants_slug_is_a_dns_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
 platform.tenants tenants_slug_key UNIQUE (slug)
+platform.tenants tenants_source FOREIGN KEY (source_tenant_id) REFERENCES platform.tenants(id)
 platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'failed'::text, 'suspended'::text, 'archived'::text, 'deleted'::text])))
 shared.api_keys api_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
@@ -516,6 +528,8 @@ CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX sandbox_access_expiry ON platform.sandbox_access USING btree (expires_at)
+CREATE INDEX sandbox_access_of_tenant ON platform.sandbox_access USING btree (tenant_id)
 CREATE INDEX signup_invites_expiry ON platform.signup_invites USING btree (expires_at)
 CREATE INDEX signups_expiry ON platform.signups USING btree (expires_at)
 CREATE INDEX signups_of_address ON platform.signups USING btree (address_hmac, expires_at)
@@ -530,6 +544,8 @@ CREATE INDEX tenant_notices_waiting ON platform.tenant_notices USING btree (next
 CREATE INDEX tenant_words_of_tenant ON platform.tenant_words USING btree (tenant_id, word)
 CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
 CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
+CREATE INDEX tenants_of_holder ON platform.tenants USING btree (holder_tenant_id, id) WHERE (holder_tenant_id IS NOT NULL)
+CREATE INDEX tenants_of_source ON platform.tenants USING btree (source_tenant_id) WHERE (source_tenant_id IS NOT NULL)
 CREATE INDEX tenants_purgeable ON platform.tenants USING btree (purge_after) WHERE (purge_after IS NOT NULL)
 CREATE INDEX tenants_status_since ON platform.tenants USING btree (status, status_changed_at)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)
@@ -571,6 +587,7 @@ CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (te
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
+CREATE UNIQUE INDEX sandbox_access_pkey ON platform.sandbox_access USING btree (code_hash)
 CREATE UNIQUE INDEX sent_notices_pkey ON shared.sent_notices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX signup_invites_pkey ON platform.signup_invites USING btree (id)
@@ -653,6 +670,7 @@ platform.platform_known_addresses migrator=arwdDxtm/migrator platform=arwd/migra
 platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signup_invites migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signups migrator=arwdDxtm/migrator platform=arwd/migrator

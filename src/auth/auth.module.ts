@@ -71,11 +71,14 @@ import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
 import { ActiveOwners } from './provisioning/active.owners.js';
 import { FirstSignIn } from './provisioning/first.sign-in.js';
+import { AuthCopies } from './provisioning/auth.copies.js';
 import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
 import { Role } from './roles/role.entity.js';
 import { RolesController } from './roles/roles.controller.js';
 import { RolesService } from './roles/roles.service.js';
+import { SandboxAccessController } from './sandboxes/sandbox-access.controller.js';
+import { SandboxAccess } from './sandboxes/sandbox-access.service.js';
 import { NewDeviceNotice } from './sign-in/new-device.notice.js';
 import { PasswordCheck } from './sign-in/password.check.js';
 import { RefreshCookie } from './sign-in/refresh.cookie.js';
@@ -155,6 +158,7 @@ export const AUTH_ENTITIES = [
     UsersController,
     RolesController,
     InvitationsController,
+    SandboxAccessController,
   ],
   providers: [
     AccessTokens,
@@ -163,6 +167,7 @@ export const AUTH_ENTITIES = [
     AdminStates,
     ApiKeyService,
     ApiKeyStates,
+    AuthCopies,
     AuthPurge,
     { provide: CredentialReader, useClass: BearerReader },
     CredentialAuthenticator,
@@ -195,6 +200,7 @@ export const AUTH_ENTITIES = [
     PresentedCredentials,
     RefreshCookie,
     RefreshService,
+    SandboxAccess,
     SecondFactorDemand,
     SecondFactors,
     RolesService,
@@ -231,6 +237,7 @@ export const AUTH_ENTITIES = [
     UserStates,
     AccessTokens,
     PersonalData,
+    SandboxAccess,
   ],
 })
 export class AuthModule {}

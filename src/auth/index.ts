@@ -18,6 +18,8 @@ export { adminOf } from './platform/platform-sign-in.controller.js';
 export { NO_TENANT } from './devices/device.tokens.js';
 export { PasswordHasher } from './passwords/password.hasher.js';
 export { checkPassword } from './passwords/password.policy.js';
+export { CODE_SECONDS, SandboxAccess, type SandboxPerson } from './sandboxes/sandbox-access.service.js';
+export { ownerOf } from './sign-in/sign-in.controller.js';
 export { FirstAdmin } from './platform/first-admin.js';
 export { FirstSignIn } from './provisioning/first.sign-in.js';
 export { clientOf } from './sign-in/sign-in.controller.js';

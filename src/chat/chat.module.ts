@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { SessionModule } from '../session/index.js';
 import { ChatController } from './chat.controller.js';
+import { ChatCopies } from './chat.copies.js';
 import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
 import { MockModelProvider } from './mock-model.provider.js';
@@ -9,6 +10,11 @@ import { MODEL_PROVIDERS } from './model.provider.js';
 @Module({
   imports: [SessionModule],
   controllers: [ChatController],
-  providers: [ChatService, ChatPersonalData, { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] }],
+  providers: [
+    ChatService,
+    ChatCopies,
+    ChatPersonalData,
+    { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] },
+  ],
 })
 export class ChatModule {}

@@ -12,6 +12,7 @@ import {
 } from '../admin/index.js';
 import { parseLimit } from '../common/index.js';
 import {
+  CopyTemplates,
   PlanRegistry,
   TenantEditor,
   TenantProvisioning,
@@ -71,6 +72,7 @@ export class TenantCommands {
     private readonly editor: TenantEditor,
     private readonly provisioning: TenantProvisioning,
     private readonly plans: PlanRegistry,
+    private readonly templates: CopyTemplates,
     private readonly watch: ProvisioningWatch,
   ) {}
 
@@ -85,7 +87,7 @@ export class TenantCommands {
       owner: { email, ...(ownerName !== undefined && { name: ownerName }) },
       settings: settingsOf(setting),
     });
-    const tenant = await this.provisioning.create(await newTenantOf(body, this.plans));
+    const tenant = await this.provisioning.create(await newTenantOf(body, this.plans, this.templates));
     if (options.wait) return this.finish(tenant);
     await this.begun(tenant);
   }

@@ -5,6 +5,7 @@ import type { TenantContext } from '../tenancy/index.js';
 /** Origins whose pages may read answers of this tenant. */
 export const CORS_ORIGINS = declareSetting<string[]>({
   key: 'cors.origins',
+  copied: false,
   default: [],
   allowed: 'a list of origins such as "https://app.example.com"',
   accepts: (value): value is string[] =>

@@ -75,6 +75,7 @@ const TAGS: [name: string, description: string][] = [
   ['roles', 'What the people of the tenant may do'],
   ['invitations', 'Bringing people into the tenant'],
   ['domains', 'Domains of the tenant itself'],
+  ['sandboxes', 'Copies of the tenant, to try things out in or to train people'],
   ['health', 'For load balancers and monitoring'],
 ];
 

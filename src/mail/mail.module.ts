@@ -1,9 +1,10 @@
 import { Global, Module } from '@nestjs/common';
 import { MailLinks } from './mail.links.js';
+import { MailMetrics } from './mail.metrics.js';
 import { MailPost } from './mail.post.js';
 import { MailRenderer } from './mail.renderer.js';
 import { Mailer } from './mailer.service.js';
 
 @Global()
-@Module({ providers: [MailRenderer, MailPost, MailLinks, Mailer], exports: [Mailer, MailLinks] })
+@Module({ providers: [MailMetrics, MailRenderer, MailPost, MailLinks, Mailer], exports: [Mailer, MailLinks] })
 export class MailModule {}

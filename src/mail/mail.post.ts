@@ -5,8 +5,9 @@ import { OutboxHandlers } from '../outbox/index.js';
 import { settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.js';
 import { oneLine } from './mail.address.js';
+import { MailMetrics } from './mail.metrics.js';
 import { type MailContent, MailRenderer } from './mail.renderer.js';
-import { MAIL_BRAND } from './mail.settings.js';
+import { MAIL_BRAND, SANDBOX_RECIPIENTS } from './mail.settings.js';
 import { FileTransport, type MailTransport, type OutgoingMail, SmtpTransport } from './mail.transport.js';
 
 export const MAIL_SEND = 'mail.send';
@@ -26,6 +27,7 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     @Inject(ENV) private readonly env: Env,
     private readonly handlers: OutboxHandlers,
     private readonly renderer: MailRenderer,
+    private readonly metrics: MailMetrics,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
   ) {
@@ -50,6 +52,11 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
    */
   async deliver(id: string, letter: Letter, tenant: Tenant | undefined, signal: AbortSignal): Promise<void> {
     this.transaction.assertNone('A mail server');
+    if (tenant && !mayWrite(tenant, letter.to.address)) {
+      this.metrics.held.inc();
+      this.logger.log({ mail: id, template: letter.template }, 'A mail of a sandbox was held back');
+      return;
+    }
     const { mailFrom } = this.env;
     const platform = mailFrom.name || 'Tenantry';
     const brand = tenant ? oneLine(settingOf(tenant, MAIL_BRAND) || tenant.name) : platform;
@@ -74,4 +81,11 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     // A link may sign somebody in: outside the demo it stays in the mail.
     this.logger.log({ file, template, link: this.env.demo ? link : undefined }, 'Mail written');
   }
+}
+
+/** The one place that keeps a sandbox from writing to people who know nothing of it. */
+function mayWrite(tenant: Tenant, address: string): boolean {
+  if (tenant.kind !== 'sandbox' && tenant.kind !== 'training') return true;
+  const key = (text: string) => text.trim().normalize('NFKC').toLowerCase();
+  return settingOf(tenant, SANDBOX_RECIPIENTS).some((allowed) => key(allowed) === key(address));
 }

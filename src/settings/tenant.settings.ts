@@ -9,6 +9,8 @@ export interface Setting<T> {
   /** What is allowed, in words, for error messages. */
   allowed: string;
   accepts(value: unknown): value is T;
+  /** `false`: a copy of the tenant goes without it, because it is secret, or says whom the tenant trusts. */
+  copied?: false;
 }
 
 const declared = new Map<string, Setting<unknown>>();
@@ -21,6 +23,19 @@ export function declareSetting<T>(setting: Setting<T>): Setting<T> {
 
 export function declaredSetting(key: string): Setting<unknown> | undefined {
   return declared.get(key);
+}
+
+/** What a copy of the tenant gets of its settings: what is declared, and not kept from copies. */
+export function copiedSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copied = ([key]: [string, unknown]) => {
+    const setting = declared.get(key);
+    return setting !== undefined && setting.copied !== false;
+  };
+  return Object.fromEntries(Object.entries(settings).filter(copied));
+}
+
+export function declaredSettings(): Setting<unknown>[] {
+  return [...declared.values()];
 }
 
 /** Reads the settings of the current tenant. */

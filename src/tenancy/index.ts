@@ -18,4 +18,4 @@ export * from './tenant.repository.js';
 export * from './tenant.resolver.js';
 export * from './tenant.runner.js';
 export * from './tenant.transaction.js';
-export type * from './tenant.js';
+export * from './tenant.js';

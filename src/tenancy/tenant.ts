@@ -3,6 +3,10 @@ export type Placement = { kind: 'shared' };
 
 export type TenantStatus = 'provisioning' | 'active' | 'failed' | 'suspended' | 'archived' | 'deleted';
 
+export const TENANT_KINDS = ['production', 'trial', 'sandbox', 'training'] as const;
+/** Sandboxes and training tenants are for trying out: no mail leaves them for people who know nothing of it. */
+export type TenantKind = (typeof TENANT_KINDS)[number];
+
 /** What the kernel and the facilities know of a tenant. Immutable; replaced as a whole when it changes. */
 export interface Tenant {
   /** UUIDv7, the value of every `tenant_id`. */
@@ -11,6 +15,7 @@ export interface Tenant {
   readonly slug: string;
   readonly name: string;
   readonly plan: string;
+  readonly kind: TenantKind;
   readonly status: TenantStatus;
   /** For everybody who meets the tenant while it is suspended. */
   readonly suspendedReason?: string | null;

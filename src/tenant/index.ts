@@ -1,4 +1,7 @@
 export * from './demo.js';
+export * from './copies/copy.templates.js';
+export { CopyIds } from './copies/copy.ids.js';
+export { type CopyPage, TenantCopies } from './copies/tenant.copies.js';
 export { TenantErasure } from './lifecycle/tenant.erasure.js';
 export { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 export { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -12,7 +15,7 @@ export { ProvisioningMarks } from './provisioning/provisioning.marks.js';
 export * from './provisioning/provisioning.step.js';
 export { ProvisioningSteps } from './provisioning/provisioning.steps.js';
 export type { ProvisioningState, StepState } from './provisioning/provisioning.store.js';
-export { type NewTenant, TenantProvisioning } from './provisioning/tenant.provisioning.js';
+export { type NewCopy, type NewTenant, TenantProvisioning } from './provisioning/tenant.provisioning.js';
 export { TenantSeeds } from './provisioning/tenant.seeds.js';
 export * from './registry/tenant.import.js';
 export * from './registry/tenants-file.js';

@@ -49,7 +49,7 @@ export class PostgresTenantDirectory extends TenantDirectory {
   }
 
   private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {
-    const columns = `id, slug, name, plan, status, suspended_reason AS "suspendedReason", placement, settings,
+    const columns = `id, slug, name, plan, kind, status, suspended_reason AS "suspendedReason", placement, settings,
        (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = tenants.id AND d.is_primary) AS "primaryDomain"`;
     const sql = {
       slug: `SELECT ${columns} FROM tenants WHERE slug = $1`,

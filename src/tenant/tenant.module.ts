@@ -7,6 +7,9 @@ import { DomainProver } from './domains/domain.prover.js';
 import { DomainStore } from './domains/domain.store.js';
 import { DomainsService } from './domains/domains.service.js';
 import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js';
+import { CopyTemplates } from './copies/copy.templates.js';
+import { DataCopier } from './copies/data.copier.js';
+import { TenantCopies } from './copies/tenant.copies.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -46,6 +49,8 @@ const DOMAIN_PROVIDERS = [
 @Module({
   providers: [
     OwnerNotices,
+    CopyTemplates,
+    DataCopier,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
@@ -55,6 +60,7 @@ const DOMAIN_PROVIDERS = [
     RegistrySteps,
     RetirementStore,
     SlugHolds,
+    TenantCopies,
     TenantEditor,
     StatusNotices,
     TenantChanges,
@@ -73,6 +79,7 @@ const DOMAIN_PROVIDERS = [
   ],
   exports: [
     CertificateQuestion,
+    CopyTemplates,
     DomainChecks,
     DomainDirectory,
     DomainsService,
@@ -82,6 +89,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningSteps,
     RetirementStore,
     SlugHolds,
+    TenantCopies,
     TenantDirectory,
     TenantEditor,
     TenantErasure,

@@ -20,7 +20,8 @@ export interface TenantPage extends Page<TenantRecord> {
 }
 
 const COLUMNS = `t.id, t.slug, t.name, t.plan, t.status, t.kind, t.placement, t.settings, t.revision, t.status_changed_at,
-  t.suspended_reason, t.expires_at, t.purge_after, t.created_at, t.updated_at`;
+  t.suspended_reason, t.expires_at, t.source_tenant_id, t.holder_tenant_id, t.with_data,
+  t.purge_after, t.created_at, t.updated_at`;
 
 const IN_STATE = 't.status = ANY ($3) AND t.plan = ANY ($4) AND t.kind = ANY ($5)';
 /** Every combination of the values of a filter. */

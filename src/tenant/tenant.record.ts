@@ -1,7 +1,6 @@
-import type { Placement, TenantStatus } from '../tenancy/index.js';
+import type { Placement, TenantKind, TenantStatus } from '../tenancy/index.js';
 
-export const TENANT_KINDS = ['production', 'trial', 'sandbox', 'training'] as const;
-export type TenantKind = (typeof TENANT_KINDS)[number];
+export { TENANT_KINDS, type TenantKind } from '../tenancy/index.js';
 
 export const TENANT_STATUSES = [
   'provisioning',
@@ -29,6 +28,12 @@ export interface TenantRecord {
   suspended_reason: string | null;
   /** When a trial or copy ends. */
   expires_at: Date | null;
+  /** What it is a copy of. */
+  source_tenant_id: string | null;
+  /** Whose people made it, and look after it. */
+  holder_tenant_id: string | null;
+  /** Whether the copy holds the data of its source, or only the settings. */
+  with_data: boolean;
   /** When the data of an archived tenant is erased. */
   purge_after: Date | null;
   created_at: Date;

@@ -7,7 +7,7 @@ import type { TenantRecord } from './tenant.record.js';
 
 /** A record as one JSON document, so that every statement that answers with it names the columns once. */
 const COLUMNS = `id, slug, name, plan, status, kind, placement, settings, revision, status_changed_at, suspended_reason,
-  expires_at, purge_after, created_at, updated_at`;
+  expires_at, source_tenant_id, holder_tenant_id, with_data, purge_after, created_at, updated_at`;
 
 const BY_SLUG = `SELECT ${COLUMNS} FROM tenants WHERE slug = $1`;
 const BY_ID = `SELECT ${COLUMNS} FROM tenants WHERE id = $1`;

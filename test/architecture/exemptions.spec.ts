@@ -16,7 +16,8 @@ const RAW_TENANT_SQL: Record<string, string> = {
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
   'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
-  'src/tenant/provisioning/provisioning.marks.ts': 'sets a mark once: an insert that gives way to one that is there',
+  'src/tenant/provisioning/provisioning.marks.ts':
+    'sets a mark once, and locks a bookmark: inserts that give way to what is there',
   'src/idempotency/idempotency.service.ts':
     'claims a key atomically: an upsert whose WHERE the query builder cannot say',
 };

@@ -1,11 +1,47 @@
-import type { NewTenant, PlanRegistry, TenantEdit } from '../../tenant/index.js';
-import type { ChangeTenantRequest, CreateTenantRequest } from './tenant.dto.js';
+import { ValidationFailed } from '../../common/index.js';
+import type { CopyTemplates, NewCopy, NewTenant, PlanRegistry, TenantEdit } from '../../tenant/index.js';
+import { type ChangeTenantRequest, COPY_LIFETIME_DAYS, type CreateTenantRequest } from './tenant.dto.js';
 
-/** What a checked request asks for, with what it leaves out. */
-export async function newTenantOf(body: CreateTenantRequest, plans: PlanRegistry): Promise<NewTenant> {
-  const { slug, name, owner, settings, plan = 'free', kind = 'production' } = body;
-  const expiresAt = kind === 'trial' ? await plans.trialEnd(plan) : undefined;
-  return { slug, name, plan, kind, owner, ...(settings && { settings }), ...(expiresAt && { expiresAt }) };
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What a checked request asks for, with what it leaves out. @throws ValidationFailed for a copy of what is no template */
+export async function newTenantOf(
+  body: CreateTenantRequest,
+  plans: PlanRegistry,
+  templates: CopyTemplates,
+): Promise<NewTenant> {
+  const { slug, name, owner, settings } = body;
+  const plan = body.plan ?? 'free';
+  const kind = body.kind ?? 'production';
+  const copy = await copyOf(body, kind, templates);
+  const copyEnd = copy && new Date(Date.now() + (body.lifetime_days ?? COPY_LIFETIME_DAYS) * DAY_MS);
+  const expiresAt = kind === 'trial' ? await plans.trialEnd(plan) : copyEnd;
+  return {
+    slug,
+    name,
+    plan,
+    kind,
+    owner,
+    ...(settings && { settings }),
+    ...(expiresAt && { expiresAt }),
+    ...(copy && { copy }),
+  };
+}
+
+async function copyOf(
+  { template, with_data: withData, lifetime_days: days }: CreateTenantRequest,
+  kind: string,
+  templates: CopyTemplates,
+): Promise<NewCopy | undefined> {
+  if (template == null) {
+    if (days != null) throw new ValidationFailed([{ pointer: '/lifetime_days', detail: 'needs a template' }]);
+    if (withData) throw new ValidationFailed([{ pointer: '/with_data', detail: 'needs a template' }]);
+    return undefined;
+  }
+  if (kind !== 'sandbox' && kind !== 'training') {
+    throw new ValidationFailed([{ pointer: '/template', detail: 'is for the kinds sandbox and training' }]);
+  }
+  return { sourceId: (await templates.find(template)).id, withData: withData ?? false };
 }
 
 export function editOf({ expires_at: expiresAt, ...edit }: ChangeTenantRequest): TenantEdit {

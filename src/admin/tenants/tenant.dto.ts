@@ -1,15 +1,19 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import {
+  IsBoolean,
   IsDefined,
   IsEmail,
   IsIn,
+  IsInt,
   IsISO8601,
   IsObject,
   IsOptional,
   IsString,
   Matches,
+  Max,
   MaxLength,
+  Min,
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
@@ -27,6 +31,8 @@ import {
 } from '../../tenant/index.js';
 import { etagOf } from '../etag.js';
 
+/** Of the copy of a template, unless said otherwise. */
+export const COPY_LIFETIME_DAYS = 14;
 const ISOLATIONS = ['shared'] as const;
 /** One line of text that is no longer than a name. */
 const NAME = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,200}$/u;
@@ -77,6 +83,29 @@ export class CreateTenantRequest {
   @IsOptional()
   @IsIn(ISOLATIONS, oneOf(ISOLATIONS))
   isolation?: (typeof ISOLATIONS)[number];
+
+  @ApiPropertyOptional({ description: 'Slug of a template to copy; for the kinds sandbox and training.' })
+  @IsOptional()
+  @IsString({ message: 'must be the slug of a template' })
+  template?: string;
+
+  @ApiPropertyOptional({ default: false, description: "Whether the template's data is copied too." })
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  with_data?: boolean;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: 365,
+    default: COPY_LIFETIME_DAYS,
+    description: 'Of the copy of a template, after which it ends by itself.',
+  })
+  @IsOptional()
+  @IsInt({ message: 'must be an integer from 1 to 365' })
+  @Min(1, { message: 'must be an integer from 1 to 365' })
+  @Max(365, { message: 'must be an integer from 1 to 365' })
+  lifetime_days?: number;
 
   @ApiProperty({ type: OwnerRequest, description: 'Gets an invitation by mail.' })
   @IsDefined({ message: 'must be an object with the e-mail address of the owner' })

@@ -13,6 +13,7 @@ import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../a
 import { parseLimit } from '../../common/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import {
+  CopyTemplates,
   PlanRegistry,
   TenantEditor,
   TenantProvisioning,
@@ -41,6 +42,7 @@ export class TenantsController {
     private readonly editor: TenantEditor,
     private readonly provisioning: TenantProvisioning,
     private readonly plans: PlanRegistry,
+    private readonly templates: CopyTemplates,
     private readonly idempotency: PlatformIdempotency,
   ) {}
 
@@ -58,7 +60,7 @@ export class TenantsController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TenantView> {
-    const tenant = await newTenantOf(body, this.plans);
+    const tenant = await newTenantOf(body, this.plans, this.templates);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
       async (manager) => TenantView.of(await this.provisioning.createWithin(manager, tenant)),

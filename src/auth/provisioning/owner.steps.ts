@@ -13,6 +13,7 @@ import {
 import { EmailDirectory } from '../account/email.directory.js';
 import { Invitation } from '../invitations/invitation.entity.js';
 import { emailKey } from '../users/email-key.js';
+import { UserStates } from '../users/user-states.js';
 import { newUser } from '../users/new.user.js';
 import { User } from '../users/user.entity.js';
 
@@ -32,6 +33,7 @@ export class OwnerSteps implements OnModuleInit {
     private readonly directory: EmailDirectory,
     private readonly mailer: Mailer,
     private readonly links: MailLinks,
+    private readonly states: UserStates,
   ) {}
 
   onModuleInit(): void {
@@ -44,9 +46,12 @@ export class OwnerSteps implements OnModuleInit {
 
   private async owner({ tenant, request: { owner } }: StepRun): Promise<void> {
     if (!owner) return;
-    await this.marks.once(tenant, 'owner', () =>
-      owner.passwordHash === undefined ? this.invite(tenant, owner) : this.join(owner, owner.passwordHash),
-    );
+    await this.marks.once(tenant, 'owner', async () => {
+      // Of a tenant that was emptied, what processes still know is of people who are gone.
+      await this.states.changed('*');
+      if (owner.passwordHash === undefined && !owner.direct) return this.invite(tenant, owner);
+      await this.join(owner, owner.passwordHash ?? null);
+    });
   }
 
   /** @returns the credential of the link, for the mail that a later step sends */
@@ -75,7 +80,7 @@ export class OwnerSteps implements OnModuleInit {
     return token;
   }
 
-  private async join({ email, name }: TenantOwner, passwordHash: string): Promise<void> {
+  private async join({ email, name }: TenantOwner, passwordHash: string | null): Promise<void> {
     const user = newUser({ email, name: name ?? email, role: 'owner', passwordHash, emailVerifiedAt: new Date() });
     await this.users.insert(user);
     await this.directory.changed(user.emailKey);
@@ -87,7 +92,7 @@ export class OwnerSteps implements OnModuleInit {
   }
 
   private async welcome({ tenant, request: { owner } }: StepRun): Promise<void> {
-    if (!owner) return;
+    if (!owner || owner.direct) return;
     await this.marks.once(tenant, 'welcome-mail', async () => {
       const token = await this.marks.noteOf('owner');
       await this.mailer.send({

@@ -13,8 +13,9 @@ import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
+import { TenantStore } from '../tenant.store.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
-import { ProvisioningFailure, type StepName } from './provisioning.step.js';
+import { ProvisioningFailure, ProvisioningInterrupted, type StepName } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
 import { type ClaimedProvisioning, PROVISIONING_CHANNEL, ProvisioningStore } from './provisioning.store.js';
 import { ProvisioningUndo } from './provisioning.undo.js';
@@ -35,6 +36,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
   private readonly logger = new Logger('Provisioning');
   private readonly running = new Set<Promise<void>>();
   private loop: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
   private stopped = false;
   private awake = false;
   private rouse: (() => void) | undefined;
@@ -43,6 +45,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
     private readonly store: ProvisioningStore,
+    private readonly registry: TenantStore,
     private readonly steps: ProvisioningSteps,
     private readonly marks: ProvisioningMarks,
     private readonly undo: ProvisioningUndo,
@@ -74,6 +77,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
   /** Steps under way are finished; what is not begun stays for the next process. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopped = true;
+    this.stopping.abort();
     this.wake();
     await this.loop;
     await Promise.all(this.running);
@@ -136,18 +140,23 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     if (step === 'activate') {
       await this.marks.forget(tenant);
       await this.platform.transaction(async (manager) => {
-        await this.lifecycle.applyWithin(manager, tenantId, 'activate');
+        // Of a reset the tenant was suspended. It may be something else by now; then that stands.
+        if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenantId, 'activate');
+        else if ((await this.registry.lock(manager, tenantId)).status === 'suspended') {
+          await this.lifecycle.applyWithin(manager, tenantId, 'resume');
+        }
         await this.store.stepDone(tenantId, step, manager);
         await this.store.finish(manager, tenantId, 'done');
       });
       return;
     }
-    await this.steps.find(step)({ tenant, request });
+    await this.steps.find(step)({ tenant, request, signal: this.stopping.signal });
     await this.store.stepDone(tenantId, step);
   }
 
   private async failed(claim: ClaimedProvisioning, step: StepName | undefined, error: unknown): Promise<void> {
     const { tenantId, attempts, state } = claim;
+    if (error instanceof ProvisioningInterrupted) return this.store.postpone(claim, '', 0);
     const reason = reasonOf(error);
     const permanent = error instanceof ProvisioningFailure && error.permanent;
     this.logger.warn({ err: error, tenant_id: tenantId, step, attempt: attempts }, 'A provisioning step failed');
@@ -158,7 +167,10 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       return;
     }
     await this.platform.transaction(async (manager) => {
-      await this.lifecycle.applyWithin(manager, tenantId, 'fail', { details: { step, reason } });
+      // A tenant that was being reset stays suspended, and can be reset again.
+      if ((await this.registry.lock(manager, tenantId)).status === 'provisioning') {
+        await this.lifecycle.applyWithin(manager, tenantId, 'fail', { details: { step, reason } });
+      }
       await this.store.finish(manager, tenantId, 'failed', step ? `${step}: ${reason}` : reason);
     });
   }

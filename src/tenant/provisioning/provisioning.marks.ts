@@ -42,9 +42,36 @@ export class ProvisioningMarks {
   }
 
   /** What the step left, inside the tenant's scope. */
-  async noteOf(step: StepName): Promise<string | undefined> {
+  async noteOf(step: string): Promise<string | undefined> {
     const mark = await this.marks.findOneBy({ step });
     return mark?.note ? unseal(this.key(), mark.note, this.about(step)).toString('utf8') : undefined;
+  }
+
+  /** How far a page-wise step is; undefined before its first page. */
+  bookmark(tenant: Tenant, name: string): Promise<string | undefined> {
+    return this.runner.run(tenant, () => this.noteOf(name));
+  }
+
+  /**
+   * Commits a page and the bookmark after it together.
+   *
+   * @param from the bookmark before which the page was read; when it is another by now, nothing happens
+   */
+  advance(tenant: Tenant, name: string, from: string | undefined, to: string, fn: () => Promise<void>): Promise<void> {
+    return this.runner.run(tenant, () =>
+      this.transaction.run(async () => {
+        // The update locks the row: of two writers of one page the second waits here, and then sees that it came late.
+        await this.transaction.query(
+          `INSERT INTO provisioning_marks AS m (tenant_id, id, step, created_at)
+           VALUES (current_setting('app.tenant_id')::uuid, $1, $2, now())
+           ON CONFLICT (tenant_id, step) DO UPDATE SET created_at = m.created_at`,
+          [newId(), name],
+        );
+        if ((await this.noteOf(name)) !== from) return;
+        await fn();
+        await this.marks.update({ step: name }, { note: seal(this.key(), to, this.about(name)) });
+      }),
+    );
   }
 
   /** The steps whose effects the tenant's data has. */
@@ -57,7 +84,7 @@ export class ProvisioningMarks {
     await this.runner.run(tenant, () => this.marks.update({}, { note: null }));
   }
 
-  private about(step: StepName): string {
+  private about(step: string): string {
     return `${this.context.currentOrThrow('A provisioning mark').id}:${step}`;
   }
 

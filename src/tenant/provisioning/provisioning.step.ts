@@ -19,17 +19,30 @@ export interface TenantOwner {
   name?: string;
   /** PHC string of a password that the owner has proved to be theirs by mail; without it the owner is invited. */
   passwordHash?: string;
+  /** A user at once, with neither password nor mail: whoever asked gets in another way. */
+  direct?: true;
+}
+
+/** What a tenant is copied from. */
+export interface CopyRequest {
+  sourceId: string;
+  withData: boolean;
+  /** Whether the tenant is there already, and is brought back to its start. */
+  reset?: true;
 }
 
 /** What a tenant was asked for with; sealed while it is kept, and gone when the tenant is ready. */
 export interface ProvisioningRequest {
   owner?: TenantOwner;
   settings: Record<string, unknown>;
+  copy?: CopyRequest;
 }
 
 export interface StepRun {
   tenant: Tenant;
   request: ProvisioningRequest;
+  /** Aborted when the process stops: a long step then throws ProvisioningInterrupted, and is gone on with elsewhere. */
+  signal: AbortSignal;
 }
 
 /** A step's failure whose reason an admin may read. */
@@ -45,6 +58,14 @@ export class ProvisioningFailure extends Error {
   ) {
     super(reason, options);
     this.name = 'ProvisioningFailure';
+  }
+}
+
+/** The process stops in the middle of a step that goes on where it was. */
+export class ProvisioningInterrupted extends Error {
+  constructor() {
+    super('The process stops.');
+    this.name = 'ProvisioningInterrupted';
   }
 }
 

@@ -55,6 +55,21 @@ export class ProvisioningStore {
     await this.call(manager);
   }
 
+  /** Begins anew for a tenant that is there, after `delayMs`: by then every process has heard that it is out of service. */
+  async restart(
+    manager: EntityManager,
+    tenantId: string,
+    request: ProvisioningRequest,
+    delayMs: number,
+  ): Promise<void> {
+    await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [tenantId]);
+    await this.begin(manager, tenantId, request);
+    await manager.query(
+      `UPDATE provisionings SET next_attempt_at = clock_timestamp() + $2 * interval '1 millisecond' WHERE tenant_id = $1`,
+      [tenantId, delayMs],
+    );
+  }
+
   /** Takes due work for `leaseMs`; what another process is taking is passed over. */
   async claim(rows: number, leaseMs: number): Promise<ClaimedProvisioning[]> {
     const [claimed] = await this.platform.query<[ClaimedProvisioning[], number]>(

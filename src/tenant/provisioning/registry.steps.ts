@@ -1,7 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { TenantAudit } from '../../audit/index.js';
+import { copiedSettings } from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { DataCopier } from '../copies/data.copier.js';
+import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
 import { ProvisioningFailure, type StepRun } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
@@ -15,6 +18,8 @@ export class RegistrySteps implements OnModuleInit {
     private readonly steps: ProvisioningSteps,
     private readonly marks: ProvisioningMarks,
     private readonly seeds: TenantSeeds,
+    private readonly copier: DataCopier,
+    private readonly erasure: TenantErasure,
     private readonly audit: TenantAudit,
   ) {}
 
@@ -23,17 +28,19 @@ export class RegistrySteps implements OnModuleInit {
     this.steps.register('placement', (run) => this.place(run));
     this.steps.register('migrate', (run) => this.migrate(run));
     this.steps.register('default-settings', (run) => this.settle(run));
-    this.steps.register('default-data', ({ tenant }) =>
-      this.marks.once(tenant, 'default-data', async () => {
-        await this.seeds.plant();
+    this.steps.register('default-data', async ({ tenant, request: { copy }, signal }) => {
+      if (copy?.withData) await this.copier.copy(copy.sourceId, tenant, signal);
+      await this.marks.once(tenant, 'default-data', async () => {
+        // What the seeds would plant came with the data.
+        if (!copy?.withData) await this.seeds.plant();
         const { id, slug, name, plan } = tenant;
         await this.audit.record({
           event: 'tenant.created',
           target: { kind: 'tenant', id },
           after: { slug, name, plan },
         });
-      }),
-    );
+      });
+    });
   }
 
   /** The slug was taken with the request; here it is made sure that it still is. */
@@ -49,12 +56,21 @@ export class RegistrySteps implements OnModuleInit {
     await this.platform.query(`UPDATE tenants SET placement = '{"kind":"shared"}' WHERE id = $1`, [tenant.id]);
   }
 
-  /** Shared tables were migrated at start; that this tenant's can be read is what matters. */
-  private async migrate({ tenant }: StepRun): Promise<void> {
+  /** Shared tables were migrated at start; that this tenant's can be read is what matters. A reset empties them first. */
+  private async migrate({ tenant, request }: StepRun): Promise<void> {
+    if (request.copy?.reset) await this.erasure.erase(tenant.id);
     await this.marks.read(tenant);
   }
 
-  private async settle({ tenant, request }: StepRun): Promise<void> {
+  private async settle({ tenant, request: { copy, ...request } }: StepRun): Promise<void> {
+    if (copy) {
+      const { settings } = await this.copier.source(copy.sourceId);
+      await this.platform.query('UPDATE tenants SET settings = $2 WHERE id = $1', [
+        tenant.id,
+        JSON.stringify({ ...copiedSettings(settings), ...request.settings }),
+      ]);
+      return;
+    }
     await this.platform.query('UPDATE tenants SET settings = $2::jsonb || settings WHERE id = $1', [
       tenant.id,
       JSON.stringify(request.settings),

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { newId } from '../../common/index.js';
+import { SANDBOX_RECIPIENTS } from '../../mail/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import type { TransitionName } from '../lifecycle/transitions.js';
@@ -25,7 +26,19 @@ export interface NewTenant {
   settings?: Record<string, unknown>;
   /** When it ends by itself; undefined for kinds that do not. */
   expiresAt?: Date;
+  copy?: NewCopy;
 }
+
+export interface NewCopy {
+  sourceId: string;
+  withData: boolean;
+  /** The tenant whose people look after it; undefined for one that a platform admin makes. */
+  holderId?: string;
+}
+
+/** Every process has heard of a suspension by then, in ms, with room to spare. */
+const RESET_DELAY_MS = 1500;
+const RESET_REASON = 'It is brought back to its start.';
 
 /** Has tenants made. The work itself is the Provisioner's, so asking for a tenant takes one short transaction. */
 @Injectable()
@@ -53,6 +66,7 @@ export class TenantProvisioning {
     checkSlug(tenant.slug);
     checkSettings(tenant.settings ?? {});
     await this.holds.claim(manager, tenant.slug, holder);
+    const settings = settingsOf(tenant);
     const id = newId();
     const held = await manager.query<unknown[]>(
       'INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING RETURNING slug',
@@ -60,32 +74,68 @@ export class TenantProvisioning {
     );
     if (held.length === 0) throw new SlugTaken(tenant.slug);
     await manager.query(
-      `INSERT INTO tenants (id, slug, name, plan, kind, status, settings, expires_at)
-       VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $7)`,
+      `INSERT INTO tenants (id, slug, name, plan, kind, status, settings, expires_at, source_tenant_id, holder_tenant_id,
+         with_data) VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $7, $8, $9, $10)`,
       [
         id,
         tenant.slug,
         tenant.name.trim(),
         tenant.plan,
         tenant.kind,
-        JSON.stringify(tenant.settings ?? {}),
+        JSON.stringify(settings),
         tenant.expiresAt ?? null,
+        tenant.copy?.sourceId ?? null,
+        tenant.copy?.holderId ?? null,
+        tenant.copy?.withData ?? false,
       ],
     );
+    const { sourceId, withData } = tenant.copy ?? {};
     const request: ProvisioningRequest = {
-      settings: tenant.settings ?? {},
+      settings,
       ...(tenant.owner && { owner: tenant.owner }),
+      ...(sourceId !== undefined && { copy: { sourceId, withData: withData === true } }),
     };
     await this.provisionings.begin(manager, id, request);
-    const { slug, name, plan, kind, settings } = tenant;
+    const { slug, name, plan, kind } = tenant;
     await this.changes.record(
       manager,
       { id, slug },
       {
         event: 'tenant.created',
-        after: { slug, name, plan, kind, ...(settings && { settings }) },
+        after: { slug, name, plan, kind, settings },
+        ...(tenant.copy && { details: { source: sourceId, with_data: withData } }),
       },
     );
+    return this.store.lock(manager, id);
+  }
+
+  /**
+   * Brings a copy back to its start, inside the caller's transaction: out of service now, emptied and copied anew by the
+   * Provisioner, and back in service.
+   *
+   * @param owner who is owner from then on
+   * @throws TransitionRefused unless it is in service, or a reset before this one failed
+   */
+  async resetWithin(manager: EntityManager, id: string, owner: TenantOwner): Promise<TenantRecord> {
+    const tenant = await this.store.lock(manager, id);
+    // One that an admin suspended stays so.
+    const byReset = tenant.status === 'suspended' && tenant.suspended_reason === RESET_REASON;
+    const again = byReset && (await this.provisionings.stateOf(id))?.state === 'failed';
+    if (!tenant.source_tenant_id || !(again || tenant.status === 'active')) {
+      throw new TransitionRefused('suspend', tenant.status);
+    }
+    if (!again) await this.lifecycle.applyWithin(manager, id, 'suspend', { reason: RESET_REASON });
+    await this.provisionings.restart(
+      manager,
+      id,
+      {
+        owner,
+        settings: settingsOf({ kind: tenant.kind, owner }),
+        copy: { sourceId: tenant.source_tenant_id, withData: tenant.with_data, reset: true },
+      },
+      RESET_DELAY_MS,
+    );
+    await this.changes.record(manager, tenant, { event: 'tenant.reset' });
     return this.store.lock(manager, id);
   }
 
@@ -126,4 +176,10 @@ export class TenantProvisioning {
     if (tenant.status !== 'failed' || undoing) throw new TransitionRefused(transition, tenant.status);
     return tenant;
   }
+}
+
+/** Sandboxes and training tenants send mail to nobody but who they are made for. */
+function settingsOf({ kind, owner, settings = {} }: Pick<NewTenant, 'kind' | 'owner' | 'settings'>) {
+  const quiet = kind === 'sandbox' || kind === 'training';
+  return quiet && owner ? { [SANDBOX_RECIPIENTS.key]: [owner.email.trim()], ...settings } : settings;
 }

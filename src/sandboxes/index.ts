@@ -1,0 +1,1 @@
+export { SandboxesModule } from './sandboxes.module.js';
