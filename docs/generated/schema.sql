@@ -457,7 +457,6 @@ platform.tenant_notices tenant_notices_key UNIQUE (tenant_id, act, due_on, days)
 platform.tenant_notices tenant_notices_pkey PRIMARY KEY (id)
 platform.tenant_notices tenant_notices_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenant_words tenant_words_pkey PRIMARY KEY (word, tenant_id)
-platform.tenant_words tenant_words_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.tenants tenants_holder FOREIGN KEY (holder_tenant_id) REFERENCES platform.tenants(id)
 platform.tenants tenants_kind_known CHECK ((kind = ANY (ARRAY['production'::text, 'trial'::text, 'sandbox'::text, 'training'::text])))
 platform.tenants tenants_pkey PRIMARY KEY (id)
@@ -700,10 +699,11 @@ shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=a
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 
 -- functions
-platform.keep_tenant_words() owner=migrator cc3f5df5b7af1ce2ca2ca484ec9c8ceb
+platform.keep_tenant_words() owner=migrator c7332bf0a7b66cceea867587ada1ac32
 platform.words_of(slug text, name text) owner=migrator 1fad22d8332aab83965b49c5afd4fbbd
 
 -- triggers
+platform.tenants CREATE TRIGGER tenants_words_deleted AFTER DELETE ON platform.tenants REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
 platform.tenants CREATE TRIGGER tenants_words_inserted AFTER INSERT ON platform.tenants REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
 platform.tenants CREATE TRIGGER tenants_words_updated AFTER UPDATE ON platform.tenants REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()
 

@@ -33,31 +33,44 @@ export class ExtendRegistry1763600000020 implements MigrationInterface {
     await runner.query('CREATE INDEX tenants_status_since ON tenants (status, status_changed_at)');
     await runner.query('CREATE INDEX tenants_expiring ON tenants (expires_at) WHERE expires_at IS NOT NULL');
     await runner.query('CREATE INDEX tenants_purgeable ON tenants (purge_after) WHERE purge_after IS NOT NULL');
-    // A table of its own, because a search has to be able to stop early: text indexes collect every match first.
+    // A table of its own, because a search has to be able to stop early: text indexes collect every match first. Only the
+    // triggers write it; a foreign key would check every word of an import.
     await runner.query(`CREATE TABLE tenant_words (
       word text COLLATE "C" NOT NULL,
-      tenant_id uuid NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+      tenant_id uuid NOT NULL,
       PRIMARY KEY (word, tenant_id)
     )`);
     await runner.query('CREATE INDEX tenant_words_of_tenant ON tenant_words (tenant_id, word)');
     await runner.query(`CREATE FUNCTION words_of(slug text, name text) RETURNS SETOF text IMMUTABLE LANGUAGE sql AS $$
       SELECT DISTINCT lower(word) FROM regexp_split_to_table(normalize(slug || ' ' || name, NFKC), '[^[:alnum:]]+') AS word
        WHERE word <> '' $$`);
-    await runner.query(`CREATE FUNCTION keep_tenant_words() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      IF TG_OP = 'UPDATE' THEN
-        DELETE FROM platform.tenant_words w USING fresh f JOIN stale s ON s.id = f.id
-         WHERE w.tenant_id = f.id AND (f.slug, f.name) IS DISTINCT FROM (s.slug, s.name);
-        INSERT INTO platform.tenant_words SELECT word, f.id FROM fresh f JOIN stale s ON s.id = f.id,
-               platform.words_of(f.slug, f.name) AS word WHERE (f.slug, f.name) IS DISTINCT FROM (s.slug, s.name);
-      ELSE
-        INSERT INTO platform.tenant_words SELECT word, f.id FROM fresh f, platform.words_of(f.slug, f.name) AS word;
-      END IF;
-      RETURN NULL; END $$`);
+    // Of an update, only tenants with another slug or name are looked at; most updates change neither.
+    await runner.query(`CREATE FUNCTION keep_tenant_words() RETURNS trigger LANGUAGE plpgsql AS $$
+      DECLARE changed record;
+      BEGIN
+        IF TG_OP = 'INSERT' THEN
+          INSERT INTO platform.tenant_words SELECT word, f.id FROM fresh f, platform.words_of(f.slug, f.name) AS word;
+        ELSIF TG_OP = 'DELETE' THEN
+          FOR changed IN SELECT id FROM stale LOOP
+            DELETE FROM platform.tenant_words WHERE tenant_id = changed.id;
+          END LOOP;
+        ELSE
+          FOR changed IN SELECT f.id, f.slug, f.name FROM fresh f JOIN stale s ON s.id = f.id
+                          WHERE (f.slug, f.name) IS DISTINCT FROM (s.slug, s.name) LOOP
+            DELETE FROM platform.tenant_words WHERE tenant_id = changed.id;
+            INSERT INTO platform.tenant_words
+            SELECT word, changed.id FROM platform.words_of(changed.slug, changed.name) AS word;
+          END LOOP;
+        END IF;
+        RETURN NULL;
+      END $$`);
     await runner.query(`INSERT INTO tenant_words SELECT word, id FROM tenants, words_of(slug, name) AS word`);
     await runner.query(`CREATE TRIGGER tenants_words_inserted AFTER INSERT ON tenants REFERENCING NEW TABLE AS fresh
       FOR EACH STATEMENT EXECUTE FUNCTION keep_tenant_words()`);
     await runner.query(`CREATE TRIGGER tenants_words_updated AFTER UPDATE ON tenants
       REFERENCING NEW TABLE AS fresh OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION keep_tenant_words()`);
+    await runner.query(`CREATE TRIGGER tenants_words_deleted AFTER DELETE ON tenants REFERENCING OLD TABLE AS stale
+      FOR EACH STATEMENT EXECUTE FUNCTION keep_tenant_words()`);
     await runner.query('ALTER TABLE slugs ADD COLUMN redirect_until timestamptz');
     await runner.query('CREATE INDEX slugs_of_tenant ON slugs (tenant_id)');
     await runner.query(`CREATE TABLE idempotency_keys (
@@ -80,6 +93,7 @@ export class ExtendRegistry1763600000020 implements MigrationInterface {
     await runner.query('DROP TABLE idempotency_keys');
     await runner.query('DROP TRIGGER tenants_words_inserted ON tenants');
     await runner.query('DROP TRIGGER tenants_words_updated ON tenants');
+    await runner.query('DROP TRIGGER tenants_words_deleted ON tenants');
     await runner.query('DROP FUNCTION keep_tenant_words(), words_of(text, text)');
     await runner.query('DROP TABLE tenant_words');
     await runner.query('DROP INDEX slugs_of_tenant');

@@ -102,6 +102,15 @@ describe('an import', () => {
     await expect.poll(welcome, { timeout: 1000, interval: 20 }).toBe('Come in');
   });
 
+  it('is in the log once, with what came in, and not when nothing did', async () => {
+    const lines = await read(good('logged'), good('logged-too'));
+    for (const _ of [1, 2]) await t.app.get(TenantImport).import(lines, { mode: 'upsert' });
+    const events = await t.database.admin(
+      `SELECT details FROM platform.audit_events WHERE event = 'tenants.imported' AND details -> 'slugs' ? 'logged'`,
+    );
+    expect(events).toEqual([{ details: { created: 2, updated: 0, slugs: ['logged', 'logged-too'] } }]);
+  });
+
   it('done twice changes nothing the second time', async () => {
     const lines = await read(good('again', { plan: 'pro', region: 'eu' }), good('also'));
     expect(await registry.import(lines, { mode: 'upsert' })).toEqual({ created: 2, updated: 0, unchanged: 0 });

@@ -356,9 +356,9 @@ describe('the rules, in whatever order time, runs and admins come', () => {
       marks: number;
       notices: { id: string; act: string; days: number }[];
     }>(
-      `SELECT t.id, CASE WHEN t.purge_after IS NULL THEN t.status ELSE 'scheduled' END AS status,
-              (SELECT count(*)::int FROM shared.sent_notices s JOIN platform.tenant_notices n ON n.id = s.id
-                WHERE s.tenant_id = t.id) AS marks,
+      `SELECT t.id, CASE WHEN t.status = 'archived' AND t.purge_after IS NOT NULL THEN 'scheduled' ELSE t.status END AS status,
+              (SELECT count(*)::int FROM shared.sent_notices s WHERE s.tenant_id = t.id
+                  AND s.id NOT IN (SELECT id FROM jobs.job WHERE name = 'tenant.event')) AS marks,
               (SELECT coalesce(jsonb_agg(jsonb_build_object('id', n.id, 'act', n.act, 'days', n.days)), '[]')
                  FROM platform.tenant_notices n WHERE n.tenant_id = t.id AND n.sent_at IS NOT NULL) AS notices
          FROM platform.tenants t WHERE t.id = ANY ($1)`,

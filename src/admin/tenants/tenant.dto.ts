@@ -150,7 +150,13 @@ export class ChangeTenantRequest {
   @IsObject({ message: 'must be an object with dotted keys' })
   settings?: Record<string, unknown>;
 
-  @ApiPropertyOptional({ type: String, format: 'date-time', nullable: true, description: 'null: does not end.' })
+  @ApiPropertyOptional({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description: 'null: does not end.',
+  })
   @ValidateIf((body: ChangeTenantRequest) => body.expires_at !== undefined && body.expires_at !== null)
   @IsISO8601({ strict: true, strictSeparator: true }, { message: 'must be a date and time as of ISO 8601, or null' })
   expires_at?: string | null;
