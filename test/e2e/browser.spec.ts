@@ -278,7 +278,7 @@ describe.skipIf(skipped)('Swagger UI in a browser', { timeout: 60_000 }, () => {
     expect(await tryOut(operation('Plans.list'))).toContain('"name": "enterprise"');
     expect(await tryOut(operation('Plans.change'))).toContain('"trial_days": 14');
     expect(watched.complaints).toEqual([]);
-  });
+  }, 180_000);
 
   it.each(['acme', 'globex'])('speaks for %s on its own address', async (tenant) => {
     await openDocs(originOf(tenant));

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Header, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import {
   ApiBearerAuth,
+  ApiBody,
   ApiCreatedResponse,
   ApiHeader,
   ApiOkResponse,
@@ -32,6 +33,15 @@ import {
   TenantView,
 } from './tenant.dto.js';
 
+const CUSTOMER = {
+  slug: 'umbrella',
+  name: 'Umbrella Ltd',
+  plan: 'free',
+  kind: 'production',
+  owner: { email: 'ada@umbrella.example', name: 'Ada Owner' },
+  settings: { 'chat.public': true, 'limits.chat_per_10s': 20 },
+};
+
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
 @Controller('api/admin/tenants')
@@ -54,6 +64,7 @@ export class TenantsController {
     description: 'Answers at once; the tenant is `provisioning` and, usually within a second, `active`.',
   })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiBody({ type: CreateTenantRequest, examples: { 'a customer': { value: CUSTOMER } } })
   @ApiCreatedResponse({ type: TenantView })
   async create(
     @Body() body: CreateTenantRequest,
