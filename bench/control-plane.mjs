@@ -1,8 +1,8 @@
 // What running tenants costs: lists at 100 and at 100,000 tenants, creating them, and finding the tenant of a request.
 import {
+  TenantLookUp,
   TenantResolver,
   headerStrategy,
-  LiveCache,
   pathPrefixStrategy,
   subdomainStrategy,
 } from '../dist/src/tenancy/index.js';
@@ -105,9 +105,16 @@ export async function measureResolution() {
       return [slug, { id: slug, slug, name: slug, status: 'active', placement: { kind: 'shared' }, settings: {} }];
     }),
   );
-  const cache = new LiveCache({ live: true, onChange() {} }, (slug) => Promise.resolve(tenants.get(slug)), 20_000);
+  const quiet = { live: true, onChange() {} };
+  const directory = {
+    ...quiet,
+    findBySlug: (slug) => Promise.resolve(tenants.get(slug)),
+    findById: () => Promise.resolve(undefined),
+  };
+  const domains = { ...quiet, findByDomain: () => Promise.resolve(undefined) };
+  const lookUp = new TenantLookUp(directory, domains, 20_000);
   const strategies = [subdomainStrategy('localhost'), pathPrefixStrategy, headerStrategy];
-  const resolver = new TenantResolver(strategies, cache);
+  const resolver = new TenantResolver(strategies, lookUp);
   const signals = [...tenants.keys()].map((slug) => ({
     host: 'localhost:8001',
     pathSlug: undefined,

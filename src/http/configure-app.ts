@@ -41,7 +41,7 @@ export function configureApp(
       }),
       json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 }),
       refuseUnreadBody,
-      tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved),
+      tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved, env.baseDomain),
       corsMiddleware(app.get(TenantContext)),
     ),
   );

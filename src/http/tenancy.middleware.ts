@@ -14,6 +14,7 @@ export function tenancyMiddleware(
   resolver: TenantResolver,
   runner: TenantRunner,
   isReserved: (segment: string) => boolean,
+  baseDomain: string,
 ) {
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     let pathSlug: string | undefined;
@@ -29,7 +30,7 @@ export function tenancyMiddleware(
       response.scope = store;
       if (resolution.kind === 'tenant') {
         store.tenant = resolution.tenant;
-        const target = redirectOf(request, resolution.tenant, pathSlug);
+        const target = redirectOf(request, resolution.tenant, pathSlug, baseDomain);
         if (target) return void response.redirect(308, target);
       }
       runner.runRequest(store, next);

@@ -23,17 +23,19 @@ export interface Sandbox {
 }
 
 const LIVING = `('provisioning', 'active', 'failed', 'suspended')`;
+/** What an admin has made a tenant of its own is nobody's copy any more. */
+const COPIES = `('sandbox', 'training')`;
 const SELECT = `SELECT t.id, t.slug, t.name, t.kind, t.plan, t.source_tenant_id AS source_id, s.slug AS source, t.with_data,
          t.expires_at, t.created_at,
          CASE WHEN t.status = 'suspended' AND p.state = 'running' THEN 'resetting' ELSE t.status END AS status
     FROM tenants t JOIN tenants s ON s.id = t.source_tenant_id LEFT JOIN provisionings p ON p.tenant_id = t.id
-   WHERE t.holder_tenant_id = $1 AND t.status IN ${LIVING}`;
+   WHERE t.holder_tenant_id = $1 AND t.kind IN ${COPIES} AND t.status IN ${LIVING}`;
 
 const LIST = `${SELECT} ORDER BY t.id DESC`;
 const FIND = `${SELECT} AND t.slug = $2`;
 const COUNT = `SELECT count(*) FILTER (WHERE status IN ${LIVING})::int AS living,
          count(*) FILTER (WHERE created_at > now() - interval '1 day')::int AS today
-    FROM tenants WHERE holder_tenant_id = $1`;
+    FROM tenants WHERE holder_tenant_id = $1 AND kind IN ${COPIES}`;
 
 type Queries = Pick<EntityManager, 'query'>;
 

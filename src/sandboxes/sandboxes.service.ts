@@ -107,9 +107,10 @@ export class SandboxesService {
   async reset(slug: string, userId: string): Promise<Sandbox> {
     const person = await this.accesses.personOf(userId);
     const holder = this.holder();
+    const { source_id: sourceId } = await this.find(slug);
+    // Before any transaction: it takes a connection of its own.
+    if (sourceId !== holder.id && !(await this.templates.isTemplate(sourceId))) throw new SourceNotActive();
     return this.change(slug, 'sandbox.reset', async (manager, sandbox) => {
-      const own = sandbox.source_id === holder.id;
-      if (!own && !(await this.templates.isTemplate(sandbox.source_id))) throw new SourceNotActive();
       await this.provisioning.resetWithin(manager, sandbox.id, { ...person, direct: true });
     });
   }

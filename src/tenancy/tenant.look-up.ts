@@ -42,7 +42,8 @@ export class TenantLookUp {
   private follow(references: LiveCache<TenantReference>, key: string): Sooner<Tenant> {
     return chain(references.find(key), (reference) =>
       chain(reference && this.tenants.find(reference.slug), (tenant) => {
-        if (!reference || tenant?.id === reference.tenantId) return tenant;
+        // An alias is for whoever says the old slug; an id or a domain means the tenant itself.
+        if (!reference || (tenant?.id === reference.tenantId && !tenant.alias)) return tenant;
         // The tenant has another slug by now.
         references.invalidate([key]);
         return chain(references.find(key), (fresh) =>

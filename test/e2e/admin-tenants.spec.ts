@@ -210,6 +210,25 @@ describe('the slug that a tenant had before', () => {
     expect([path.status, path.headers.location]).toEqual([308, '/married/api/sessions/current?x=1']);
   });
 
+  it('leads no address of another domain away, also when that begins like it', async () => {
+    await t.import([{ slug: 'brand' }]);
+    const { id } = await t.tenant('brand');
+    await t.database.admin(
+      `INSERT INTO platform.tenant_domains (id, tenant_id, domain, status, token, verified_at)
+       VALUES (gen_random_uuid(), $1, 'brand.acme-corp.com', 'verified', 'x', now())`,
+      [id],
+    );
+    const home = () => t.request('GET', '/', { headers: { host: 'brand.acme-corp.com' } });
+    expect((await home()).json.tenant.name).toBe('brand');
+    await admin.send('PATCH', at('brand'), { slug: 'brand-group' });
+    await expect.poll(async () => (await send('brand.localhost:8001', '/api/sessions/current')).status).toBe(308);
+    expect([(await home()).status, (await home()).json.tenant.id]).toEqual([200, 'brand-group']);
+    await t.database.admin(`UPDATE platform.slugs SET redirect_until = now() - interval '1 s' WHERE slug = 'brand'`);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    await expect.poll(async () => (await send('brand.localhost:8001', '/api/sessions/current')).status).toBe(404);
+    expect((await home()).status).toBe(200);
+  });
+
   it('is served where nothing can be redirected, under the new name', async () => {
     const answer = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
     expect([answer.status, answer.json.tenant.id]).toEqual([201, 'married']);

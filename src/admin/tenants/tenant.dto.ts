@@ -38,11 +38,13 @@ const ISOLATIONS = ['shared'] as const;
 const NAME = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,200}$/u;
 const NAME_RULE = { message: 'must be a text of 1 to 200 characters without line breaks' };
 const REASON = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,500}$/u;
+const WHEN_RULE = { message: 'must be a date and time with its zone, as of RFC 3339, or null' };
 const SETTINGS_EXAMPLE = { 'chat.public': true, 'limits.chat_per_10s': 20 };
 
 const oneOf = (values: readonly string[]) => ({ message: `must be one of ${values.join(', ')}` });
 /** A query parameter may name one value or several, separated by commas. */
-const listed = ({ value }: { value: unknown }): unknown => (typeof value === 'string' ? value.split(',') : value);
+const listed = ({ value }: { value: unknown }): unknown =>
+  typeof value === 'string' ? [...new Set(value.split(','))] : value;
 const oneOrMore = (values: readonly string[]) => ({
   each: true,
   message: `must be one or more of ${values.join(', ')}, separated by commas`,
@@ -158,7 +160,8 @@ export class ChangeTenantRequest {
     description: 'null: does not end.',
   })
   @ValidateIf((body: ChangeTenantRequest) => body.expires_at !== undefined && body.expires_at !== null)
-  @IsISO8601({ strict: true, strictSeparator: true }, { message: 'must be a date and time as of ISO 8601, or null' })
+  @Matches(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/, WHEN_RULE)
+  @IsISO8601({ strict: true, strictSeparator: true }, WHEN_RULE)
   expires_at?: string | null;
 }
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
-import { DomainPolicy, SLUG, TenantLookUp } from '../../tenancy/index.js';
+import { DomainPolicy, SLUG, type Tenant, TenantLookUp } from '../../tenancy/index.js';
 
 /** Whether a proxy should get a certificate for a name: only one under which an active tenant is reached. */
 @Injectable()
@@ -20,9 +20,15 @@ export class CertificateQuestion {
     const bare = name.toLowerCase().replace(/\.$/, '');
     if (bare.endsWith(this.suffix)) {
       const slug = bare.slice(0, -this.suffix.length);
-      return SLUG.test(slug) && (await this.tenants.bySlug(slug))?.status === 'active';
+      return SLUG.test(slug) && isServed(await this.tenants.bySlug(slug));
     }
     const { domain } = this.policy.read(name);
-    return domain !== undefined && (await this.tenants.byDomain(domain))?.status === 'active';
+    return domain !== undefined && isServed(await this.tenants.byDomain(domain));
   }
+}
+
+/** A suspended tenant still answers: with the reason, and to its owners. */
+function isServed(tenant: Tenant | undefined): boolean {
+  if (!tenant || (tenant.alias && tenant.alias.until <= Date.now())) return false;
+  return tenant.status === 'active' || tenant.status === 'suspended';
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
-import { CHANNEL } from '../tenant.channel.js';
+import { announce, CHANNEL } from '../tenant.channel.js';
 import { DOMAINS_CHANNEL } from './domain.channel.js';
 import { DomainTaken } from './domain.errors.js';
 import { domainOf, type DomainRow, type TenantDomain } from './tenant-domain.js';
@@ -56,12 +56,8 @@ export class DomainStore {
 
   /** In the transaction of the change. */
   async notify(manager: EntityManager, domains: string[], slugs: string[]): Promise<void> {
-    await manager.query('SELECT pg_notify($1, $2), pg_notify($3, $4)', [
-      DOMAINS_CHANNEL,
-      named(domains),
-      CHANNEL,
-      named(slugs),
-    ]);
+    await manager.query('SELECT pg_notify($1, $2)', [DOMAINS_CHANNEL, named(domains)]);
+    await announce(manager, slugs);
   }
 
   /** After its commit. */

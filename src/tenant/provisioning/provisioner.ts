@@ -13,9 +13,10 @@ import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
+import type { TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
-import { ProvisioningFailure, ProvisioningInterrupted, type StepName } from './provisioning.step.js';
+import { ProvisioningFailure, ProvisioningInterrupted, RESET_REASON, type StepName } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
 import { type ClaimedProvisioning, PROVISIONING_CHANNEL, ProvisioningStore } from './provisioning.store.js';
 import { ProvisioningUndo } from './provisioning.undo.js';
@@ -142,7 +143,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       await this.platform.transaction(async (manager) => {
         // Of a reset the tenant was suspended. It may be something else by now; then that stands.
         if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenantId, 'activate');
-        else if ((await this.registry.lock(manager, tenantId)).status === 'suspended') {
+        else if (isResetting(await this.registry.lock(manager, tenantId))) {
           await this.lifecycle.applyWithin(manager, tenantId, 'resume');
         }
         await this.store.stepDone(tenantId, step, manager);
@@ -200,4 +201,8 @@ function reasonOf(error: unknown): string {
 /** Exponential with jitter: 0.5 s, 2 s, 8 s, 32 s, at most five minutes. */
 function retryMs(attempts: number): number {
   return Math.min(500 * 4 ** (attempts - 1), 300_000) * (0.75 + Math.random() / 2);
+}
+
+function isResetting({ status, suspended_reason: reason }: TenantRecord): boolean {
+  return status === 'suspended' && reason === RESET_REASON;
 }

@@ -70,3 +70,6 @@ export class ProvisioningInterrupted extends Error {
 }
 
 export type StepHandler = (run: StepRun) => Promise<void>;
+
+/** Why a copy that is being reset is suspended. What is suspended for another reason stays so when the reset is done. */
+export const RESET_REASON = 'It is brought back to its start.';

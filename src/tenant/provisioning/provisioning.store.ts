@@ -164,18 +164,17 @@ export class ProvisioningStore {
     await this.call(manager);
   }
 
-  async stateOf(tenantId: string): Promise<ProvisioningState | undefined> {
-    const [rows, steps] = await Promise.all([
-      this.platform.query<Omit<ProvisioningState, 'steps'>[]>(
-        'SELECT state, attempts, error, next_attempt_at FROM provisionings WHERE tenant_id = $1',
-        [tenantId],
-      ),
-      this.platform.query<StepState[]>(
-        `SELECT name, state, attempts, started_at, finished_at, error FROM provisioning_steps WHERE tenant_id = $1
-          ORDER BY position`,
-        [tenantId],
-      ),
-    ]);
+  /** @param queries inside a transaction its manager: a second connection would be waited for while one is held */
+  async stateOf(tenantId: string, queries: Queries = this.platform): Promise<ProvisioningState | undefined> {
+    const rows = await queries.query<Omit<ProvisioningState, 'steps'>[]>(
+      'SELECT state, attempts, error, next_attempt_at FROM provisionings WHERE tenant_id = $1',
+      [tenantId],
+    );
+    const steps = await queries.query<StepState[]>(
+      `SELECT name, state, attempts, started_at, finished_at, error FROM provisioning_steps WHERE tenant_id = $1
+        ORDER BY position`,
+      [tenantId],
+    );
     return rows[0] && { ...rows[0], steps };
   }
 

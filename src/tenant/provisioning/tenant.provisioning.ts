@@ -13,7 +13,7 @@ import { TenantChanges } from '../tenant.changes.js';
 import { SlugTaken, TransitionRefused } from '../tenant.errors.js';
 import type { TenantKind, TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
-import type { ProvisioningRequest, TenantOwner } from './provisioning.step.js';
+import { type ProvisioningRequest, RESET_REASON, type TenantOwner } from './provisioning.step.js';
 import { type ProvisioningState, ProvisioningStore } from './provisioning.store.js';
 
 export interface NewTenant {
@@ -38,7 +38,6 @@ export interface NewCopy {
 
 /** Every process has heard of a suspension by then, in ms, with room to spare. */
 const RESET_DELAY_MS = 1500;
-const RESET_REASON = 'It is brought back to its start.';
 
 /** Has tenants made. The work itself is the Provisioner's, so asking for a tenant takes one short transaction. */
 @Injectable()
@@ -120,8 +119,9 @@ export class TenantProvisioning {
     const tenant = await this.store.lock(manager, id);
     // One that an admin suspended stays so.
     const byReset = tenant.status === 'suspended' && tenant.suspended_reason === RESET_REASON;
-    const again = byReset && (await this.provisionings.stateOf(id))?.state === 'failed';
-    if (!tenant.source_tenant_id || !(again || tenant.status === 'active')) {
+    const again = byReset && (await this.provisionings.stateOf(id, manager))?.state === 'failed';
+    const copy = tenant.kind === 'sandbox' || tenant.kind === 'training';
+    if (!copy || !tenant.source_tenant_id || !(again || tenant.status === 'active')) {
       throw new TransitionRefused('suspend', tenant.status);
     }
     if (!again) await this.lifecycle.applyWithin(manager, id, 'suspend', { reason: RESET_REASON });
@@ -172,7 +172,7 @@ export class TenantProvisioning {
   /** What is being undone can neither be begun again nor undone twice. */
   private async lockFailed(manager: EntityManager, id: string, transition: TransitionName): Promise<TenantRecord> {
     const tenant = await this.store.lock(manager, id);
-    const undoing = (await this.provisionings.stateOf(id))?.state === 'undoing';
+    const undoing = (await this.provisionings.stateOf(id, manager))?.state === 'undoing';
     if (tenant.status !== 'failed' || undoing) throw new TransitionRefused(transition, tenant.status);
     return tenant;
   }

@@ -8,6 +8,8 @@ export type Act = (typeof ACTS)[number];
 export const MAILED_KINDS: readonly TenantKind[] = ['production', 'trial'];
 /** Kinds that end by being archived; a trial is suspended. */
 const COPIES = `('sandbox', 'training')`;
+/** Of a copy whose plan keeps archived tenants for ever. */
+const COPY_PURGE_DAYS = 30;
 
 interface Rule {
   /** Days before the act on which the owners are told, first to last. */
@@ -48,9 +50,11 @@ export const RULES: Record<Act, Rule> = {
   schedule: {
     notices: [7, 1],
     waits: true,
-    where: `t.status = 'archived' AND t.purge_after IS NULL AND p.purge_after_days IS NOT NULL`,
-    due: `t.status_changed_at + ${days('purge_after_days')}`,
-    span: 'p.purge_after_days',
+    // Copies are not kept for ever, whatever the plan says of tenants.
+    where: `t.status = 'archived' AND t.purge_after IS NULL
+      AND (p.purge_after_days IS NOT NULL OR t.kind IN ${COPIES})`,
+    due: `t.status_changed_at + coalesce(p.purge_after_days, ${COPY_PURGE_DAYS}) * interval '24 hours'`,
+    span: `coalesce(p.purge_after_days, ${COPY_PURGE_DAYS})`,
   },
   purge: {
     notices: [7, 1],
