@@ -125,6 +125,20 @@ describe('what is stored', () => {
     );
   });
 
+  it('takes a Map whose key has no text', () => {
+    expect(
+      after(
+        new Map<unknown, unknown>([
+          [Object.create(null), 1],
+          [Symbol('s'), 2],
+        ]),
+      ),
+    ).toEqual({
+      '[object]': 1,
+      'Symbol(s)': 2,
+    });
+  });
+
   it('ends for cycles, depth and breadth', () => {
     const cycle: Record<string, unknown> = { name: 'Ada' };
     cycle['self'] = cycle;

@@ -76,7 +76,8 @@ export function plain(value: unknown): Json {
     if (at instanceof Date) return Number.isNaN(at.getTime()) ? 'Invalid Date' : at.toISOString();
     if (ArrayBuffer.isView(at)) return `[${at.byteLength} bytes]`;
     if (depth >= MAX_DEPTH) return TOO_DEEP;
-    if (at instanceof Map) return walk(Object.fromEntries(at), depth);
+    // A key that is an object may have no text at all.
+    if (at instanceof Map) return walk(Object.fromEntries([...at].map(([key, field]) => [keyOf(key), field])), depth);
     if (at instanceof Set) return walk([...at], depth);
     if (Array.isArray(at)) {
       const items: Json[] = [];
@@ -130,6 +131,11 @@ export function bounded(value: Json): Json {
   }
   if (added < fields.length) kept['[truncated]'] = `${fields.length - added} more fields`;
   return kept;
+}
+
+function keyOf(key: unknown): string {
+  if (typeof key === 'object' && key !== null) return '[object]';
+  return String(key);
 }
 
 function shortened(value: Json, bytes: number): string {

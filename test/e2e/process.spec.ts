@@ -28,6 +28,26 @@ describe('the service as a process', { timeout: 120_000 }, () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
+  it('says on the screen who the demo users are, with their password, and nothing of them in the log', async () => {
+    const started = await start({ DEMO_PASSWORD: 'seven other ladders', LOG_LEVEL: 'info' });
+    const { port, child, exited } = started;
+    expect(started.output()).toMatch(/Demo users +owner@acme\.example, .*\(password seven other ladders\)/);
+    const login = await fetch(`http://127.0.0.1:${port}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-tenant-id': 'acme' },
+      body: JSON.stringify({ email: 'owner@acme.example', password: 'seven other ladders' }),
+    });
+    expect(login.status).toBe(200);
+    child.kill('SIGTERM');
+    await exited;
+    const logged = started
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'));
+    expect(logged.length).toBeGreaterThan(0);
+    expect(logged.join('\n')).not.toContain('seven other ladders');
+  });
+
   it('has every acknowledged message after kill -9 under load', async () => {
     const first = await start();
     const session = ((await post(first.port, '/session', { tenant_id: 'acme' })).json as { session_id: string })

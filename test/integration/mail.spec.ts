@@ -50,6 +50,25 @@ describe('mail through an SMTP server', () => {
     await smtp.close();
   });
 
+  it('speaks in the brand of the tenant that has set one, and in the name of the other', async () => {
+    await t.database.admin(
+      `UPDATE platform.tenants SET settings = settings || '{"mail.brand":"Globex <b>Labs</b>"}' WHERE slug = 'globex'`,
+    );
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', 'globex')`);
+    const [ofGlobex, ofAcme] = [freshAddress(), freshAddress()];
+    await send(t, globex, invitation(t, globex, ofGlobex));
+    await send(t, acme, invitation(t, acme, ofAcme));
+    await expect.poll(() => [smtp.to(ofGlobex).length, smtp.to(ofAcme).length], eventually).toEqual([1, 1]);
+    const [branded, plain] = [smtp.to(ofGlobex)[0], smtp.to(ofAcme)[0]];
+    expect(branded?.subject).toBe('Olga Owner invites you to Globex <b>Labs</b>');
+    expect(branded?.from?.name).toBe('Globex <b>Labs</b> via Tenantry');
+    expect(branded?.html).toContain('Globex &lt;b&gt;Labs&lt;/b&gt;');
+    expect(branded?.html).not.toContain('<b>Labs</b>');
+    expect(plain?.subject).toBe(`Olga Owner invites you to ${acme.name}`);
+    await t.database.admin(`UPDATE platform.tenants SET settings = settings - 'mail.brand' WHERE slug = 'globex'`);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', 'globex')`);
+  });
+
   it('arrives once, as text and HTML, from acme, with a link to acme', async () => {
     const to = freshAddress();
     await send(t, acme, invitation(t, acme, to, { name: 'Ann' }));
