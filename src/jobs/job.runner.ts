@@ -35,8 +35,8 @@ export class JobRunner {
       await this.runner.runAsPlatform(`job ${definition.name}`, () => definition.handle(payload, run));
     } else {
       const tenant = await this.tenantOf(envelope, job);
-      if (tenant.status === 'archived' || tenant.status === 'deleted') return this.drop(hold, tenant);
-      if (tenant.status === 'suspended' || tenant.status === 'failed') {
+      if (tenant.status === 'deleted') return this.drop(hold, tenant);
+      if (tenant.status !== 'active' && tenant.status !== 'provisioning') {
         await this.store.postpone(hold, tenant.id, POSTPONE_SECONDS);
         return 'postponed';
       }

@@ -135,6 +135,8 @@ describe('an import', () => {
       plan: 'pro',
       settings: { welcome: 'Hi', model: 'mock-2', 'chat.public': true },
       extra: { region: 'eu', size: 3 },
+      // An edit like any other: who read the tenant before must not overwrite it unseen.
+      revision: (before?.['revision'] as number) + 1,
     });
   });
 

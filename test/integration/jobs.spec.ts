@@ -235,7 +235,7 @@ describe('the worker', () => {
     expect(ran('test.note', text)).toHaveLength(1);
   });
 
-  it('leaves jobs of a suspended tenant waiting, and removes those of an archived one with a record', async () => {
+  it('leaves jobs of a tenant out of service waiting, and removes those of a deleted one with a record', async () => {
     const status = (value: string) =>
       t.database.admin(`UPDATE platform.tenants SET status = $1 WHERE slug = 'initech'`, [value]);
     const initech = await t.tenant('initech');
@@ -248,13 +248,32 @@ describe('the worker', () => {
     await expect
       .poll(async () => (await stored('group_id = $1', [initech.id]))[0]!.due_in, eventually)
       .toBeGreaterThan(200);
+    const due = () => t.database.admin(`UPDATE jobs.job SET start_after = now() WHERE group_id = $1`, [initech.id]);
+    // It can be restored, and what was committed is to run then.
     await status('archived');
-    await t.database.admin(`UPDATE jobs.job SET start_after = now() WHERE group_id = $1`, [initech.id]);
-    await expect.poll(() => stored('group_id = $1', [initech.id]), eventually).toEqual([]);
+    await due();
+    await expect
+      .poll(async () => (await stored('group_id = $1', [initech.id]))[0]!.due_in, eventually)
+      .toBeGreaterThan(200);
+    const kept = fresh();
+    await status('active');
+    await enqueue(initech, 'test.note', { text: kept });
+    await due();
+    await expect.poll(() => [ran('test.note', text).length, ran('test.note', kept).length], eventually).toEqual([1, 1]);
+
+    const last = fresh();
+    await status('suspended');
+    await enqueue(initech, 'test.note', { text: last });
+    await expect
+      .poll(async () => (await stored(`group_id = $1 AND state = 'created'`, [initech.id])).length, eventually)
+      .toBe(1);
+    await status('deleted');
+    await due();
+    await expect.poll(() => stored(`group_id = $1 AND state <> 'completed'`, [initech.id]), eventually).toEqual([]);
     await expect
       .poll(() => t.database.admin(`SELECT details FROM platform.audit_events WHERE event = 'job.dropped'`), eventually)
       .toMatchObject([{ details: { name: 'test.note', jobs: 1 } }]);
-    expect(ran('test.note', text)).toEqual([]);
+    expect(ran('test.note', last)).toEqual([]);
     await status('active');
   });
 

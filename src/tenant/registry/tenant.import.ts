@@ -103,7 +103,7 @@ export class TenantImport {
       manager,
       `${INPUT}, changed AS (
          UPDATE tenants t SET name = i.name, plan = coalesce(i.plan, t.plan), settings = t.settings || i.settings,
-                extra = t.extra || i.extra, updated_at = now()
+                extra = t.extra || i.extra, revision = t.revision + 1, updated_at = now()
            FROM input i WHERE t.slug = i.slug
             AND (t.name, t.plan, t.settings, t.extra)
                 IS DISTINCT FROM (i.name, coalesce(i.plan, t.plan), t.settings || i.settings, t.extra || i.extra)
