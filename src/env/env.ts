@@ -17,6 +17,8 @@ export interface Env {
   /** Unset: the embedded PostgreSQL is used. */
   databaseUrl: string | undefined;
   databaseDirectUrl: string | undefined;
+  /** Whether connections keep hot statements prepared. */
+  preparedStatements: boolean;
   databasePoolSize: number;
   masterKey: string | undefined;
   baseDomain: string;
@@ -119,6 +121,14 @@ export const VARIABLES: readonly Variable[] = [
     example: '',
     allowed: 'a postgres:// or postgresql:// URL',
     about: 'the same database past any transaction-mode pooler, for migrations and LISTEN; default DATABASE_URL',
+  },
+  {
+    name: 'DATABASE_PREPARED_STATEMENTS',
+    example: '',
+    allowed: 'on or off',
+    about:
+      'connections keep hot statements parsed and planned; default on, but off with a DATABASE_DIRECT_URL of its own, ' +
+      'since a transaction-mode pooler must know how (PgBouncer does from 1.21 on, with max_prepared_statements)',
   },
   {
     name: 'DATABASE_POOL_SIZE',
@@ -336,6 +346,12 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
   const signupPlans = (raw('SIGNUP_PLAN') ?? 'free').split(',').map((part) => part.trim());
   if (signupPlans.some((plan) => !/^[a-z][a-z0-9-]*$/.test(plan))) wrong('SIGNUP_PLAN');
   const signupTrial = oneOf('SIGNUP_TRIAL', ['on', 'off', 'true', 'false', '1', '0'] as const, 'on');
+  const databaseDirectUrl = url('DATABASE_DIRECT_URL', ['postgres:', 'postgresql:']) ?? databaseUrl;
+  const prepares = oneOf(
+    'DATABASE_PREPARED_STATEMENTS',
+    ['on', 'off'],
+    databaseDirectUrl === databaseUrl ? 'on' : 'off',
+  );
   const port = integer('PORT', 8001, 0, 65_535);
   const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
   // One core and one thread of libuv's pool stay free: sign-ins must not starve requests, nor file and DNS look-ups.
@@ -359,7 +375,8 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     publicUrl,
     dataDir: path.resolve(cwd, raw('DATA_DIR') ?? '.data'),
     databaseUrl,
-    databaseDirectUrl: url('DATABASE_DIRECT_URL', ['postgres:', 'postgresql:']) ?? databaseUrl,
+    databaseDirectUrl,
+    preparedStatements: prepares === 'on',
     databasePoolSize: integer('DATABASE_POOL_SIZE', 10, 1, 1000),
     masterKey,
     baseDomain,

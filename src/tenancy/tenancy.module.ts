@@ -79,7 +79,8 @@ export class TenancyModule {
           provide: TenantDataSource,
           inject: [TenantContext, PLATFORM_DATA_SOURCE],
           useFactory: async (context: TenantContext, platform: DataSource) => {
-            const source = new TenantDataSource({ ...pooled('tenant', env.databasePoolSize), entities }, context);
+            const options = { ...pooled('tenant', env.databasePoolSize), entities };
+            const source = new TenantDataSource(options, context, env.preparedStatements);
             try {
               await source.initialize();
               source.subscribers.push(new TenantSubscriber(source));

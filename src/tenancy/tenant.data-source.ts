@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Pool, PoolClient } from 'pg';
 import {
   DataSource,
@@ -10,6 +11,7 @@ import {
   type SelectQueryBuilder,
 } from 'typeorm';
 import { QueryBuilder } from 'typeorm/query-builder/QueryBuilder.js';
+import { PreparedStatements } from './prepared.statements.js';
 import { TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantContext } from './tenant.context.js';
 import type { Placement } from './tenant.js';
@@ -32,9 +34,13 @@ export class TenantDataSource extends DataSource {
   /** Layers that a test has taken away to prove that the others hold. Always empty in a running service. */
   readonly layersOff = new Set<Layer>();
 
+  private readonly prepared = new WeakMap<PoolClient, PreparedStatements>();
+
+  /** @param prepares whether connections keep hot statements prepared: not behind a pooler that hands them around */
   constructor(
     options: DataSourceOptions,
     readonly context: TenantContext,
+    private prepares = false,
   ) {
     super(options);
   }
@@ -82,17 +88,37 @@ export class TenantDataSource extends DataSource {
   async queryAlone<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const tenant = this.context.currentOrThrow('Tenant-owned SQL');
     const client = await this.acquire(tenant.placement);
+    const prepared = this.preparedOn(client);
     let broken: Error | undefined;
     try {
       this.logger.logQuery(sql, parameters);
-      return (await sendAlone(client, tenant, sql, parameters)).rows as Row[];
+      return (await sendAlone({ client, prepared }, tenant, sql, parameters)).rows as Row[];
     } catch (error) {
       if (error instanceof TransactionByRawSql) broken = error;
       this.logger.logQueryError(error as Error, sql, parameters);
       throw new QueryFailedError(sql, parameters, error as Error);
     } finally {
       client.release(broken);
+      if (prepared?.misled) this.stopPreparing();
     }
+  }
+
+  private preparedOn(client: PoolClient): PreparedStatements | undefined {
+    if (!this.prepares) return undefined;
+    const known = this.prepared.get(client);
+    if (known) return known;
+    const fresh = new PreparedStatements();
+    this.prepared.set(client, fresh);
+    return fresh;
+  }
+
+  private stopPreparing(): void {
+    if (!this.prepares) return;
+    this.prepares = false;
+    new Logger('Database').warn(
+      'A prepared statement was on another connection: DATABASE_URL seems to lead through a transaction-mode pooler. ' +
+        'Statements are no longer prepared; set DATABASE_DIRECT_URL, or DATABASE_PREPARED_STATEMENTS=off.',
+    );
   }
 
   private poolOf(placement: Placement): Pool {

@@ -133,7 +133,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       return result as PgResult;
     }
     try {
-      return await sendAlone(client, tenant, text, values);
+      return await sendAlone({ client }, tenant, text, values);
     } catch (error) {
       if (error instanceof TransactionByRawSql) this.broken = error;
       throw error;

@@ -1,5 +1,7 @@
-import pg, { type Client, type PoolClient, type QueryResult, type Submittable } from 'pg';
+import pg, { type Client, type DatabaseError, type PoolClient, type QueryResult, type Submittable } from 'pg';
+import { serialize } from 'pg-protocol';
 import { isUuid } from '../common/index.js';
+import { type Loss, type Preparation, type PreparedStatements, UNPREPARED } from './prepared.statements.js';
 import { TenantContextMissing, TransactionByRawSql } from './tenancy.errors.js';
 import type { Tenant } from './tenant.js';
 
@@ -7,14 +9,20 @@ type Callback = (error: Error | null, result?: QueryResult) => void;
 
 /** What the driver's own query class does for the extended protocol; its types leave it out. */
 interface Messages {
-  parse(message: { name: string; text: string }): void;
-  bind(message: { portal: string; statement: string; values: unknown[] }): void;
-  execute(message: { portal: string; rows: number }): void;
+  parse(message: { text: string }): void;
+  bind(message: object): void;
+  describe(message: { type: 'P' | 'S'; name: string }): void;
+  execute(message: object): void;
+  close(message: { type: 'P' | 'S'; name?: string }): void;
+  sync(): void;
+}
+interface DriverConnection {
+  readonly stream: { write(bytes: Buffer): void };
 }
 interface DriverQuery {
-  prepare(connection: Messages): void;
+  prepare(connection: unknown): void;
   handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: Messages): void;
+  handleCommandComplete(message: unknown, connection: unknown): void;
 }
 
 const DriverQuery = pg.Query as unknown as new (
@@ -22,6 +30,22 @@ const DriverQuery = pg.Query as unknown as new (
   values: undefined,
   callback: Callback,
 ) => DriverQuery;
+
+const SCOPE = `SELECT set_config('app.tenant_id', $1, true)`;
+
+// SQLSTATEs (PostgreSQL documentation, appendix A).
+const INVALID_STATEMENT_NAME = '26000';
+const DUPLICATE_STATEMENT = '42P05';
+const FEATURE_NOT_SUPPORTED = '0A000';
+
+interface Flight {
+  tenantId: string;
+  text: string;
+  values: unknown[];
+  /** How the setting of the tenant is prepared, and how the statement is. */
+  scope: Preparation;
+  statement: Preparation;
+}
 
 /**
  * One statement in the scope of one tenant, as a transaction of its own in one message: setting, statement and one Sync.
@@ -33,19 +57,34 @@ export class TenantStatement extends DriverQuery {
 
   /** @param callback called once, with the result after the commit, or with the first error */
   constructor(
-    private readonly tenantId: string,
-    text: string,
-    values: unknown[],
+    private readonly flight: Flight,
     callback: Callback,
   ) {
-    super({ text, values, queryMode: 'extended' }, undefined, callback);
+    super({ text: flight.text, values: flight.values, queryMode: 'extended' }, undefined, callback);
   }
 
-  override prepare(connection: Messages): void {
-    connection.parse({ name: '', text: `SELECT set_config('app.tenant_id', $1, true)` });
-    connection.bind({ portal: '', statement: '', values: [this.tenantId] });
-    connection.execute({ portal: '', rows: 0 });
-    super.prepare(connection);
+  override prepare(connection: DriverConnection): void {
+    const { tenantId, scope, statement } = this.flight;
+    const messages: Buffer[] = [];
+    const add = (message: Buffer): void => void messages.push(message);
+    const ready = ({ name, parse, close }: Preparation, text: string): void => {
+      for (const gone of close) add(serialize.close({ type: 'S', name: gone }));
+      if (parse) add(serialize.parse({ name, text }));
+    };
+    ready(scope, SCOPE);
+    add(serialize.bind({ statement: scope.name, values: [tenantId] }));
+    add(serialize.execute());
+    const own: Messages = {
+      parse: ({ text }) => ready(statement, text),
+      bind: (message) => add(serialize.bind({ ...message, statement: statement.name })),
+      describe: (message) => add(serialize.describe(message)),
+      execute: (message) => add(serialize.execute(message)),
+      close: (message) => add(serialize.close(message)),
+      sync: () => add(serialize.sync()),
+    };
+    super.prepare(own);
+    // One write: handing the socket message after message costs more than all else that the driver does.
+    connection.stream.write(Buffer.concat(messages));
   }
 
   // The first row and the first completion belong to the setting.
@@ -53,10 +92,16 @@ export class TenantStatement extends DriverQuery {
     if (this.opened) super.handleDataRow(message);
   }
 
-  override handleCommandComplete(message: unknown, connection: Messages): void {
+  override handleCommandComplete(message: unknown, connection: unknown): void {
     if (this.opened) super.handleCommandComplete(message, connection);
     else this.opened = true;
   }
+}
+
+/** A connection, and the statements that it keeps prepared, if it keeps any. */
+export interface StatementTarget {
+  client: Client | PoolClient;
+  prepared?: PreparedStatements | undefined;
 }
 
 /**
@@ -64,19 +109,44 @@ export class TenantStatement extends DriverQuery {
  *
  * @throws TransactionByRawSql when the statement left a transaction open: its connection must not serve anybody else
  */
-export function sendAlone(
-  client: Client | PoolClient,
+export async function sendAlone(
+  { client, prepared }: StatementTarget,
   tenant: Tenant,
   text: string,
   values: unknown[],
 ): Promise<QueryResult> {
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
+  const flight = { tenantId: tenant.id, text, values };
+  if (!prepared) return send(client, { ...flight, scope: UNPREPARED, statement: UNPREPARED });
+  const [scope, statement] = [prepared.use(SCOPE), prepared.use(text)];
+  try {
+    const result = await send(client, { ...flight, scope, statement });
+    prepared.succeeded(scope);
+    prepared.succeeded(statement);
+    return result;
+  } catch (error) {
+    const lost = lossOf(error as Partial<DatabaseError>);
+    prepared.failed(scope, lost);
+    prepared.failed(statement, lost);
+    if (!lost) throw error;
+    // The whole flight was one transaction, so nothing of it happened.
+    return send(client, { ...flight, scope: UNPREPARED, statement: UNPREPARED });
+  }
+}
+
+function send(client: Client | PoolClient, flight: Flight): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
-    const statement = new TenantStatement(tenant.id, text, values, (error, result) => {
+    const statement = new TenantStatement(flight, (error, result) => {
       if (error) reject(error);
       else if (client.getTransactionStatus() !== 'I') reject(new TransactionByRawSql());
       else resolve(result as QueryResult);
     });
     client.query(statement as unknown as Submittable);
   });
+}
+
+/** Whether a statement failed for its preparation alone. */
+function lossOf({ code, message }: Partial<DatabaseError>): Loss | undefined {
+  if (code === INVALID_STATEMENT_NAME || code === DUPLICATE_STATEMENT) return 'elsewhere';
+  return code === FEATURE_NOT_SUPPORTED && message?.startsWith('cached plan') ? 'outdated' : undefined;
 }
