@@ -19,6 +19,7 @@ platform.installation owner=migrator rls=f force=f
 platform.job_clocks owner=migrator rls=f force=f
 platform.job_lanes owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
+platform.places owner=migrator rls=f force=f
 platform.plans owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
@@ -27,6 +28,7 @@ platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
 platform.sandbox_access owner=migrator rls=f force=f
+platform.servers owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.signup_invites owner=migrator rls=f force=f
 platform.signups owner=migrator rls=f force=f
@@ -102,6 +104,18 @@ platform.job_lanes.tag integer NOT NULL
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
+platform.places.server text NOT NULL
+platform.places.name text NOT NULL
+platform.places.kind text NOT NULL
+platform.places.login text
+platform.places.tenant_id uuid
+platform.places.state text NOT NULL
+platform.places.version text
+platform.places.migrated_at timestamp with time zone
+platform.places.migrate_ms integer
+platform.places.error text
+platform.places.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.places.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.plans.name text NOT NULL
 platform.plans."position" integer NOT NULL
 platform.plans.trial_days integer NOT NULL
@@ -170,6 +184,13 @@ platform.sandbox_access.code_hash bytea NOT NULL
 platform.sandbox_access.tenant_id uuid NOT NULL
 platform.sandbox_access.person bytea NOT NULL
 platform.sandbox_access.expires_at timestamp with time zone NOT NULL
+platform.servers.name text NOT NULL
+platform.servers.region text
+platform.servers.weight integer NOT NULL DEFAULT 100
+platform.servers.plans text[]
+platform.servers.url bytea
+platform.servers.direct_url bytea
+platform.servers.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -413,6 +434,11 @@ platform.installation installation_pkey PRIMARY KEY (id)
 platform.job_clocks job_clocks_pkey PRIMARY KEY (name)
 platform.job_lanes job_lanes_pkey PRIMARY KEY (name, tenant_id, step)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+platform.places places_kind_known CHECK ((kind = ANY (ARRAY['schema'::text, 'database'::text])))
+platform.places places_pkey PRIMARY KEY (server, name)
+platform.places places_server_fkey FOREIGN KEY (server) REFERENCES platform.servers(name)
+platform.places places_state_known CHECK ((state = ANY (ARRAY['making'::text, 'spare'::text, 'used'::text, 'dropping'::text])))
+platform.places places_used_by_a_tenant CHECK (((state <> 'used'::text) OR (tenant_id IS NOT NULL)))
 platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
 platform.plans plans_pkey PRIMARY KEY (name)
 platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
@@ -435,6 +461,10 @@ platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['run
 platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.sandbox_access sandbox_access_pkey PRIMARY KEY (code_hash)
 platform.sandbox_access sandbox_access_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.servers servers_default_by_environment CHECK (((name = 'default'::text) = (url IS NULL)))
+platform.servers servers_name_plain CHECK ((name ~ '^[a-z][a-z0-9-]{0,39}$'::text))
+platform.servers servers_pkey PRIMARY KEY (name)
+platform.servers servers_weight_range CHECK (((weight >= 0) AND (weight <= 10000)))
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.signup_invites signup_invites_pkey PRIMARY KEY (id)
@@ -523,6 +553,8 @@ CREATE INDEX member_mails_recipient ON shared.member_mails USING btree (tenant_i
 CREATE INDEX member_mails_time ON shared.member_mails USING btree (sent_at)
 CREATE INDEX outbox_events_dead ON shared.outbox_events USING btree (id) WHERE (dead_at IS NOT NULL)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
+CREATE INDEX places_by_state ON platform.places USING btree (state, kind, server, created_at)
+CREATE INDEX places_of_tenant ON platform.places USING btree (tenant_id) WHERE (tenant_id IS NOT NULL)
 CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (user_id)
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
@@ -573,6 +605,7 @@ CREATE UNIQUE INDEX known_addresses_key ON shared.known_addresses USING btree (t
 CREATE UNIQUE INDEX known_addresses_pkey ON shared.known_addresses USING btree (tenant_id, id)
 CREATE UNIQUE INDEX member_mails_pkey ON shared.member_mails USING btree (tenant_id, id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
+CREATE UNIQUE INDEX places_pkey ON platform.places USING btree (server, name)
 CREATE UNIQUE INDEX plans_pkey ON platform.plans USING btree (name)
 CREATE UNIQUE INDEX platform_admins_email_key ON platform.platform_admins USING btree (email_key)
 CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree (id)
@@ -588,6 +621,7 @@ CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
 CREATE UNIQUE INDEX sandbox_access_pkey ON platform.sandbox_access USING btree (code_hash)
 CREATE UNIQUE INDEX sent_notices_pkey ON shared.sent_notices USING btree (tenant_id, id)
+CREATE UNIQUE INDEX servers_pkey ON platform.servers USING btree (name)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX signup_invites_pkey ON platform.signup_invites USING btree (id)
 CREATE UNIQUE INDEX signups_pkey ON platform.signups USING btree (id)
@@ -662,6 +696,7 @@ platform.job_clocks migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.job_lanes migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.migrations 
 platform.migrations_id_seq 
+platform.places migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.plans migrator=arwdDxtm/migrator platform=rw/migrator
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -670,6 +705,7 @@ platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migra
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator
+platform.servers migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signup_invites migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signups migrator=arwdDxtm/migrator platform=arwd/migrator

@@ -9,15 +9,26 @@ import { ensureRoles, installationOf, type RoleKind, type Roles, rolesOf } from 
 
 const OLDEST_VERSION = 150_000;
 
+/** How roles reach a server. */
+export interface ServerAddress {
+  /**
+   * @param direct past any pooler, for LISTEN and migrations
+   * @param database another one of the same server
+   */
+  url(kind: RoleKind, direct?: boolean, database?: string): string;
+  /** The same for the login role of one tenant. */
+  loginUrl(login: string, direct?: boolean, database?: string): string;
+}
+
 /** A database that is up, set up and at head, and how each role reaches it. */
-export interface PreparedDatabase {
+export interface PreparedDatabase extends ServerAddress {
+  /** What it was brought to head with. */
+  migrations: MigrationSet[];
   keys: KeyRing;
   roles: Roles;
   embedded: boolean;
   /** Whether this process started the embedded server, so that it ends with this process. */
   started: boolean;
-  /** @param direct past any pooler, for LISTEN and migrations */
-  url(kind: RoleKind, direct?: boolean): string;
   /** Stops the embedded server, if this process started it. Last of all. */
   stop(): Promise<void>;
 }
@@ -48,13 +59,22 @@ export async function prepareDatabase(
     const directUrl = env.databaseDirectUrl ?? adminUrl;
     const keys = new KeyRing(env.masterKey ?? readOrCreateSecret(env.dataDir, 'master.key'));
     const roles = await setUpRoles(directUrl, keys);
-    const url = (kind: RoleKind, direct = false): string => withRole(direct ? directUrl : adminUrl, roles, kind);
+    const { url, loginUrl } = addressOf({ url: adminUrl, directUrl, roles, keys });
     await (await logIn(url('migrator', true))).end();
     progress('Migrating…');
     await migrate(url('migrator', true), roles.installation, sets);
     if (adminUrl !== directUrl) await checkPooler(url('platform'));
     await checkKey(url('platform', true), keys, true);
-    return { keys, roles, embedded: env.databaseUrl === undefined, started: stops.length > 0, url, stop };
+    return {
+      migrations: sets,
+      keys,
+      roles,
+      embedded: env.databaseUrl === undefined,
+      started: stops.length > 0,
+      url,
+      loginUrl,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -94,7 +114,8 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
     }
     const roles = rolesOf(await installationOf(client), keys);
     // Before anything is changed: a wrong key would mint role passwords, or migrate what is not its own.
-    if (await isSetUp(client, roles)) await checkKey(withRole(url, roles, 'platform'), keys);
+    if (await isSetUp(client, roles))
+      await checkKey(withLogin(url, roles.name('platform'), roles.password('platform')), keys);
     await ensureRoles(client, roles);
     return roles;
   } finally {
@@ -172,17 +193,37 @@ async function checkKey(url: string, keys: KeyRing, record = false): Promise<voi
   }
 }
 
-function withRole(base: string, roles: Roles, kind: RoleKind): string {
+/** How the roles of an installation reach a server. */
+export function addressOf(server: { url: string; directUrl: string; roles: Roles; keys: KeyRing }): ServerAddress {
+  const { roles, keys } = server;
+  const at = (login: string, password: string, direct = false, database?: string): string =>
+    withLogin(direct ? server.directUrl : server.url, login, password, database);
+  return {
+    url: (kind, direct, database) => at(roles.name(kind), roles.password(kind), direct, database),
+    loginUrl: (login, direct, database) => at(login, loginPassword(login, keys), direct, database),
+  };
+}
+
+/** The password of a tenant's login role, derived as those of the installation's roles are. */
+export function loginPassword(login: string, keys: KeyRing): string {
+  return keys.derive(`login:${login}`).toString('base64url');
+}
+
+function withLogin(base: string, login: string, password: string, database?: string): string {
   const url = new URL(base);
   // As parameters they would win over the part before the @, and the role would be the user of DATABASE_URL after all.
   url.searchParams.delete('user');
   url.searchParams.delete('password');
-  url.username = roles.name(kind);
-  url.password = roles.password(kind);
+  url.username = login;
+  url.password = password;
   if (url.username === '') {
     // A URL without a host, as for a Unix socket, has no such part.
-    url.searchParams.set('user', roles.name(kind));
-    url.searchParams.set('password', roles.password(kind));
+    url.searchParams.set('user', login);
+    url.searchParams.set('password', password);
+  }
+  if (database !== undefined) {
+    url.searchParams.delete('dbname');
+    url.pathname = `/${encodeURIComponent(database)}`;
   }
   return url.toString();
 }

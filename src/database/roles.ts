@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { KeyRing } from '../common/index.js';
 import { DatabaseSetupError } from './database.errors.js';
 
-export const ROLE_KINDS = ['migrator', 'platform', 'tenant', 'maintenance'] as const;
+export const ROLE_KINDS = ['migrator', 'platform', 'tenant', 'maintenance', 'provisioner'] as const;
 export type RoleKind = (typeof ROLE_KINDS)[number];
 
 /** The roles of one installation. Roles belong to the whole server, so their names carry the installation. */
@@ -76,20 +76,37 @@ interface RoleState {
   connects: boolean;
   creates: boolean;
   settings: string[];
+  /** Whether everybody may connect to this database, and the user that asks may end that. */
+  open: boolean;
+  /** Whether it may become the migrator, for which it makes databases. */
+  becomes: boolean;
+  /** Whether it may let others connect: the login roles of tenants whose schema is in this database. */
+  admits: boolean;
+  /** Whether the user that asks may let others create databases. */
+  grantsCreation: boolean;
 }
 
 async function missingSql(client: pg.Client, roles: Roles): Promise<string[]> {
   const names = ROLE_KINDS.map((kind) => roles.name(kind));
-  // A cloned or restored database has its schemas; there the migrator needs no right to create more.
+  // A cloned or restored database has its schemas; a user who may not let the migrator create more can work with it.
   const { rows } = await client.query<RoleState>(
     `SELECT current_database() AS database, name, r.oid IS NOT NULL AS exists,
             coalesce(has_database_privilege(r.oid, current_database(), 'CONNECT'), false) AS connects,
             coalesce(has_database_privilege(r.oid, current_database(), 'CREATE'), false)
-              OR (SELECT count(*) = 3 FROM pg_namespace WHERE nspname IN ('platform', 'shared', 'jobs')) AS creates,
-            ARRAY(SELECT split_part(setting, '=', 1) FROM unnest(r.rolconfig) AS setting) AS settings
-       FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) LEFT JOIN pg_roles r ON r.rolname = name
-      ORDER BY place`,
-    [names],
+              OR ((SELECT count(*) = 3 FROM pg_namespace WHERE nspname IN ('platform', 'shared', 'jobs'))
+                  AND NOT (me.rolsuper OR (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database
+                                            WHERE datname = current_database()))) AS creates,
+            ARRAY(SELECT split_part(setting, '=', 1) FROM unnest(r.rolconfig) AS setting) AS settings,
+            (SELECT (d.datacl IS NULL OR EXISTS (SELECT FROM aclexplode(d.datacl)
+                       WHERE grantee = 0 AND privilege_type = 'CONNECT'))
+                    AND (me.rolsuper OR pg_has_role(d.datdba, 'USAGE'))
+               FROM pg_database d WHERE d.datname = current_database()) AS open,
+            coalesce(pg_has_role(r.oid, (SELECT oid FROM pg_roles WHERE rolname = $2), 'MEMBER'), false) AS becomes,
+            coalesce(has_database_privilege(r.oid, current_database(), 'CONNECT WITH GRANT OPTION'), false) AS admits,
+            me.rolsuper OR me.rolcreatedb AS "grantsCreation"
+       FROM pg_roles me, unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) LEFT JOIN pg_roles r ON r.rolname = name
+      WHERE me.rolname = current_user ORDER BY place`,
+    [names, roles.name('migrator')],
   );
   return rows.flatMap((state, index) => missingOf(roles, ROLE_KINDS[index]!, state));
 }
@@ -100,13 +117,23 @@ function missingOf(roles: Roles, kind: RoleKind, state: RoleState): string[] {
   const statements: string[] = [];
   if (!state.exists) {
     const verifier = scramVerifier(roles.password(kind));
-    statements.push(
-      `CREATE ROLE ${name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT PASSWORD '${verifier}'`,
-    );
+    const makes = kind === 'provisioner';
+    // Who may not create databases cannot let others: tenants then get schemas at most, and are told so.
+    const attributes = `${makes && state.grantsCreation ? '' : 'NO'}CREATEDB ${makes ? '' : 'NO'}CREATEROLE`;
+    statements.push(`CREATE ROLE ${name} LOGIN NOSUPERUSER ${attributes} NOBYPASSRLS NOINHERIT PASSWORD '${verifier}'`);
   }
-  if (!state.connects) statements.push(`GRANT CONNECT ON DATABASE ${database} TO ${name}`);
+  // While everybody may, nobody needs to be told; that ends below.
+  if (!state.connects || state.open) statements.push(`GRANT CONNECT ON DATABASE ${database} TO ${name}`);
   if (kind === 'migrator') {
     if (!state.creates) statements.push(`GRANT CREATE ON DATABASE ${database} TO ${name}`);
+    // The login roles of tenants may enter their own databases only.
+    if (state.open) statements.push(`REVOKE CONNECT, TEMPORARY ON DATABASE ${database} FROM PUBLIC`);
+    return statements;
+  }
+  if (kind === 'provisioner') {
+    if (!state.becomes) statements.push(`GRANT ${roles.name('migrator')} TO ${name}`);
+    if (!state.admits && state.grantsCreation)
+      statements.push(`GRANT CONNECT ON DATABASE ${database} TO ${name} WITH GRANT OPTION`);
     return statements;
   }
   // Settings of the role, not start-up parameters: a transaction-mode pooler refuses those. One that an operator has

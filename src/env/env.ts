@@ -20,6 +20,8 @@ export interface Env {
   /** Whether connections keep hot statements prepared. */
   preparedStatements: boolean;
   databasePoolSize: number;
+  databaseMaxConnections: number;
+  databaseTenantConnections: number;
   masterKey: string | undefined;
   baseDomain: string;
   /** How a request names its tenant, in the order in which it is asked. */
@@ -134,7 +136,21 @@ export const VARIABLES: readonly Variable[] = [
     name: 'DATABASE_POOL_SIZE',
     example: '10',
     allowed: 'an integer from 1 to 1000',
-    about: 'connections for tenant work in this process',
+    about: 'connections of this process to the shared tables of a server',
+  },
+  {
+    name: 'DB_MAX_CONNECTIONS',
+    example: '50',
+    allowed: 'an integer greater than DATABASE_POOL_SIZE, at most 10000',
+    about:
+      'connections of this process for the work of tenants, those with a database or login role of their own included; ' +
+      'idle ones give way to those that are needed',
+  },
+  {
+    name: 'DB_TENANT_CONNECTIONS',
+    example: '4',
+    allowed: 'an integer from 1 to 1000',
+    about: 'connections of this process for one tenant with a database or login role of its own',
   },
   {
     name: 'MASTER_KEY',
@@ -352,6 +368,9 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ['on', 'off'],
     databaseDirectUrl === databaseUrl ? 'on' : 'off',
   );
+  const databasePoolSize = integer('DATABASE_POOL_SIZE', 10, 1, 1000);
+  const databaseMaxConnections = integer('DB_MAX_CONNECTIONS', databasePoolSize + 40, 1, 10_000);
+  if (databaseMaxConnections <= databasePoolSize) wrong('DB_MAX_CONNECTIONS');
   const port = integer('PORT', 8001, 0, 65_535);
   const metricsFallback = port === 0 ? 0 : port + 1000 > 65_535 ? port - 1000 : port + 1000;
   // One core and one thread of libuv's pool stay free: sign-ins must not starve requests, nor file and DNS look-ups.
@@ -377,7 +396,9 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     databaseUrl,
     databaseDirectUrl,
     preparedStatements: prepares === 'on',
-    databasePoolSize: integer('DATABASE_POOL_SIZE', 10, 1, 1000),
+    databasePoolSize,
+    databaseMaxConnections,
+    databaseTenantConnections: integer('DB_TENANT_CONNECTIONS', 4, 1, 1000),
     masterKey,
     baseDomain,
     tenantStrategies: strategies.length > 0 ? strategies : [...TENANT_STRATEGIES],

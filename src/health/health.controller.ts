@@ -24,7 +24,7 @@ export class Readiness {
     if (this.stopping) return ['stopping'];
     const checks = await Promise.allSettled([
       withTimeout(this.platform.query('SELECT 1 FROM installation')),
-      withTimeout(this.tenants.sharedPool.query('SELECT 1')),
+      withTimeout(this.tenants.ping()),
     ]);
     return ['platform database', 'tenant database'].filter((_, index) => checks[index]?.status === 'rejected');
   }

@@ -45,10 +45,10 @@ export class MetricsService implements OnApplicationBootstrap, OnApplicationShut
       labelNames: ['state'] as const,
       registers: [this.registry],
       collect() {
-        const pool = tenants.sharedPool;
-        this.set({ state: 'idle' }, pool.idleCount);
-        this.set({ state: 'total' }, pool.totalCount);
-        this.set({ state: 'waiting' }, pool.waitingCount);
+        const { idle, total, waiting } = tenants.connections.counts();
+        this.set({ state: 'idle' }, idle);
+        this.set({ state: 'total' }, total);
+        this.set({ state: 'waiting' }, waiting);
       },
     });
   }

@@ -37,7 +37,8 @@ interface TableRow {
   policies: Policy[];
 }
 
-type Pool = { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
+type Queries = { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
+type Tables = Pick<TenantDataSource, 'entityMetadatas'>;
 
 /**
  * Checks, against the catalogue, that no runtime role has too much and that every table of the shared schema is under
@@ -50,18 +51,36 @@ export async function checkBootPreconditions(
   platform: DataSource,
   maintenance: string,
 ): Promise<void> {
+  const { master } = tenant.driver as unknown as { master: Queries };
   const problems = [
-    ...(await roleProblems(tenant.sharedPool)),
-    ...(await roleProblems((platform.driver as unknown as { master: Pool }).master)),
-    ...(await reachProblems(tenant.sharedPool)),
-    ...(await tableProblems(tenant, maintenance)),
-    ...(await viewProblems(tenant.sharedPool)),
+    ...(await placeProblems(master, 'shared', maintenance, tenant)),
+    ...(await roleProblems((platform.driver as unknown as { master: Queries }).master)),
   ];
   if (problems.length > 0) throw new UnsafeDatabase(problems);
 }
 
-async function roleProblems(pool: Pool): Promise<string[]> {
-  const { rows } = await pool.query(`
+/**
+ * The same for the tables of one schema and the role that serves from them.
+ *
+ * @param queries as that role
+ * @returns what is wrong, in words
+ */
+export async function placeProblems(
+  queries: Queries,
+  schema: string,
+  maintenance: string,
+  tables: Tables,
+): Promise<string[]> {
+  return [
+    ...(await roleProblems(queries)),
+    ...(await reachProblems(queries)),
+    ...(await tableProblems(queries, schema, maintenance, tables)),
+    ...(await viewProblems(queries, schema)),
+  ];
+}
+
+async function roleProblems(queries: Queries): Promise<string[]> {
+  const { rows } = await queries.query(`
     SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolbypassrls AS bypass,
            r.rolcreaterole OR r.rolcreatedb OR r.rolreplication AS creates,
            (SELECT count(*)::int FROM pg_class c WHERE c.relowner = r.oid) AS owned,
@@ -78,8 +97,8 @@ async function roleProblems(pool: Pool): Promise<string[]> {
   return problems;
 }
 
-async function reachProblems(pool: Pool): Promise<string[]> {
-  const { rows } = await pool.query(`
+async function reachProblems(queries: Queries): Promise<string[]> {
+  const { rows } = await queries.query(`
     SELECT format('%I.%I', n.nspname, c.relname) AS name
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname IN ('platform', 'jobs') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -87,8 +106,13 @@ async function reachProblems(pool: Pool): Promise<string[]> {
   return (rows as { name: string }[]).map((row) => `The tenant role may reach ${row.name}.`);
 }
 
-async function tableProblems(tenant: TenantDataSource, maintenance: string): Promise<string[]> {
-  const { rows } = await tenant.sharedPool.query(
+async function tableProblems(
+  queries: Queries,
+  schema: string,
+  maintenance: string,
+  { entityMetadatas }: Tables,
+): Promise<string[]> {
+  const { rows } = await queries.query(
     `
     SELECT c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
            coalesce((SELECT json_agg(json_build_object('name', p.polname, 'cmd', p.polcmd,
@@ -97,38 +121,41 @@ async function tableProblems(tenant: TenantDataSource, maintenance: string): Pro
               'check', pg_get_expr(p.polwithcheck, p.polrelid)))
               FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'shared' AND c.relkind IN ('r', 'p') AND c.relname <> 'migrations'`,
-    [maintenance],
+     WHERE n.nspname = $2 AND c.relkind IN ('r', 'p') AND c.relname <> 'migrations'`,
+    [maintenance, schema],
   );
   const tables = new Map((rows as TableRow[]).map((row) => [row.name, row]));
-  const problems = [...tables.values()].flatMap(problemsOfTable);
-  for (const metadata of tenant.entityMetadatas) {
+  const problems = [...tables.values()].flatMap((table) => problemsOfTable(schema, table));
+  for (const metadata of entityMetadatas) {
     if (!isTenantOwned(metadata.target)) {
       problems.push(`Entity ${metadata.name} is on the tenant data source but does not extend TenantOwned.`);
     } else if (!tables.has(metadata.tableName)) {
-      problems.push(`Table shared.${metadata.tableName} of entity ${metadata.name} does not exist.`);
+      problems.push(`Table ${schema}.${metadata.tableName} of entity ${metadata.name} does not exist.`);
     }
   }
   return problems;
 }
 
 /** What row-level security does not reach, or reaches as the owner instead of the role that asks. */
-async function viewProblems(pool: Pool): Promise<string[]> {
-  const { rows } = await pool.query(`
+async function viewProblems(queries: Queries, schema: string): Promise<string[]> {
+  const { rows } = await queries.query(
+    `
     SELECT c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'shared' AND (c.relkind IN ('m', 'f') OR c.relkind = 'v' AND NOT EXISTS (
+     WHERE n.nspname = $1 AND (c.relkind IN ('m', 'f') OR c.relkind = 'v' AND NOT EXISTS (
              SELECT FROM pg_options_to_table(c.reloptions)
-              WHERE option_name = 'security_invoker' AND option_value::boolean))`);
+              WHERE option_name = 'security_invoker' AND option_value::boolean))`,
+    [schema],
+  );
   const problems: Record<string, string> = {
     m: 'is a materialised view: row-level security does not apply to it.',
     f: 'is a foreign table: row-level security does not apply to it.',
     v: "is a view without security_invoker: it reads with its owner's rights.",
   };
-  return (rows as { name: string; kind: string }[]).map((row) => `shared.${row.name} ${problems[row.kind]}`);
+  return (rows as { name: string; kind: string }[]).map((row) => `${schema}.${row.name} ${problems[row.kind]}`);
 }
 
-function problemsOfTable(table: TableRow): string[] {
-  const name = `Table shared.${table.name}`;
+function problemsOfTable(schema: string, table: TableRow): string[] {
+  const name = `Table ${schema}.${table.name}`;
   const problems: string[] = [];
   if (!table.enabled) problems.push(`${name} has no row-level security.`);
   if (!table.forced) problems.push(`${name} lacks FORCE ROW LEVEL SECURITY.`);

@@ -36,9 +36,13 @@ export class PreparedStatements {
   /** Whether somebody between us and the server gives us one connection of its now, and another then. */
   misled = false;
 
-  /** How to send `text` now. Afterwards `succeeded` or `failed` has to be called. */
-  use(text: string): Preparation {
-    const name = nameOf(text);
+  /**
+   * How to send `text` now. Afterwards `succeeded` or `failed` has to be called.
+   *
+   * @param schema in which its tables are to be found, when the same text is sent to several
+   */
+  use(text: string, schema?: string): Preparation {
+    const name = nameOf(schema === undefined ? text : `${schema} ${text}`);
     const there = this.kept.get(name);
     this.kept.delete(name);
     const close = there === false ? [name] : [];

@@ -109,3 +109,30 @@ export class TenantRequired extends AppError {
     });
   }
 }
+
+/** Every connection that may be open is in use, and none came free in time. */
+export class ConnectionsExhausted extends AppError {
+  constructor() {
+    super({
+      status: 503,
+      code: 'database_busy',
+      detail: 'All database connections are in use.',
+      remedy: 'Try again shortly.',
+      headers: { 'Retry-After': '2' },
+    });
+  }
+}
+
+/** The place of this tenant's data cannot be used right now. Other tenants are served. */
+export class PlacementUnavailable extends AppError {
+  constructor(cause?: unknown) {
+    super({
+      status: 503,
+      code: 'placement_unavailable',
+      detail: "This tenant's database cannot be reached right now.",
+      remedy: 'Try again shortly.',
+      headers: { 'Retry-After': '5' },
+      cause,
+    });
+  }
+}

@@ -3,8 +3,9 @@ import { ClsModule, ClsService } from 'nestjs-cls';
 import { DataSource } from 'typeorm';
 import type { PreparedDatabase } from '../database/index.js';
 import type { Env } from '../env/index.js';
-import { checkBootPreconditions } from './boot-preconditions.js';
+import { checkBootPreconditions, placeProblems } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
+import { type PlaceCheck, ServerDirectory, TenantConnections } from './tenant.connections.js';
 import { TenantContext } from './tenant.context.js';
 import { TenantDataSource } from './tenant.data-source.js';
 import { CredentialReader } from './credential.reader.js';
@@ -48,6 +49,12 @@ class DataSourceCloser implements OnApplicationShutdown {
 @Module({})
 export class TenancyModule {
   static forRoot({ env, database, entities }: TenancyOptions): DynamicModule {
+    const maintenance = database.roles.name('maintenance');
+    const limits = {
+      shared: env.databasePoolSize,
+      all: env.databaseMaxConnections,
+      each: env.databaseTenantConnections,
+    };
     const pooled = (kind: 'tenant' | 'platform', size: number) => ({
       type: 'postgres' as const,
       url: database.url(kind),
@@ -77,14 +84,16 @@ export class TenancyModule {
         },
         {
           provide: TenantDataSource,
-          inject: [TenantContext, PLATFORM_DATA_SOURCE],
-          useFactory: async (context: TenantContext, platform: DataSource) => {
-            const options = { ...pooled('tenant', env.databasePoolSize), entities };
-            const source = new TenantDataSource(options, context, env.preparedStatements);
+          inject: [TenantContext, PLATFORM_DATA_SOURCE, ServerDirectory],
+          useFactory: async (context: TenantContext, platform: DataSource, servers: ServerDirectory) => {
+            const check: PlaceCheck = (client, schema) => placeProblems(client, schema, maintenance, source);
+            const connections = new TenantConnections(database, servers, limits, check);
+            const options = { ...pooled('tenant', 1), entities };
+            const source = new TenantDataSource(options, context, connections, env.preparedStatements);
             try {
               await source.initialize();
               source.subscribers.push(new TenantSubscriber(source));
-              await checkBootPreconditions(source, platform, database.roles.name('maintenance'));
+              await checkBootPreconditions(source, platform, maintenance);
               return source;
             } catch (error) {
               // A provider that throws has no shutdown hook, nor have those made before it.

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { Pool, PoolClient } from 'pg';
+import type { PoolClient } from 'pg';
 import {
   DataSource,
   type DataSourceOptions,
@@ -13,8 +13,8 @@ import {
 import { QueryBuilder } from 'typeorm/query-builder/QueryBuilder.js';
 import { PreparedStatements } from './prepared.statements.js';
 import { TransactionByRawSql } from './tenancy.errors.js';
+import type { TenantConnections } from './tenant.connections.js';
 import type { TenantContext } from './tenant.context.js';
-import type { Placement } from './tenant.js';
 import {
   TenantDeleteQueryBuilder,
   TenantSelectQueryBuilder,
@@ -27,8 +27,8 @@ import { sendAlone } from './tenant.statement.js';
 export type Layer = 'filter' | 'subscriber';
 
 /**
- * The one data source of tenant-owned entities: one set of metadata for all tenants. Connections come from the pool
- * that the placement of the current tenant names.
+ * The one data source of tenant-owned entities: one set of metadata for all tenants, whose placements say where
+ * connections lead. TypeORM's own pool only looks at the catalogue.
  */
 export class TenantDataSource extends DataSource {
   /** Layers that a test has taken away to prove that the others hold. Always empty in a running service. */
@@ -40,9 +40,15 @@ export class TenantDataSource extends DataSource {
   constructor(
     options: DataSourceOptions,
     readonly context: TenantContext,
+    readonly connections: TenantConnections,
     private prepares = false,
   ) {
     super(options);
+  }
+
+  override async destroy(): Promise<void> {
+    await this.connections.end();
+    await super.destroy();
   }
 
   override createQueryRunner(): QueryRunner {
@@ -70,13 +76,10 @@ export class TenantDataSource extends DataSource {
     return new TenantSelectQueryBuilder<ObjectLiteral>(this, queryRunner).select(alias).from(metadata.target, alias);
   }
 
-  /** A connection of the pool that serves `placement`. */
-  async acquire(placement: Placement): Promise<PoolClient> {
-    const client = await this.poolOf(placement).connect();
-    // Lost while in use, a connection says so by an event that would end the process if nobody listened. Its statement
-    // fails, and the pool takes no dead connection back.
-    if (client.listenerCount('error') === 0) client.on('error', () => undefined);
-    return client;
+  /** Asks the shared tables' server for a sign of life. @throws when there is none */
+  async ping(): Promise<void> {
+    const client = await this.connections.acquire({ kind: 'shared' });
+    await client.query('SELECT 1').finally(() => client.release());
   }
 
   /**
@@ -87,7 +90,7 @@ export class TenantDataSource extends DataSource {
    */
   async queryAlone<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const tenant = this.context.currentOrThrow('Tenant-owned SQL');
-    const client = await this.acquire(tenant.placement);
+    const client = await this.connections.acquire(tenant.placement);
     const prepared = this.preparedOn(client);
     let broken: Error | undefined;
     try {
@@ -119,17 +122,6 @@ export class TenantDataSource extends DataSource {
       'A prepared statement was on another connection: DATABASE_URL seems to lead through a transaction-mode pooler. ' +
         'Statements are no longer prepared; set DATABASE_DIRECT_URL, or DATABASE_PREPARED_STATEMENTS=off.',
     );
-  }
-
-  private poolOf(placement: Placement): Pool {
-    switch (placement.kind) {
-      case 'shared':
-        return this.sharedPool;
-    }
-  }
-
-  get sharedPool(): Pool {
-    return (this.driver as unknown as { master: Pool }).master;
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
+import { LOGIN_OF_PLACE } from '../database/index.js';
 
 /**
  * The one predicate of every tenant-owned table. Wrapped in a select so that it is evaluated once per statement; the
@@ -34,12 +35,16 @@ export function isolationSql(
 
 /**
  * For migrations: isolates a table just created. Roles follow from the migrator's own name, which carries the
- * installation.
+ * installation, and from the login role of the place that is migrated, if it has one.
  */
 export async function isolateTable(runner: QueryRunner, table: string, options?: IsolationOptions): Promise<void> {
-  const rows = (await runner.query('SELECT current_user AS name')) as { name: string }[];
-  const prefix = (rows[0]?.name ?? '').replace(/migrator$/, '');
-  const roles = { tenant: `"${prefix}tenant"`, maintenance: `"${prefix}maintenance"` };
+  const rows = (await runner.query(`SELECT current_user AS name, ${LOGIN_OF_PLACE} AS login`)) as {
+    name: string;
+    login: string | null;
+  }[];
+  const { name = '', login } = rows[0] ?? {};
+  const prefix = name.replace(/migrator$/, '');
+  const roles = { tenant: `"${login ?? `${prefix}tenant`}"`, maintenance: `"${prefix}maintenance"` };
   for (const statement of isolationSql(table, roles, options)) await runner.query(statement);
 }
 

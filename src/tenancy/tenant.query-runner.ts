@@ -1,12 +1,12 @@
 import type { Writable } from 'node:stream';
-import type { Client, PoolClient, QueryResult as PgResult } from 'pg';
+import { type Client, escapeIdentifier, type PoolClient, type QueryResult as PgResult } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
 import { TenantContextMissing, TenantMismatch, TenantTransactionEnded, TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantDataSource } from './tenant.data-source.js';
 import { sendAlone } from './tenant.statement.js';
-import type { Tenant } from './tenant.js';
+import { searchPathOf, type Tenant } from './tenant.js';
 
 type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
@@ -119,7 +119,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   private broken: Error | undefined;
 
   private connectTo(tenant: Tenant): Promise<PoolClient> {
-    return (this.lease ??= this.source.acquire(tenant.placement));
+    return (this.lease ??= this.source.connections.acquire(tenant.placement));
   }
 
   private async send(client: Client | PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
@@ -153,7 +153,10 @@ function beginFor(tenant: Tenant, isolationLevel?: IsolationLevel): string {
   // The id goes into SQL text because SET takes no parameters; the shape check is what makes that safe.
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
   const level = isolationLevel ? ` ISOLATION LEVEL ${isolationLevel}` : '';
-  return `BEGIN${level};SET LOCAL app.tenant_id='${tenant.id}'`;
+  const schema = searchPathOf(tenant.placement);
+  // A schema's name is ours, too; quoting it costs nothing.
+  const path = schema === undefined ? '' : `;SET LOCAL search_path=${escapeIdentifier(schema)}`;
+  return `BEGIN${level};SET LOCAL app.tenant_id='${tenant.id}'${path}`;
 }
 
 /** Holds the socket until all messages of the flight are queued: one system call instead of one each. */

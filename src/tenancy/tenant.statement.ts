@@ -3,7 +3,7 @@ import { serialize } from 'pg-protocol';
 import { isUuid } from '../common/index.js';
 import { type Loss, type Preparation, type PreparedStatements, UNPREPARED } from './prepared.statements.js';
 import { TenantContextMissing, TransactionByRawSql } from './tenancy.errors.js';
-import type { Tenant } from './tenant.js';
+import { searchPathOf, type Tenant } from './tenant.js';
 
 type Callback = (error: Error | null, result?: QueryResult) => void;
 
@@ -32,6 +32,7 @@ const DriverQuery = pg.Query as unknown as new (
 ) => DriverQuery;
 
 const SCOPE = `SELECT set_config('app.tenant_id', $1, true)`;
+const SCOPE_IN_SCHEMA = `SELECT set_config('app.tenant_id', $1, true), set_config('search_path', $2, true)`;
 
 // SQLSTATEs (PostgreSQL documentation, appendix A).
 const INVALID_STATEMENT_NAME = '26000';
@@ -40,6 +41,8 @@ const FEATURE_NOT_SUPPORTED = '0A000';
 
 interface Flight {
   tenantId: string;
+  /** The schema that the tenant's tables are in, unless it is the one that the role finds by itself. */
+  schema: string | undefined;
   text: string;
   values: unknown[];
   /** How the setting of the tenant is prepared, and how the statement is. */
@@ -64,15 +67,15 @@ export class TenantStatement extends DriverQuery {
   }
 
   override prepare(connection: DriverConnection): void {
-    const { tenantId, scope, statement } = this.flight;
+    const { tenantId, schema, scope, statement } = this.flight;
     const messages: Buffer[] = [];
     const add = (message: Buffer): void => void messages.push(message);
     const ready = ({ name, parse, close }: Preparation, text: string): void => {
       for (const gone of close) add(serialize.close({ type: 'S', name: gone }));
       if (parse) add(serialize.parse({ name, text }));
     };
-    ready(scope, SCOPE);
-    add(serialize.bind({ statement: scope.name, values: [tenantId] }));
+    ready(scope, scopeOf(schema));
+    add(serialize.bind({ statement: scope.name, values: schema === undefined ? [tenantId] : [tenantId, schema] }));
     add(serialize.execute());
     const own: Messages = {
       parse: ({ text }) => ready(statement, text),
@@ -116,9 +119,12 @@ export async function sendAlone(
   values: unknown[],
 ): Promise<QueryResult> {
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
-  const flight = { tenantId: tenant.id, text, values };
+  const schema = searchPathOf(tenant.placement);
+  const flight = { tenantId: tenant.id, schema, text, values };
   if (!prepared) return send(client, { ...flight, scope: UNPREPARED, statement: UNPREPARED });
-  const [scope, statement] = [prepared.use(SCOPE), prepared.use(text)];
+  const scope = prepared.use(scopeOf(schema));
+  // A plan holds for one schema. Under one name for all of them it would be made anew whenever the schema changes.
+  const statement = prepared.use(text, schema);
   try {
     const result = await send(client, { ...flight, scope, statement });
     prepared.succeeded(scope);
@@ -143,6 +149,10 @@ function send(client: Client | PoolClient, flight: Flight): Promise<QueryResult>
     });
     client.query(statement as unknown as Submittable);
   });
+}
+
+function scopeOf(schema: string | undefined): string {
+  return schema === undefined ? SCOPE : SCOPE_IN_SCHEMA;
 }
 
 /** Whether a statement failed for its preparation alone. */

@@ -1,5 +1,26 @@
+export const ISOLATIONS = ['shared', 'schema', 'database'] as const;
+/** How a tenant's rows are kept apart from others': by policies in shared tables, in a schema, or in a database. */
+export type Isolation = (typeof ISOLATIONS)[number];
+
+/** The server that DATABASE_URL names. */
+export const DEFAULT_SERVER = 'default';
+
 /** Where a tenant's data lives. Product code never sees it; the query runner picks the connection by it. */
-export type Placement = { kind: 'shared' };
+export type Placement =
+  | { readonly kind: 'shared'; readonly server?: string }
+  /** A schema beside `shared`; with a login role of its own where that was asked for. */
+  | { readonly kind: 'schema'; readonly server?: string; readonly schema: string; readonly login?: string }
+  /** A database that this tenant's login role alone may enter; its tables are in its schema `shared`. */
+  | { readonly kind: 'database'; readonly server?: string; readonly database: string; readonly login: string };
+
+export function serverOf(placement: Placement): string {
+  return placement.server ?? DEFAULT_SERVER;
+}
+
+/** The schema that the tables are in, when it is not the one that the role finds by itself. */
+export function searchPathOf(placement: Placement): string | undefined {
+  return placement.kind === 'schema' ? placement.schema : undefined;
+}
 
 export type TenantStatus = 'provisioning' | 'active' | 'failed' | 'suspended' | 'archived' | 'deleted';
 

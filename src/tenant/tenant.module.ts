@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { DomainDirectory, TenantDirectory } from '../tenancy/index.js';
+import { DomainDirectory, ServerDirectory, TenantDirectory } from '../tenancy/index.js';
 import { CertificateQuestion } from './domains/certificate.question.js';
 import { DomainCheckStore } from './domains/domain-check.store.js';
 import { DomainChecks } from './domains/domain.checks.js';
@@ -13,6 +13,10 @@ import { TenantCopies } from './copies/tenant.copies.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
+import { PlaceBuilder } from './places/place.builder.js';
+import { PlaceStore } from './places/place.store.js';
+import { Placements } from './places/placements.js';
+import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
 import { Provisioner } from './provisioning/provisioner.js';
@@ -51,6 +55,9 @@ const DOMAIN_PROVIDERS = [
     OwnerNotices,
     CopyTemplates,
     DataCopier,
+    PlaceBuilder,
+    Placements,
+    PlaceStore,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
@@ -59,6 +66,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningUndo,
     RegistrySteps,
     RetirementStore,
+    Servers,
     SlugHolds,
     TenantCopies,
     TenantEditor,
@@ -75,6 +83,7 @@ const DOMAIN_PROVIDERS = [
     TenantSeeds,
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
+    { provide: ServerDirectory, useExisting: Servers },
     ...DOMAIN_PROVIDERS,
   ],
   exports: [
@@ -83,11 +92,16 @@ const DOMAIN_PROVIDERS = [
     DomainChecks,
     DomainDirectory,
     DomainsService,
+    PlaceBuilder,
+    Placements,
+    PlaceStore,
     PlanRegistry,
     Provisioner,
     ProvisioningMarks,
     ProvisioningSteps,
     RetirementStore,
+    ServerDirectory,
+    Servers,
     SlugHolds,
     TenantCopies,
     TenantDirectory,

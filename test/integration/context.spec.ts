@@ -240,9 +240,11 @@ describe('a transaction', () => {
     await rows.as(rows.acme, () => transaction.run(() => seed()));
     await rows.as(rows.acme, () => transaction.query('SELECT 1 / 0').catch(() => undefined));
     for (let n = 0; n < 10; n += 1) {
-      const { rows: found } = await rows.source.sharedPool.query(
+      const client = await rows.source.connections.acquire({ kind: 'shared' });
+      const { rows: found } = await client.query(
         `SELECT coalesce(current_setting('app.tenant_id', true), '') AS tenant, (SELECT count(*)::int FROM chat_sessions)`,
       );
+      client.release();
       expect(found).toEqual([{ tenant: '', count: 0 }]);
     }
   });

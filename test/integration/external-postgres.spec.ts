@@ -156,9 +156,13 @@ describe.each(servers)('on %s', (_, server) => {
     await first.app.close();
     await expectToServe(await start(at));
     expect(await stateOf(at)).toEqual(before);
-    const member = `SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = ANY($1)`;
-    const ours = ROLE_KINDS.map((kind) => first.database.prepared.roles.name(kind));
-    expect(await at.admin(member, [ours])).toEqual([]);
+    const member = `SELECT m.roleid::regrole::text AS role, r.rolname AS member FROM pg_auth_members m
+                      JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = ANY($1)`;
+    const { name } = first.database.prepared.roles;
+    // Who makes databases for the migrator has to be able to become it; nobody else can become anybody.
+    expect(await at.admin(member, [ROLE_KINDS.map((kind) => name(kind))])).toEqual([
+      { role: name('migrator'), member: name('provisioner') },
+    ]);
   });
 
   it.each<[string, ScratchUser]>([

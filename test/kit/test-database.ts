@@ -39,8 +39,25 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
     admin: (sql, values) => runSql(adminUrl, sql, values) as never,
     drop: async () => {
       await prepared.stop();
+      await dropPlaces(serverUrl, adminUrl);
       await runSql(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Databases and login roles of tenants belong to the server, and would stay. */
+async function dropPlaces(serverUrl: string, adminUrl: string): Promise<void> {
+  const places = (await runSql(adminUrl, 'SELECT name, kind, login FROM platform.places')) as {
+    name: string;
+    kind: string;
+    login: string | null;
+  }[];
+  for (const { name, kind, login } of places) {
+    if (kind === 'database') await runSql(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    else await runSql(adminUrl, `DROP SCHEMA IF EXISTS ${name} CASCADE`);
+    if (login === null) continue;
+    const there = await runSql(adminUrl, 'SELECT 1 FROM pg_roles WHERE rolname = $1', [login]);
+    if (there.length > 0) await runSql(adminUrl, `DROP OWNED BY ${login}; DROP ROLE ${login}`);
+  }
 }

@@ -10,7 +10,7 @@ export async function newTenantOf(
   plans: PlanRegistry,
   templates: CopyTemplates,
 ): Promise<NewTenant> {
-  const { slug, name, owner, settings } = body;
+  const { slug, name, owner, settings, isolation, server, region } = body;
   const plan = body.plan ?? 'free';
   const kind = body.kind ?? 'production';
   const copy = await copyOf(body, kind, templates);
@@ -25,6 +25,9 @@ export async function newTenantOf(
     ...(settings && { settings }),
     ...(expiresAt && { expiresAt }),
     ...(copy && { copy }),
+    ...(isolation && { isolation }),
+    ...(server && { server }),
+    ...(region && { region }),
   };
 }
 

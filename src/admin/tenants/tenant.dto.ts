@@ -17,7 +17,7 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import type { TenantStatus } from '../../tenancy/index.js';
+import { DEFAULT_SERVER, type Isolation, ISOLATIONS, serverOf, type TenantStatus } from '../../tenancy/index.js';
 import {
   allowedFrom,
   type Plan,
@@ -33,11 +33,12 @@ import { etagOf } from '../etag.js';
 
 /** Of the copy of a template, unless said otherwise. */
 export const COPY_LIFETIME_DAYS = 14;
-const ISOLATIONS = ['shared'] as const;
 /** One line of text that is no longer than a name. */
 const NAME = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,200}$/u;
 const NAME_RULE = { message: 'must be a text of 1 to 200 characters without line breaks' };
 const REASON = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,500}$/u;
+const SERVER = /^[a-z][a-z0-9-]{0,39}$/;
+const SERVER_RULE = { message: 'must be the name of a server' };
 const WHEN_RULE = { message: 'must be a date and time with its zone, as of RFC 3339, or null' };
 const SETTINGS_EXAMPLE = { 'chat.public': true, 'limits.chat_per_10s': 20 };
 
@@ -81,10 +82,21 @@ export class CreateTenantRequest {
   @IsIn(TENANT_KINDS, oneOf(TENANT_KINDS))
   kind?: TenantKind;
 
-  @ApiPropertyOptional({ enum: ISOLATIONS, default: 'shared' })
+  @ApiPropertyOptional({ enum: ISOLATIONS, default: 'shared', description: 'How its rows are kept apart from others.' })
   @IsOptional()
   @IsIn(ISOLATIONS, oneOf(ISOLATIONS))
-  isolation?: (typeof ISOLATIONS)[number];
+  isolation?: Isolation;
+
+  @ApiPropertyOptional({ example: DEFAULT_SERVER, description: 'Where its data is to be; chosen when left out.' })
+  @IsOptional()
+  @Matches(SERVER, SERVER_RULE)
+  server?: string;
+
+  @ApiPropertyOptional({ example: 'eu', description: 'Of the server, when none is named.' })
+  @IsOptional()
+  @IsString({ message: 'must be the name of a region' })
+  @MaxLength(40, { message: 'must be the name of a region' })
+  region?: string;
 
   @ApiPropertyOptional({ description: 'Slug of a template to copy; for the kinds sandbox and training.' })
   @IsOptional()
@@ -282,7 +294,7 @@ export class TenantView {
   @ApiProperty({ enum: ISOLATIONS })
   isolation: string;
 
-  @ApiProperty({ example: 'default', description: 'Where its data is.' })
+  @ApiProperty({ example: DEFAULT_SERVER, description: 'Where its data is.' })
   server: string;
 
   @ApiProperty({ type: Object, example: SETTINGS_EXAMPLE })
@@ -319,7 +331,7 @@ export class TenantView {
       kind,
       plan,
       isolation: placement.kind,
-      server: 'default',
+      server: serverOf(placement),
       settings,
       suspended_reason,
       allowed: allowedFrom(status),

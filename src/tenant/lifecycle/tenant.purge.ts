@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { Placements } from '../places/placements.js';
 import { TransitionRefused } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { TenantErasure } from './tenant.erasure.js';
@@ -17,6 +18,7 @@ export class TenantPurge {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly erasure: TenantErasure,
+    private readonly placements: Placements,
     private readonly lifecycle: TenantLifecycle,
     private readonly store: TenantStore,
   ) {}
@@ -67,6 +69,7 @@ export class TenantPurge {
       return status === 'archived';
     });
     const erased = await this.erasure.erase(id);
+    await this.placements.drop(id);
     // A job or request under way may write after that: it is looked again until there was nothing to erase.
     await this.platform.transaction(async (manager) => {
       await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [id]);

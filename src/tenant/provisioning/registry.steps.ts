@@ -4,6 +4,7 @@ import { TenantAudit } from '../../audit/index.js';
 import { copiedSettings } from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { DataCopier } from '../copies/data.copier.js';
+import { Placements } from '../places/placements.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
 import { ProvisioningFailure, type StepRun } from './provisioning.step.js';
@@ -20,12 +21,13 @@ export class RegistrySteps implements OnModuleInit {
     private readonly seeds: TenantSeeds,
     private readonly copier: DataCopier,
     private readonly erasure: TenantErasure,
+    private readonly placements: Placements,
     private readonly audit: TenantAudit,
   ) {}
 
   onModuleInit(): void {
     this.steps.register('reserve-slug', (run) => this.reserveSlug(run));
-    this.steps.register('placement', (run) => this.place(run));
+    this.steps.register('placement', ({ tenant }) => this.placements.build(tenant.id));
     this.steps.register('migrate', (run) => this.migrate(run));
     this.steps.register('default-settings', (run) => this.settle(run));
     this.steps.register('default-data', async ({ tenant, request: { copy }, signal }) => {
@@ -52,12 +54,9 @@ export class RegistrySteps implements OnModuleInit {
     if (held.length === 0) throw new ProvisioningFailure('the slug is not reserved for this tenant', true);
   }
 
-  private async place({ tenant }: StepRun): Promise<void> {
-    await this.platform.query(`UPDATE tenants SET placement = '{"kind":"shared"}' WHERE id = $1`, [tenant.id]);
-  }
-
   /** Shared tables were migrated at start; that this tenant's can be read is what matters. A reset empties them first. */
   private async migrate({ tenant, request }: StepRun): Promise<void> {
+    await this.placements.migrate(tenant.id);
     if (request.copy?.reset) await this.erasure.erase(tenant.id);
     await this.marks.read(tenant);
   }

@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { newId } from '../../common/index.js';
 import { SANDBOX_RECIPIENTS } from '../../mail/index.js';
-import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { InjectPlatformDataSource, type Isolation, serverOf } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import type { TransitionName } from '../lifecycle/transitions.js';
+import { Placements } from '../places/placements.js';
 import type { Plan } from '../plans.js';
 import { checkSettings } from '../settings.rules.js';
 import { SlugHolds } from '../slug.holds.js';
@@ -27,6 +28,11 @@ export interface NewTenant {
   /** When it ends by itself; undefined for kinds that do not. */
   expiresAt?: Date;
   copy?: NewCopy;
+  /** Shared tables unless said otherwise. */
+  isolation?: Isolation;
+  /** By name; one of those that take such tenants when left out. */
+  server?: string;
+  region?: string;
 }
 
 export interface NewCopy {
@@ -48,6 +54,7 @@ export class TenantProvisioning {
     private readonly provisionings: ProvisioningStore,
     private readonly lifecycle: TenantLifecycle,
     private readonly holds: SlugHolds,
+    private readonly placements: Placements,
     private readonly changes: TenantChanges,
   ) {}
 
@@ -72,9 +79,10 @@ export class TenantProvisioning {
       [tenant.slug, id],
     );
     if (held.length === 0) throw new SlugTaken(tenant.slug);
+    const placement = await this.placements.allocate(manager, id, tenant);
     await manager.query(
       `INSERT INTO tenants (id, slug, name, plan, kind, status, settings, expires_at, source_tenant_id, holder_tenant_id,
-         with_data) VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $7, $8, $9, $10)`,
+         with_data, placement) VALUES ($1, $2, $3, $4, $5, 'provisioning', $6, $7, $8, $9, $10, $11)`,
       [
         id,
         tenant.slug,
@@ -86,6 +94,7 @@ export class TenantProvisioning {
         tenant.copy?.sourceId ?? null,
         tenant.copy?.holderId ?? null,
         tenant.copy?.withData ?? false,
+        JSON.stringify(placement),
       ],
     );
     const { sourceId, withData } = tenant.copy ?? {};
@@ -101,7 +110,7 @@ export class TenantProvisioning {
       { id, slug },
       {
         event: 'tenant.created',
-        after: { slug, name, plan, kind, settings },
+        after: { slug, name, plan, kind, isolation: placement.kind, server: serverOf(placement), settings },
         ...(tenant.copy && { details: { source: sourceId, with_data: withData } }),
       },
     );

@@ -1,0 +1,97 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { loginOf, newPlaceName, type Place, type PlaceKind } from './place.js';
+
+type Queries = Pick<EntityManager, 'query'>;
+
+const COLUMNS = 'server, name, kind, login, tenant_id AS "tenantId", state, version';
+
+/** Keeps which schemas and databases there are, and whose. What is in them, only the servers know. */
+@Injectable()
+export class PlaceStore {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+  ) {}
+
+  /** Gives a tenant a spare place, if there is one at `version`, else one that is still to be made. */
+  async allocate(
+    manager: EntityManager,
+    tenantId: string,
+    { kind, server, version }: { kind: PlaceKind; server: string; version: string },
+  ): Promise<Place> {
+    const [taken] = await manager.query<[Place[], number]>(
+      `UPDATE places p SET state = 'used', tenant_id = $1, updated_at = now()
+         FROM (SELECT server, name FROM places WHERE state = 'spare' AND kind = $2 AND server = $3 AND version = $4
+                ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) spare
+        WHERE p.server = spare.server AND p.name = spare.name
+        RETURNING ${COLUMNS.replace('server, name', 'p.server, p.name')}`,
+      [tenantId, kind, server, version],
+    );
+    return taken[0] ?? this.plan({ kind, server, tenantId }, manager);
+  }
+
+  /** Writes down a place before it is made, so that whatever a crash leaves of it is known. */
+  async plan(
+    { kind, server, tenantId = null }: { kind: PlaceKind; server: string; tenantId?: string | null },
+    queries: Queries = this.platform,
+  ): Promise<Place> {
+    const { installation } = this.database.roles;
+    const name = newPlaceName(kind, installation);
+    const login = kind === 'database' ? loginOf({ kind, name }, installation) : null;
+    const rows = await queries.query<Place[]>(
+      `INSERT INTO places (server, name, kind, login, tenant_id, state) VALUES ($1, $2, $3, $4, $5, 'making')
+       RETURNING ${COLUMNS}`,
+      [server, name, kind, login, tenantId],
+    );
+    return rows[0]!;
+  }
+
+  /** The places of a tenant, its present one first. */
+  ofTenant(tenantId: string): Promise<Place[]> {
+    return this.platform.query<Place[]>(
+      `SELECT ${COLUMNS} FROM places WHERE tenant_id = $1 ORDER BY state = 'dropping', created_at DESC`,
+      [tenantId],
+    );
+  }
+
+  /** @param states all when left out */
+  list(states?: Place['state'][]): Promise<Place[]> {
+    return this.platform.query<Place[]>(
+      `SELECT ${COLUMNS} FROM places WHERE $1::text[] IS NULL OR state = ANY ($1) ORDER BY server, kind, name`,
+      [states ?? null],
+    );
+  }
+
+  /** It is there and at `version`; from now on a tenant's or a spare one. */
+  async made({ server, name }: Place, version: string, ms: number): Promise<void> {
+    await this.platform.query(
+      `UPDATE places SET state = CASE WHEN state <> 'making' THEN state WHEN tenant_id IS NULL THEN 'spare' ELSE 'used' END,
+              version = $3, migrated_at = now(), migrate_ms = $4, error = NULL, updated_at = now()
+        WHERE server = $1 AND name = $2`,
+      [server, name, version, Math.round(ms)],
+    );
+  }
+
+  async failed({ server, name }: Place, reason: string): Promise<void> {
+    await this.platform.query('UPDATE places SET error = $3, updated_at = now() WHERE server = $1 AND name = $2', [
+      server,
+      name,
+      reason,
+    ]);
+  }
+
+  /** From now on it only waits to be dropped. */
+  async condemn({ server, name }: Place, queries: Queries = this.platform): Promise<void> {
+    await queries.query(`UPDATE places SET state = 'dropping', updated_at = now() WHERE server = $1 AND name = $2`, [
+      server,
+      name,
+    ]);
+  }
+
+  async forget({ server, name }: Place): Promise<void> {
+    await this.platform.query('DELETE FROM places WHERE server = $1 AND name = $2', [server, name]);
+  }
+}

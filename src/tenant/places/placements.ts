@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { type Isolation, type Placement, DEFAULT_SERVER, TenantDataSource } from '../../tenancy/index.js';
+import { placementOf } from './place.js';
+import { PlaceBuilder } from './place.builder.js';
+import { PlaceStore } from './place.store.js';
+import { DatabasesUnavailable, Servers, type Wishes } from './servers.js';
+
+/** What a new tenant asks for. */
+export interface PlacementWishes extends Wishes {
+  isolation?: Isolation;
+}
+
+/** Gives tenants their places, and takes them back. */
+@Injectable()
+export class Placements {
+  constructor(
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    private readonly servers: Servers,
+    private readonly places: PlaceStore,
+    private readonly builder: PlaceBuilder,
+    private readonly tenants: TenantDataSource,
+  ) {}
+
+  /**
+   * Settles where a tenant will live, in the transaction that makes it; a place that is not ready is made later.
+   *
+   * @throws UnknownServer, NoServer, DatabasesUnavailable
+   */
+  async allocate(manager: EntityManager, tenantId: string, wishes: PlacementWishes): Promise<Placement> {
+    const { isolation = 'shared' } = wishes;
+    const server = await this.servers.choose(manager, wishes);
+    if (isolation === 'shared') return { kind: 'shared', ...(server !== DEFAULT_SERVER && { server }) };
+    if (isolation === 'database' && server === DEFAULT_SERVER) await this.checkCreation(manager);
+    return placementOf(
+      await this.places.allocate(manager, tenantId, { kind: isolation, server, version: this.builder.head }),
+    );
+  }
+
+  /** Where the user of DATABASE_URL may not create databases, neither may the provisioner. */
+  private async checkCreation(manager: EntityManager): Promise<void> {
+    const role = this.database.roles.name('provisioner');
+    const rows = await manager.query<unknown[]>('SELECT 1 FROM pg_roles WHERE rolname = $1 AND rolcreatedb', [role]);
+    if (rows.length === 0) throw new DatabasesUnavailable(role);
+  }
+
+  /** Makes what is missing of the tenant's places. */
+  async build(tenantId: string): Promise<void> {
+    for (const place of await this.places.ofTenant(tenantId))
+      if (place.state === 'making') await this.builder.build(place);
+  }
+
+  /** Brings the tenant's places to head. */
+  async migrate(tenantId: string): Promise<void> {
+    for (const place of await this.places.ofTenant(tenantId)) {
+      if (place.state !== 'dropping' && place.version !== this.builder.head) await this.builder.migrate(place);
+    }
+  }
+
+  /** Drops all that was made for the tenant alone. May be repeated. */
+  async drop(tenantId: string): Promise<void> {
+    for (const place of await this.places.ofTenant(tenantId)) {
+      await this.places.condemn(place);
+      this.tenants.connections.forget(placementOf(place));
+      await this.builder.drop(place);
+    }
+  }
+}
