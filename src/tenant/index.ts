@@ -29,7 +29,13 @@ export { SlugHolds } from './slug.holds.js';
 export { checkSlug } from './slug.rules.js';
 export { type TenantEdit, TenantEditor } from './tenant.editor.js';
 export * from './tenant.errors.js';
-export { TenantEvent, type TenantEventHandler, TenantEvents } from './tenant.events.js';
+export {
+  TenantEvent,
+  type TenantEventHandler,
+  TenantEvents,
+  TenantsImported,
+  type TenantsImportedHandler,
+} from './tenant.events.js';
 export * from './tenant.module.js';
 export { type TenantFilter, TenantQuery } from './tenant.query.js';
 export * from './tenant.record.js';
