@@ -4,6 +4,7 @@ import { JobAdder } from './job.adder.js';
 import { JobAdministration } from './job.administration.js';
 import { JobCrons } from './job.crons.js';
 import { JobEngine } from './job.engine.js';
+import { JobErasure } from './job.erasure.js';
 import { JobEnvelopes } from './job.envelope.js';
 import { JobLanes } from './job.lanes.js';
 import { JobMetrics } from './job.metrics.js';
@@ -22,6 +23,7 @@ import { TenantJobs } from './tenant-jobs.service.js';
     JobRegistry,
     JobEngine,
     JobEnvelopes,
+    JobErasure,
     JobLanes,
     JobStore,
     JobAdder,
@@ -33,6 +35,6 @@ import { TenantJobs } from './tenant-jobs.service.js';
     TenantJobs,
     PlatformJobs,
   ],
-  exports: [TenantJobs, PlatformJobs, JobAdministration],
+  exports: [TenantJobs, PlatformJobs, JobAdministration, JobErasure],
 })
 export class JobsModule {}

@@ -73,7 +73,8 @@ export class TenantEvents {
 
   /** @param manager of the transaction of the change itself: rolled back, nobody hears of it */
   async raise(manager: EntityManager, event: Omit<TenantEvent, 'actor_kind'>): Promise<void> {
-    await this.jobs.enqueue('tenant.event', { ...event, actor_kind: this.actorKind() }, { manager });
+    const payload = { ...event, actor_kind: this.actorKind() };
+    await this.jobs.enqueue('tenant.event', payload, { manager, about: event.tenant_id });
   }
 
   /** The same for an import. */
