@@ -10,6 +10,7 @@ export * from './plan.registry.js';
 export * from './domains/index.js';
 export * from './plans.js';
 export { Provisioner } from './provisioning/provisioner.js';
+export { type Lease, LeaseLost, ProvisioningFence } from './provisioning/provisioning.fence.js';
 export { ProvisioningMark } from './provisioning/provisioning-mark.entity.js';
 export { ProvisioningMarks } from './provisioning/provisioning.marks.js';
 export * from './provisioning/provisioning.step.js';

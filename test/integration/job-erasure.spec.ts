@@ -4,6 +4,7 @@ import { type Tenant, TenantRunner } from '../../src/tenancy/index.js';
 import { TenantErasure, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { TestJobs, TestJobsModule } from '../kit/test-jobs.js';
+import { whatIsLeft } from '../kit/what-is-left.js';
 
 const eventually = { timeout: 30_000, interval: 20 };
 
@@ -29,25 +30,6 @@ const aWhile = () => new Promise((resolve) => setTimeout(resolve, 2000));
 async function newTenant(slug: string): Promise<Tenant> {
   await t.import([{ slug }]);
   return t.tenant(slug);
-}
-
-/** Every table of any schema that says whose its rows are; slug and log outlive the tenant, and the words of its tombstone. */
-async function left({ id }: Tenant): Promise<Record<string, number>> {
-  const tables = await t.database.admin<{ name: string; key: string }>(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name, a.attname AS key
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
-      WHERE (n.nspname IN ('shared', 'platform') AND a.attname = 'tenant_id' OR n.nspname = 'jobs' AND a.attname = 'group_id')
-        AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('slugs', 'tenant_words') AND n.nspname || '.' || c.relname <> 'platform.audit_events'`,
-  );
-  const found: Record<string, number> = {};
-  for (const { name, key } of tables) {
-    const [row] = await t.database.admin<{ rows: number }>(
-      `SELECT count(*)::int AS rows FROM ${name} WHERE ${key}::text = $1`,
-      [id],
-    );
-    if (row?.rows) found[name] = row.rows;
-  }
-  return found;
 }
 
 /** Has what is scheduled to be looked at again looked at now. */
@@ -124,11 +106,11 @@ describe('the jobs of a tenant', () => {
     // What was written late is found when it is looked again, as is what was still to be told of the tenant.
     await aWhile();
     await expect.poll(() => purgeAgain(tenant), { ...eventually, interval: 500 }).toBeNull();
-    expect(await left(tenant)).toEqual({});
+    expect(await whatIsLeft(t.database, tenant.id)).toEqual({});
     expect(running).toHaveLength(4);
 
     await aWhile();
-    expect([running.length, await left(tenant)]).toEqual([4, {}]);
+    expect([running.length, await whatIsLeft(t.database, tenant.id)]).toEqual([4, {}]);
     const complaints = t.logs.slice(logged).filter((line) => (JSON.parse(line) as { level: number }).level >= 50);
     // Each late event is given up once.
     expect(complaints.filter((line) => !line.includes('An event was given up'))).toEqual([]);

@@ -3,13 +3,13 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { seal, unseal } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { type Lease, LeaseLost } from './provisioning.fence.js';
 import { type ProvisioningRequest, STEP_NAMES, type StepName } from './provisioning.step.js';
 
 export const PROVISIONING_CHANNEL = 'tenantry_provisioning';
 
-/** A tenant taken for work. `attempts` fences it: whoever takes it next has another number. */
-export interface ClaimedProvisioning {
-  tenantId: string;
+/** A tenant taken for work. */
+export interface ClaimedProvisioning extends Lease {
   state: 'running' | 'undoing';
   attempts: number;
 }
@@ -34,7 +34,10 @@ export interface ProvisioningState {
 
 type Queries = Pick<EntityManager, 'query'>;
 
-/** Keeps what is being provisioned, and how far it is. */
+/** Locks the row of a provisioning for as long as it takes to note something under this lease. */
+const UNDER_LEASE = 'SELECT tenant_id FROM provisionings WHERE tenant_id = $1 AND lease = $2 FOR UPDATE';
+
+/** Keeps what is being provisioned, and how far it is. What a worker notes is noted under its lease, or not at all. */
 @Injectable()
 export class ProvisioningStore {
   constructor(
@@ -73,23 +76,23 @@ export class ProvisioningStore {
   /** Takes due work for `leaseMs`; what another process is taking is passed over. */
   async claim(rows: number, leaseMs: number): Promise<ClaimedProvisioning[]> {
     const [claimed] = await this.platform.query<[ClaimedProvisioning[], number]>(
-      `UPDATE provisionings p SET attempts = p.attempts + 1, next_attempt_at = clock_timestamp() + $2 * interval '1 millisecond'
+      `UPDATE provisionings p SET attempts = p.attempts + 1, lease = nextval('provisioning_leases'), next_attempt_at = clock_timestamp() + $2 * interval '1 millisecond'
          FROM (SELECT tenant_id FROM provisionings
                 WHERE state IN ('running', 'undoing') AND next_attempt_at <= now()
                 ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
         WHERE p.tenant_id = due.tenant_id
-       RETURNING p.tenant_id AS "tenantId", p.state, p.attempts`,
+       RETURNING p.tenant_id AS "tenantId", p.state, p.attempts, p.lease`,
       [rows, leaseMs],
     );
     return claimed;
   }
 
   /** @returns whether the claim still holds */
-  async renew({ tenantId, attempts }: ClaimedProvisioning, leaseMs: number): Promise<boolean> {
+  async renew({ tenantId, lease }: Lease, leaseMs: number): Promise<boolean> {
     const [, renewed] = await this.platform.query<[unknown[], number]>(
       `UPDATE provisionings SET next_attempt_at = clock_timestamp() + $3 * interval '1 millisecond'
-        WHERE tenant_id = $1 AND attempts = $2 AND state IN ('running', 'undoing')`,
-      [tenantId, attempts, leaseMs],
+        WHERE tenant_id = $1 AND lease = $2 AND state IN ('running', 'undoing')`,
+      [tenantId, lease, leaseMs],
     );
     return renewed === 1;
   }
@@ -114,51 +117,67 @@ export class ProvisioningStore {
     return rows[0]?.name;
   }
 
-  async stepStarted(tenantId: string, name: StepName): Promise<void> {
-    await this.platform.query(
-      `UPDATE provisioning_steps SET state = 'running', attempts = attempts + 1, started_at = clock_timestamp(),
-              finished_at = NULL, error = NULL WHERE tenant_id = $1 AND name = $2`,
-      [tenantId, name],
+  /** @throws LeaseLost */
+  async stepStarted(lease: Lease, name: StepName): Promise<void> {
+    await this.note(
+      `UPDATE provisioning_steps s SET state = 'running', attempts = s.attempts + 1, started_at = clock_timestamp(),
+              finished_at = NULL, error = NULL`,
+      lease,
+      [name],
     );
   }
 
-  async stepDone(tenantId: string, name: StepName, queries: Queries = this.platform): Promise<void> {
-    await queries.query(
-      `UPDATE provisioning_steps SET state = 'done', finished_at = clock_timestamp() WHERE tenant_id = $1 AND name = $2`,
-      [tenantId, name],
+  /** @throws LeaseLost */
+  async stepDone(lease: Lease, name: StepName, queries: Queries = this.platform): Promise<void> {
+    await this.note(
+      `UPDATE provisioning_steps s SET state = 'done', finished_at = clock_timestamp()`,
+      lease,
+      [name],
+      queries,
     );
   }
 
-  async stepFailed(tenantId: string, name: StepName, error: string): Promise<void> {
-    await this.platform.query(
-      `UPDATE provisioning_steps SET state = 'failed', finished_at = clock_timestamp(), error = $3
-        WHERE tenant_id = $1 AND name = $2`,
-      [tenantId, name, error],
+  /** @throws LeaseLost */
+  async stepFailed(lease: Lease, name: StepName, error: string): Promise<void> {
+    await this.note(
+      `UPDATE provisioning_steps s SET state = 'failed', finished_at = clock_timestamp(), error = $4`,
+      lease,
+      [name, error],
     );
   }
 
-  async postpone({ tenantId, attempts }: ClaimedProvisioning, error: string, retryMs: number): Promise<void> {
-    await this.platform.query(
-      `UPDATE provisionings SET error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
-        WHERE tenant_id = $1 AND attempts = $2`,
-      [tenantId, attempts, error, retryMs],
+  /**
+   * Lets the tenant go, to be taken again after `retryMs`.
+   *
+   * @throws LeaseLost
+   */
+  async postpone(lease: Lease, error: string, retryMs: number): Promise<void> {
+    await this.release(lease, `error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'`, [
+      error,
+      retryMs,
+    ]);
+  }
+
+  /** Lets the tenant go as it is, for whoever is next: the attempt does not count. @throws LeaseLost */
+  async handOver(lease: Lease): Promise<void> {
+    await this.release(lease, 'attempts = greatest(attempts - 1, 0), next_attempt_at = now()', []);
+  }
+
+  /** The end of the work. A finished request is forgotten: it may hold a password's hash. @throws LeaseLost */
+  async finish(manager: EntityManager, lease: Lease, state: 'done' | 'failed', error?: string): Promise<void> {
+    await this.release(
+      lease,
+      `state = $3, error = $4, finished_at = clock_timestamp(), request = CASE WHEN $3 = 'done' THEN NULL ELSE request END`,
+      [state, error ?? null],
+      manager,
     );
   }
 
-  /** The end of the work. A finished request is forgotten: it may hold a password's hash. */
-  async finish(manager: EntityManager, tenantId: string, state: 'done' | 'failed', error?: string): Promise<void> {
-    await manager.query(
-      `UPDATE provisionings SET state = $2, error = $3, finished_at = clock_timestamp(),
-              request = CASE WHEN $2 = 'done' THEN NULL ELSE request END WHERE tenant_id = $1`,
-      [tenantId, state, error ?? null],
-    );
-  }
-
-  /** Has failed work begun again, or undone. */
+  /** Has failed work begun again, or undone. Whoever worked on it before has lost it. */
   async again(manager: EntityManager, tenantId: string, state: 'running' | 'undoing'): Promise<void> {
     await manager.query(
-      `UPDATE provisionings SET state = $2, attempts = 0, error = NULL, finished_at = NULL, next_attempt_at = now()
-        WHERE tenant_id = $1`,
+      `UPDATE provisionings SET state = $2, attempts = 0, lease = NULL, error = NULL, finished_at = NULL,
+              next_attempt_at = now() WHERE tenant_id = $1`,
       [tenantId, state],
     );
     await this.call(manager);
@@ -176,6 +195,29 @@ export class ProvisioningStore {
       [tenantId],
     );
     return rows[0] && { ...rows[0], steps };
+  }
+
+  /** @param update of the steps `s`; $3 is the step's name, the rest follow */
+  private async note(update: string, lease: Lease, values: unknown[], queries: Queries = this.platform): Promise<void> {
+    const [, noted] = await queries.query<[unknown[], number]>(
+      `WITH held AS (${UNDER_LEASE}) ${update} FROM held WHERE s.tenant_id = held.tenant_id AND s.name = $3`,
+      [lease.tenantId, lease.lease, ...values],
+    );
+    if (noted === 0) throw new LeaseLost();
+  }
+
+  /** @param change what becomes of the provisioning, its values from $3 on */
+  private async release(
+    { tenantId, lease }: Lease,
+    change: string,
+    values: unknown[],
+    queries: Queries = this.platform,
+  ): Promise<void> {
+    const [, released] = await queries.query<[unknown[], number]>(
+      `UPDATE provisionings SET lease = NULL, ${change} WHERE tenant_id = $1 AND lease = $2`,
+      [tenantId, lease, ...values],
+    );
+    if (released === 0) throw new LeaseLost();
   }
 
   /** Tells the workers of every process, when the transaction commits. */
