@@ -28,6 +28,7 @@ export * from './retirement/tenant.owners.js';
 export { type RetirementReport, TenantRetirement } from './retirement/tenant.retirement.js';
 export { SlugHolds } from './slug.holds.js';
 export { checkSlug } from './slug.rules.js';
+export { TenantChanges } from './tenant.changes.js';
 export { type TenantEdit, TenantEditor } from './tenant.editor.js';
 export * from './tenant.errors.js';
 export {

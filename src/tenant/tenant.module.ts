@@ -91,6 +91,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningSteps,
     RetirementStore,
     SlugHolds,
+    TenantChanges,
     TenantCopies,
     TenantDirectory,
     TenantEditor,

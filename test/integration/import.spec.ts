@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   readTenantsFile,
   SlugHolds,
+  TenantChanges,
   TenantEvents,
   TenantImport,
   type TenantsImported,
   TenantsFileError,
 } from '../../src/tenant/index.js';
-import { TenantChanges } from '../../src/tenant/tenant.changes.js';
 import { newId } from '../../src/common/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
