@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule, MetadataScanner } from '@nestjs/core';
+import { CronRegister } from './cron.register.js';
 import { JobAdder } from './job.adder.js';
 import { JobAdministration } from './job.administration.js';
 import { JobCrons } from './job.crons.js';
@@ -20,6 +21,7 @@ import { TenantJobs } from './tenant-jobs.service.js';
   imports: [DiscoveryModule],
   providers: [
     MetadataScanner,
+    CronRegister,
     JobRegistry,
     JobEngine,
     JobEnvelopes,
