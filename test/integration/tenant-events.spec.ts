@@ -85,7 +85,7 @@ describe('a process that makes a change itself', () => {
     try {
       const root = await signInAdmin(alone);
       // The news of other processes comes no more, although the connection is well.
-      const { client } = alone.app.get(ChangeFeed) as unknown as { client: NodeJS.EventEmitter };
+      const { client } = alone.app.get<unknown, { client: NodeJS.EventEmitter }>(ChangeFeed);
       client.removeAllListeners('notification');
       const open = async () => (await alone.request('POST', '/session', { body: { tenant_id: 'prompt' } })).status;
       const soon = { timeout: 2000, interval: 20 };

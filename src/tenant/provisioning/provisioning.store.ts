@@ -34,8 +34,23 @@ export interface ProvisioningState {
 
 type Queries = Pick<EntityManager, 'query'>;
 
-/** Locks the row of a provisioning for as long as it takes to note something under this lease. */
-const UNDER_LEASE = 'SELECT tenant_id FROM provisionings WHERE tenant_id = $1 AND lease = $2 FOR UPDATE';
+/** Changes a step `s` while the lease holds, with the row of the provisioning locked. $1 tenant, $2 lease, $3 step */
+const onStep = (change: string): string =>
+  `WITH held AS (SELECT tenant_id FROM provisionings WHERE tenant_id = $1 AND lease = $2 FOR UPDATE)
+   UPDATE provisioning_steps s SET ${change} FROM held WHERE s.tenant_id = held.tenant_id AND s.name = $3`;
+/** Changes the provisioning and gives the lease back. $1 tenant, $2 lease */
+const onRelease = (change: string): string =>
+  `UPDATE provisionings SET lease = NULL, ${change} WHERE tenant_id = $1 AND lease = $2`;
+
+const STARTED =
+  onStep(`state = 'running', attempts = s.attempts + 1, started_at = clock_timestamp(), finished_at = NULL,
+  error = NULL`);
+const DONE = onStep(`state = 'done', finished_at = clock_timestamp()`);
+const FAILED = onStep(`state = 'failed', finished_at = clock_timestamp(), error = $4`);
+const POSTPONE = onRelease(`error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'`);
+const HAND_OVER = onRelease('attempts = greatest(attempts - 1, 0), next_attempt_at = now()');
+const FINISH = onRelease(`state = $3, error = $4, finished_at = clock_timestamp(),
+  request = CASE WHEN $3 = 'done' THEN NULL ELSE request END`);
 
 /** Keeps what is being provisioned, and how far it is. What a worker notes is noted under its lease, or not at all. */
 @Injectable()
@@ -119,31 +134,17 @@ export class ProvisioningStore {
 
   /** @throws LeaseLost */
   async stepStarted(lease: Lease, name: StepName): Promise<void> {
-    await this.note(
-      `UPDATE provisioning_steps s SET state = 'running', attempts = s.attempts + 1, started_at = clock_timestamp(),
-              finished_at = NULL, error = NULL`,
-      lease,
-      [name],
-    );
+    await note(this.platform, STARTED, lease, name);
   }
 
   /** @throws LeaseLost */
   async stepDone(lease: Lease, name: StepName, queries: Queries = this.platform): Promise<void> {
-    await this.note(
-      `UPDATE provisioning_steps s SET state = 'done', finished_at = clock_timestamp()`,
-      lease,
-      [name],
-      queries,
-    );
+    await note(queries, DONE, lease, name);
   }
 
   /** @throws LeaseLost */
   async stepFailed(lease: Lease, name: StepName, error: string): Promise<void> {
-    await this.note(
-      `UPDATE provisioning_steps s SET state = 'failed', finished_at = clock_timestamp(), error = $4`,
-      lease,
-      [name, error],
-    );
+    await note(this.platform, FAILED, lease, name, error);
   }
 
   /**
@@ -152,25 +153,17 @@ export class ProvisioningStore {
    * @throws LeaseLost
    */
   async postpone(lease: Lease, error: string, retryMs: number): Promise<void> {
-    await this.release(lease, `error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'`, [
-      error,
-      retryMs,
-    ]);
+    await note(this.platform, POSTPONE, lease, error, retryMs);
   }
 
   /** Lets the tenant go as it is, for whoever is next: the attempt does not count. @throws LeaseLost */
   async handOver(lease: Lease): Promise<void> {
-    await this.release(lease, 'attempts = greatest(attempts - 1, 0), next_attempt_at = now()', []);
+    await note(this.platform, HAND_OVER, lease);
   }
 
   /** The end of the work. A finished request is forgotten: it may hold a password's hash. @throws LeaseLost */
   async finish(manager: EntityManager, lease: Lease, state: 'done' | 'failed', error?: string): Promise<void> {
-    await this.release(
-      lease,
-      `state = $3, error = $4, finished_at = clock_timestamp(), request = CASE WHEN $3 = 'done' THEN NULL ELSE request END`,
-      [state, error ?? null],
-      manager,
-    );
+    await note(manager, FINISH, lease, state, error ?? null);
   }
 
   /** Has failed work begun again, or undone. Whoever worked on it before has lost it. */
@@ -197,29 +190,6 @@ export class ProvisioningStore {
     return rows[0] && { ...rows[0], steps };
   }
 
-  /** @param update of the steps `s`; $3 is the step's name, the rest follow */
-  private async note(update: string, lease: Lease, values: unknown[], queries: Queries = this.platform): Promise<void> {
-    const [, noted] = await queries.query<[unknown[], number]>(
-      `WITH held AS (${UNDER_LEASE}) ${update} FROM held WHERE s.tenant_id = held.tenant_id AND s.name = $3`,
-      [lease.tenantId, lease.lease, ...values],
-    );
-    if (noted === 0) throw new LeaseLost();
-  }
-
-  /** @param change what becomes of the provisioning, its values from $3 on */
-  private async release(
-    { tenantId, lease }: Lease,
-    change: string,
-    values: unknown[],
-    queries: Queries = this.platform,
-  ): Promise<void> {
-    const [, released] = await queries.query<[unknown[], number]>(
-      `UPDATE provisionings SET lease = NULL, ${change} WHERE tenant_id = $1 AND lease = $2`,
-      [tenantId, lease, ...values],
-    );
-    if (released === 0) throw new LeaseLost();
-  }
-
   /** Tells the workers of every process, when the transaction commits. */
   private async call(manager: EntityManager): Promise<void> {
     await manager.query(`SELECT pg_notify($1, '')`, [PROVISIONING_CHANNEL]);
@@ -228,4 +198,10 @@ export class ProvisioningStore {
   private key(): Buffer {
     return this.database.keys.derive('provisioning');
   }
+}
+
+/** Notes something under a lease. @throws LeaseLost */
+async function note(queries: Queries, sql: string, { tenantId, lease }: Lease, ...values: unknown[]): Promise<void> {
+  const [, noted] = await queries.query<[unknown[], number]>(sql, [tenantId, lease, ...values]);
+  if (noted === 0) throw new LeaseLost();
 }
