@@ -166,7 +166,8 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
         // Without the first lines: they repeat the message, which may quote the payload.
         at: error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined,
       };
-      if (outcome === 'dead') this.logger.error(line, 'A job was given up');
+      if (outcome === 'lost') this.logger.log(line, "A job was no longer this worker's when it ended");
+      else if (outcome === 'dead') this.logger.error(line, 'A job was given up');
       else this.logger.warn(line, 'A job failed and will be tried again');
       return outcome;
     }

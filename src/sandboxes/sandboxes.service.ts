@@ -8,6 +8,7 @@ import {
   CopyTemplates,
   type Plan,
   SlugTaken,
+  TenantChanges,
   TenantLifecycle,
   TenantProvisioning,
   TenantStore,
@@ -52,6 +53,7 @@ export class SandboxesService {
     private readonly templates: CopyTemplates,
     private readonly provisioning: TenantProvisioning,
     private readonly lifecycle: TenantLifecycle,
+    private readonly changes: TenantChanges,
     private readonly accesses: SandboxAccess,
     private readonly idempotency: PlatformIdempotency,
     private readonly context: TenantContext,
@@ -181,13 +183,15 @@ export class SandboxesService {
   ): Promise<Sandbox> {
     const holder = this.holder();
     const sandbox = await this.find(slug);
-    return this.transaction.run(async () => {
+    const changed = await this.transaction.run(async () => {
       await this.record(event, sandbox);
       return this.platform.transaction(async (manager) => {
         await fn(manager, sandbox).catch(busy(sandbox));
         return (await this.store.find(holder.id, slug, manager)) ?? sandbox;
       });
     });
+    this.changes.heard(slug);
+    return changed;
   }
 
   private record(event: string, { id, slug }: Sandbox, details: object = {}): Promise<void> {

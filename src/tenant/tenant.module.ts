@@ -16,6 +16,7 @@ import { TenantPurge } from './lifecycle/tenant.purge.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
 import { Provisioner } from './provisioning/provisioner.js';
+import { ProvisioningFence } from './provisioning/provisioning.fence.js';
 import { ProvisioningMarks } from './provisioning/provisioning.marks.js';
 import { ProvisioningSteps } from './provisioning/provisioning.steps.js';
 import { ProvisioningStore } from './provisioning/provisioning.store.js';
@@ -53,6 +54,7 @@ const DOMAIN_PROVIDERS = [
     DataCopier,
     PlanRegistry,
     Provisioner,
+    ProvisioningFence,
     ProvisioningMarks,
     ProvisioningSteps,
     ProvisioningStore,
@@ -89,6 +91,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningSteps,
     RetirementStore,
     SlugHolds,
+    TenantChanges,
     TenantCopies,
     TenantDirectory,
     TenantEditor,

@@ -31,7 +31,10 @@ describe('a step that fails', () => {
   /** In place of waiting for the next attempt. */
   async function untilFailed(slug: string) {
     const hurry = setInterval(
-      () => void t.database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      () =>
+        void t.database.admin(
+          'UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0 AND lease IS NULL',
+        ),
       100,
     );
     try {

@@ -337,7 +337,10 @@ describe('a reset', () => {
       'CREATE TRIGGER refuse BEFORE INSERT ON shared.chat_messages FOR EACH ROW EXECUTE FUNCTION shared.refuse_copy()',
     );
     const hurry = setInterval(
-      () => void t.database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      () =>
+        void t.database.admin(
+          'UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0 AND lease IS NULL',
+        ),
       100,
     );
     try {

@@ -238,9 +238,11 @@ describe('a slug', () => {
     expect((await confirm(tokenIn(await mailTo(smtp, 'quick@late.example', CONFIRM)))).status).toBe(201);
   });
 
-  it('that a file gave away meanwhile is a conflict with suggestions, not half a tenant', async () => {
+  it('is not given away by a file, and when it was all the same the link is a conflict, not half a tenant', async () => {
     await signUp('imported');
     const token = await link('imported');
+    await expect(t.import([{ slug: 'imported' }])).rejects.toThrow('id "imported" is held for somebody');
+    await t.database.admin(`DELETE FROM platform.slug_holds WHERE slug = 'imported'`);
     await t.import([{ slug: 'imported' }]);
     const lost = await confirm(token);
     expect(problem(lost)).toEqual([409, 'slug_taken']);

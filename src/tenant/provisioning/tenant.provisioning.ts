@@ -53,7 +53,9 @@ export class TenantProvisioning {
 
   /** @throws ValidationFailed for slug or settings; SlugTaken */
   async create(tenant: NewTenant): Promise<TenantRecord> {
-    return this.platform.transaction((manager) => this.createWithin(manager, tenant));
+    const made = await this.platform.transaction((manager) => this.createWithin(manager, tenant));
+    this.changes.heard(made.slug);
+    return made;
   }
 
   /**
@@ -147,12 +149,14 @@ export class TenantProvisioning {
   /** Goes on from the step that failed. @throws UnknownTenant, TransitionRefused */
   async retry(name: string): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    return this.platform.transaction(async (manager) => {
+    const retried = await this.platform.transaction(async (manager) => {
       await this.lockFailed(manager, id, 'retry');
       const tenant = await this.lifecycle.applyWithin(manager, id, 'retry');
       await this.provisionings.again(manager, id, 'running');
       return tenant;
     });
+    this.changes.heard(retried.slug);
+    return retried;
   }
 
   /** Begins to take back what was made; the tenant is gone when that is done. @throws UnknownTenant, TransitionRefused */

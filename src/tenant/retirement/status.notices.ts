@@ -13,7 +13,10 @@ import { type TenantEvent, TenantEvents } from '../tenant.events.js';
 import { isSentAlready, SentNotice } from './sent-notice.entity.js';
 import { type OwnerContact, TenantOwners } from './tenant.owners.js';
 
-/** Tells owners when a platform admin suspends their tenant or brings it back. What rules do, they told before. */
+/** Whose doings owners hear of here: people of the platform, by API or command line. What rules do, they told before. */
+const PEOPLE = ['platform-admin', 'operator'];
+
+/** Tells owners when somebody of the platform suspends their tenant or brings it back. */
 @Injectable()
 export class StatusNotices implements OnModuleInit {
   constructor(
@@ -34,7 +37,7 @@ export class StatusNotices implements OnModuleInit {
   }
 
   private async tell(happened: TenantEvent, { id }: JobRun): Promise<void> {
-    if (happened.actor_kind !== 'platform-admin') return;
+    if (!PEOPLE.includes(happened.actor_kind)) return;
     const tenant = await this.tenants.findById(happened.tenant_id);
     if (tenant) await this.runner.run(tenant, () => this.mail(tenant, happened, id));
   }

@@ -5,6 +5,7 @@ import { InjectPlatformDataSource, TenantRunner } from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from '../lifecycle/tenant.purge.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { TenantStore } from '../tenant.store.js';
 import { OwnerNotices } from './owner.notices.js';
 import { type Act, ACTS } from './retirement.rules.js';
@@ -36,6 +37,7 @@ export class TenantRetirement implements OnModuleInit {
     private readonly purge: TenantPurge,
     private readonly erasure: TenantErasure,
     private readonly runner: TenantRunner,
+    private readonly changes: TenantChanges,
   ) {}
 
   onModuleInit(): void {
@@ -66,7 +68,10 @@ export class TenantRetirement implements OnModuleInit {
     for (const id of signal.aborted ? [] : await this.store.due(act, MOST)) {
       if (signal.aborted) break;
       try {
-        if (await this.platform.transaction((manager) => this.take(manager, act, id))) done += 1;
+        const slug = await this.platform.transaction((manager) => this.take(manager, act, id));
+        if (slug === undefined) continue;
+        this.changes.heard(slug);
+        done += 1;
       } catch (error) {
         this.logger.error({ err: error, tenant_id: id, act }, 'A rule could not be applied; it will be tried again');
       }
@@ -74,10 +79,11 @@ export class TenantRetirement implements OnModuleInit {
     return done;
   }
 
-  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<boolean> {
-    await this.tenants.lock(manager, id);
+  /** @returns the tenant's slug; undefined when the act is no longer due */
+  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<string | undefined> {
+    const { slug } = await this.tenants.lock(manager, id);
     const since = await this.store.stillDue(manager, act, id);
-    if (since === undefined) return false;
+    if (since === undefined) return undefined;
     const details = { rule: act, due_on: since };
     switch (act) {
       case 'suspend':
@@ -90,6 +96,6 @@ export class TenantRetirement implements OnModuleInit {
       case 'schedule':
         await this.lifecycle.scheduleDeletionWithin(manager, id, 'The rules of its plan');
     }
-    return true;
+    return slug;
   }
 }
