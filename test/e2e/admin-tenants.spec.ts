@@ -237,8 +237,8 @@ describe('the slug that a tenant had before', () => {
   it('follows the tenant: suspended within a second, restored, and unknown once its time is over', async () => {
     const unknown = await t.request('POST', '/session', { body: { tenant_id: 'nobody-is-here' } });
     await admin.send('POST', at('married', '/archive'));
-    const stopped = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
     await expect.poll(async () => (await send('localhost', '/maiden/api/sessions/current')).status).toBe(404);
+    const stopped = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
     expect(stopped.status).toBe(unknown.status);
     await admin.send('POST', at('married', '/restore'));
     await admin.send('POST', at('married', '/resume'));

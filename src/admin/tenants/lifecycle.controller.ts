@@ -2,7 +2,8 @@ import { applyDecorators, Body, Controller, Delete, Header, HttpCode, Param, Pos
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { TenantLifecycle } from '../../tenant/index.js';
-import { SuspendRequest, TenantView } from './tenant.dto.js';
+import { SuspendRequest } from './tenant-request.dto.js';
+import { TenantView } from './tenant-view.dto.js';
 
 /** A change of status: who may, and what the documentation says of it. */
 const Transition = (summary: string, description = '') =>

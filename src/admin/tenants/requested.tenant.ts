@@ -1,6 +1,6 @@
 import { ValidationFailed } from '../../common/index.js';
 import type { CopyTemplates, NewCopy, NewTenant, PlanRegistry, TenantEdit } from '../../tenant/index.js';
-import { type ChangeTenantRequest, COPY_LIFETIME_DAYS, type CreateTenantRequest } from './tenant.dto.js';
+import { type ChangeTenantRequest, COPY_LIFETIME_DAYS, type CreateTenantRequest } from './tenant-request.dto.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 

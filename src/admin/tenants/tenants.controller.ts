@@ -24,14 +24,9 @@ import {
 } from '../../tenant/index.js';
 import { etagOf, revisionOf } from '../etag.js';
 import { editOf, newTenantOf } from './requested.tenant.js';
-import {
-  ChangeTenantRequest,
-  CreateTenantRequest,
-  TenantDetails,
-  TenantListQuery,
-  TenantPageView,
-  TenantView,
-} from './tenant.dto.js';
+import { TenantListQuery, TenantPageView } from './tenant-list.dto.js';
+import { ChangeTenantRequest, CreateTenantRequest } from './tenant-request.dto.js';
+import { TenantDetails, TenantView } from './tenant-view.dto.js';
 
 const CUSTOMER = {
   slug: 'umbrella',

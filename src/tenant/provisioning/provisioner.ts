@@ -7,7 +7,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { AppError } from '../../common/index.js';
+import { AppError, WorkLoop } from '../../common/index.js';
 import { ChangeFeed } from '../../changes/index.js';
 import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
@@ -46,11 +46,12 @@ const POLL_MS = 1000;
 export class Provisioner implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Provisioning');
   private readonly running = new Set<Promise<void>>();
-  private loop: Promise<void> | undefined;
+  private readonly loop = new WorkLoop({
+    pollMs: POLL_MS,
+    pass: () => this.round(),
+    failed: (error) => this.logger.error({ err: error }, 'Provisioning work cannot be read; trying again'),
+  });
   private readonly stopping = new AbortController();
-  private stopped = false;
-  private awake = false;
-  private rouse: (() => void) | undefined;
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
@@ -78,39 +79,27 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
 
   /** Works from now on, until the process stops. */
   start(): void {
-    this.loop ??= this.work();
+    this.loop.start();
   }
 
   /** Looks for work now. Only sets a flag: the work must not run in the caller's scope. */
   wake(): void {
-    this.awake = true;
-    this.rouse?.();
+    this.loop.wake();
   }
 
   /** Steps under way are finished; what is not begun stays for the next process. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
     this.stopping.abort();
-    this.wake();
-    await this.loop;
+    await this.loop.stop();
     await Promise.all(this.running);
   }
 
-  private async work(): Promise<void> {
-    let failing = false;
-    while (!this.stopped) {
-      this.awake = false;
-      try {
-        const free = CONCURRENCY - this.running.size;
-        const claimed = free > 0 ? await this.store.claim(free, LEASE_MS) : [];
-        for (const claim of claimed) this.begin(claim);
-        failing = false;
-      } catch (error) {
-        if (!failing) this.logger.error({ err: error }, 'Provisioning work cannot be read; trying again');
-        failing = true;
-      }
-      await this.pause();
-    }
+  /** Takes on as many tenants as are free places for. A place that is given up wakes the loop. */
+  private async round(): Promise<boolean> {
+    const free = CONCURRENCY - this.running.size;
+    const claimed = free > 0 ? await this.store.claim(free, LEASE_MS) : [];
+    for (const claim of claimed) this.begin(claim);
+    return false;
   }
 
   private begin(claim: ClaimedProvisioning): void {
@@ -142,7 +131,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
         this.changes.heard(await this.undo.run(claim));
         return;
       }
-      while (!this.stopped && (step = await this.store.nextStep(claim.tenantId)) !== undefined) {
+      while (!this.loop.stopped && (step = await this.store.nextStep(claim.tenantId)) !== undefined) {
         await this.take(claim, step, signal);
         if (step !== 'activate' && !(await this.store.renew(claim, LEASE_MS))) throw new LeaseLost();
       }
@@ -202,18 +191,6 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       return tenant;
     });
     this.changes.heard(slug);
-  }
-
-  private async pause(): Promise<void> {
-    if (this.awake || this.stopped) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS).unref();
-      this.rouse = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.rouse = undefined;
   }
 }
 
