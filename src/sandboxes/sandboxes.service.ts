@@ -5,6 +5,7 @@ import { CODE_SECONDS, SandboxAccess, type SandboxPerson } from '../auth/index.j
 import { PlatformIdempotency } from '../idempotency/index.js';
 import { InjectPlatformDataSource, type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.js';
 import {
+  type CopySource,
   CopyTemplates,
   type Plan,
   SlugTaken,
@@ -78,12 +79,13 @@ export class SandboxesService {
    */
   async create<T>(input: NewSandbox, userId: string, key: string | undefined, view: (made: Sandbox) => T): Promise<T> {
     const holder = this.holder();
-    if (holder.kind === 'sandbox' || holder.kind === 'training') throw new SandboxOfSandbox();
     const person = await this.accesses.personOf(userId);
-    const source = input.template === undefined ? holder : await this.templates.find(input.template);
     const request = { key, scope: `sandboxes:${holder.id}:${userId}`, body: input };
     return this.transaction.run(() =>
       this.idempotency.execute(request, async (manager) => {
+        // Looked up in here, so that a repetition is answered whatever became of the template.
+        if (holder.kind === 'sandbox' || holder.kind === 'training') throw new SandboxOfSandbox();
+        const source = input.template === undefined ? holder : await this.templates.find(input.template, manager);
         // Also has the counts below made one after the other.
         const { status, plan } = await this.tenants.lock(manager, holder.id);
         if (status !== 'active') throw new SourceNotActive();
@@ -145,7 +147,7 @@ export class SandboxesService {
     manager: EntityManager,
     input: NewSandbox,
     holder: Tenant,
-    source: Tenant,
+    source: CopySource,
     plan: Plan,
     person: SandboxPerson,
   ): Promise<string> {

@@ -440,6 +440,31 @@ describe('a template', () => {
     await root.send('PATCH', '/api/admin/tenants/initech', { settings: { 'sandbox.template': null } });
     expect((await acme.send('POST', at(slug, '/reset'))).json.code).toBe('sandbox_source_inactive');
   });
+
+  it('that is one no more: a repetition under the same Idempotency-Key is answered all the same', async () => {
+    const template = (on: boolean | null) =>
+      root.send('PATCH', '/api/admin/tenants/initech', { settings: { 'sandbox.template': on } });
+    await template(true);
+    const sandbox = (key: string) =>
+      t.request('POST', '/api/sandboxes', {
+        headers: { ...acme.headers, 'idempotency-key': key },
+        body: { template: 'initech' },
+      });
+    const body = { slug: 'class-twice', name: 'Class', kind: 'sandbox', template: 'initech', owner: { email: ASKER } };
+    const tenant = (key: string) =>
+      t.request('POST', '/api/admin/tenants', { headers: { ...root.headers, 'idempotency-key': key }, body });
+    for (const ask of [sandbox, tenant]) {
+      await template(true);
+      const key = newId();
+      const first = await ask(key);
+      expect([first.status, first.text]).toEqual([201, expect.any(String)]);
+      await template(null);
+      const again = await ask(key);
+      expect([again.status, again.json]).toEqual([201, first.json]);
+      expect((await ask(newId())).json.code).toBe('template_not_found');
+      await untilStatus(root, first.json.slug, 'active', 'failed');
+    }
+  });
 });
 
 describe('a tenant that is purged', () => {

@@ -71,10 +71,13 @@ export class TenantsController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TenantView> {
-    const tenant = await newTenantOf(body, this.plans, this.templates);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
-      async (manager) => TenantView.of(await this.provisioning.createWithin(manager, tenant)),
+      async (manager) => {
+        // In here, so that a repetition is answered whatever became of the template.
+        const tenant = await newTenantOf(body, this.plans, this.templates, manager);
+        return TenantView.of(await this.provisioning.createWithin(manager, tenant));
+      },
     );
     response.setHeader('Location', `/api/admin/tenants/${view.slug}`);
     response.setHeader('ETag', view.etag);
