@@ -75,7 +75,7 @@ function making(tenants: Command, act: Act): void {
     .action((name: string) => act((commands) => commands.tenants.wait(name)));
   tenants
     .command('retry')
-    .description('go on with a failed provisioning, from the step that failed')
+    .description('go on with a failed provisioning or reset, from the step that failed')
     .argument('<tenant>', 'slug or UUID')
     .option('--no-wait', 'do not wait until it has ended')
     .action((name: string, { wait }: { wait: boolean }) => act((commands) => commands.tenants.retry(name, wait)));

@@ -298,6 +298,14 @@ describe('the code that lets in', () => {
 });
 
 describe('a reset', () => {
+  async function resetDone(id: string): Promise<void> {
+    const state = async () =>
+      (
+        await t.database.admin<{ state: string }>('SELECT state FROM platform.provisionings WHERE tenant_id = $1', [id])
+      )[0]?.state;
+    await expect.poll(state, { timeout: 30_000 }).toBe('done');
+  }
+
   it('brings the data, settings and people back, and ends every sign-in; the tenant and its end stay', async () => {
     const { slug, id, expires_at: ends } = await made(acme, { with_data: true });
     const before = (await rows('chat_messages', slug)).map((row) => row['id']);
@@ -347,6 +355,7 @@ describe('a reset', () => {
       clearInterval(hurry);
       await t.database.admin('DROP TRIGGER refuse ON shared.chat_messages');
     }
+    expect((await root.send('POST', `/api/admin/tenants/${slug}/resume`)).json.code).toBe('tenant_reset_failed');
     expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
     await untilSandbox(acme, slug, 'active');
     expect(await rows('chat_messages', slug)).toHaveLength((await rows('chat_messages', 'acme')).length);
@@ -360,15 +369,34 @@ describe('a reset', () => {
     expect([answer.status, answer.json.status]).toEqual([409, 'suspended']);
   });
 
+  it('is nothing that an admin can cut short, and leaves suspended what an admin suspends meanwhile', async () => {
+    const { slug, id } = await made(acme, { with_data: true });
+    const tenant = `/api/admin/tenants/${slug}`;
+    expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
+    await t.database.admin(`UPDATE platform.provisionings SET next_attempt_at = 'infinity' WHERE tenant_id = $1`, [id]);
+    const refused = await root.send('POST', `${tenant}/resume`);
+    expect([refused.status, refused.json.code, refused.headers['retry-after']]).toEqual([409, 'tenant_resetting', '3']);
+    const suspended = await root.send('POST', `${tenant}/suspend`, { reason: 'Abuse' });
+    expect([suspended.status, suspended.json]).toMatchObject([200, { status: 'suspended', suspended_reason: 'Abuse' }]);
+    expect((await root.send('POST', `${tenant}/suspend`, { reason: 'Again' })).json.code).toBe(
+      'transition_not_allowed',
+    );
+    expect((await root.send('POST', `${tenant}/resume`)).json.code).toBe('tenant_resetting');
+    await t.database.admin(`UPDATE platform.provisionings SET state = 'failed' WHERE tenant_id = $1`, [id]);
+    expect((await root.send('POST', `${tenant}/resume`)).json.code).toBe('tenant_reset_failed');
+    expect((await root.send('POST', `${tenant}/provisioning/retry`)).status).toBe(200);
+    await resetDone(id);
+    expect((await root.get(tenant)).json).toMatchObject({ status: 'suspended', suspended_reason: 'Abuse' });
+    expect((await acme.get(at(slug))).json.status).toBe('suspended');
+    expect((await root.send('POST', `${tenant}/resume`)).json.status).toBe('active');
+    expect(await rows('chat_messages', slug)).toHaveLength((await rows('chat_messages', 'acme')).length);
+  }, 60_000);
+
   it('does not bring back a sandbox that was removed meanwhile', async () => {
     const { slug, id } = await made(acme);
     expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
     expect((await acme.send('DELETE', at(slug))).status).toBe(204);
-    const state = async () =>
-      (
-        await t.database.admin<{ state: string }>('SELECT state FROM platform.provisionings WHERE tenant_id = $1', [id])
-      )[0]?.state;
-    await expect.poll(state, { timeout: 30_000 }).toBe('done');
+    await resetDone(id);
     expect((await root.get(`/api/admin/tenants/${slug}`)).json.status).toBe('archived');
   }, 60_000);
 });

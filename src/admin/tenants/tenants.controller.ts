@@ -129,7 +129,7 @@ export class TenantsController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:write')
-  @ApiOperation({ summary: 'Go on with a failed provisioning, from the step that failed' })
+  @ApiOperation({ summary: 'Go on with a failed provisioning or reset, from the step that failed' })
   @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
   @ApiOkResponse({ type: TenantView })
   async retry(@Param('tenant') name: string): Promise<TenantView> {

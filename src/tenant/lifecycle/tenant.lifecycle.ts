@@ -3,8 +3,10 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { ENV } from '../../database/index.js';
 import type { Env } from '../../env/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { isResetting } from '../provisioning/provisioning.step.js';
+import { ProvisioningStore } from '../provisioning/provisioning.store.js';
 import { TenantChanges } from '../tenant.changes.js';
-import { ConfirmationMismatch, TransitionRefused } from '../tenant.errors.js';
+import { ConfirmationMismatch, ResetUnfinished, TransitionRefused } from '../tenant.errors.js';
 import type { TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
 import { type TransitionName, TRANSITIONS } from './transitions.js';
@@ -22,12 +24,13 @@ export class TenantLifecycle {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
     private readonly store: TenantStore,
+    private readonly provisionings: ProvisioningStore,
     private readonly changes: TenantChanges,
   ) {}
 
   /**
    * @param name slug or UUID
-   * @throws UnknownTenant; TransitionRefused, which says what is allowed
+   * @throws UnknownTenant; TransitionRefused, which says what is allowed; ResetUnfinished for `resume`
    */
   async apply(name: string, transition: TransitionName, options: TransitionOptions = {}): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
@@ -43,8 +46,12 @@ export class TenantLifecycle {
     transition: TransitionName,
     { reason, details }: TransitionOptions = {},
   ): Promise<TenantRecord> {
-    const { from, to, event } = TRANSITIONS[transition];
+    const { to, event } = TRANSITIONS[transition];
     const before = await this.store.lock(manager, id);
+    if (transition === 'resume') await this.demandWhole(manager, before);
+    // A reset suspends the tenant for its own sake. Who suspends it then has it stay so when the reset is done.
+    const takesOver = transition === 'suspend' && reason !== undefined && isResetting(before);
+    const from = takesOver ? [before.status] : TRANSITIONS[transition].from;
     const suspendedReason = to === 'suspended' ? (reason ?? before.suspended_reason) : null;
     const brings = transition === 'resume' || transition === 'restore';
     const after = await this.store.setStatus(manager, id, from, to, suspendedReason, brings);
@@ -84,5 +91,11 @@ export class TenantLifecycle {
       ...(reason !== undefined && { reason }),
     });
     return scheduled;
+  }
+
+  /** What a reset has not finished, or not been able to, is half a copy. */
+  private async demandWhole(manager: EntityManager, { id, status }: TenantRecord): Promise<void> {
+    const state = status === 'suspended' ? await this.provisionings.outcomeOf(manager, id) : undefined;
+    if (state === 'running' || state === 'failed') throw new ResetUnfinished(state === 'failed');
   }
 }

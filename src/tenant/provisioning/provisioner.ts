@@ -13,10 +13,9 @@ import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
-import type { TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
-import { ProvisioningFailure, ProvisioningInterrupted, RESET_REASON, type StepName } from './provisioning.step.js';
+import { ProvisioningFailure, ProvisioningInterrupted, isResetting, type StepName } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
 import { type ClaimedProvisioning, PROVISIONING_CHANNEL, ProvisioningStore } from './provisioning.store.js';
 import { ProvisioningUndo } from './provisioning.undo.js';
@@ -141,13 +140,12 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     if (step === 'activate') {
       await this.marks.forget(tenant);
       await this.platform.transaction(async (manager) => {
-        // Of a reset the tenant was suspended. It may be something else by now; then that stands.
-        if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenantId, 'activate');
-        else if (isResetting(await this.registry.lock(manager, tenantId))) {
-          await this.lifecycle.applyWithin(manager, tenantId, 'resume');
-        }
+        const locked = await this.registry.lock(manager, tenantId);
         await this.store.stepDone(tenantId, step, manager);
         await this.store.finish(manager, tenantId, 'done');
+        // Of a reset the tenant was suspended. It may be something else by now; then that stands.
+        if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenantId, 'activate');
+        else if (isResetting(locked)) await this.lifecycle.applyWithin(manager, tenantId, 'resume');
       });
       return;
     }
@@ -201,8 +199,4 @@ function reasonOf(error: unknown): string {
 /** Exponential with jitter: 0.5 s, 2 s, 8 s, 32 s, at most five minutes. */
 function retryMs(attempts: number): number {
   return Math.min(500 * 4 ** (attempts - 1), 300_000) * (0.75 + Math.random() / 2);
-}
-
-function isResetting({ status, suspended_reason: reason }: TenantRecord): boolean {
-  return status === 'suspended' && reason === RESET_REASON;
 }

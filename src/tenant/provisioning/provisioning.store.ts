@@ -164,6 +164,15 @@ export class ProvisioningStore {
     await this.call(manager);
   }
 
+  /** How the last provisioning or reset of the tenant stands. */
+  async outcomeOf(manager: EntityManager, tenantId: string): Promise<ProvisioningState['state'] | undefined> {
+    const rows = await manager.query<Pick<ProvisioningState, 'state'>[]>(
+      'SELECT state FROM provisionings WHERE tenant_id = $1',
+      [tenantId],
+    );
+    return rows[0]?.state;
+  }
+
   /** @param queries inside a transaction its manager: a second connection would be waited for while one is held */
   async stateOf(tenantId: string, queries: Queries = this.platform): Promise<ProvisioningState | undefined> {
     const rows = await queries.query<Omit<ProvisioningState, 'steps'>[]>(
