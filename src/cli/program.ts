@@ -169,6 +169,7 @@ function planning(plans: Command, act: Act): void {
     .option('--trial-days <days>', 'how long a trial lasts')
     .option('--archive-after-days <days>', 'a tenant suspended for longer is archived; or never')
     .option('--purge-after-days <days>', 'a tenant archived for longer is erased; or never')
+    .option('--roll-back-after-days <days>', 'a tenant whose provisioning failed longer ago is taken back')
     .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
     .action((name: string, options: PlanOptions) => act((commands) => commands.plans.edit(name, options)));
 }

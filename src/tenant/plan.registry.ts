@@ -14,6 +14,8 @@ export interface PlanRules {
   archive_after_days: number | null;
   /** A tenant archived for longer is erased; null: never by itself. */
   purge_after_days: number | null;
+  /** A tenant whose provisioning failed longer ago is taken back. */
+  roll_back_after_days: number;
 }
 
 export interface PlanRecord extends PlanRules {
@@ -23,11 +25,11 @@ export interface PlanRecord extends PlanRules {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, revision';
+const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, revision';
 const ALL = `SELECT ${COLUMNS} FROM plans ORDER BY position`;
 const LOCK = `SELECT ${COLUMNS} FROM plans WHERE name = $1 FOR UPDATE`;
 const UPDATE = `UPDATE plans SET trial_days = $2, archive_after_days = $3, purge_after_days = $4,
-    revision = revision + 1, updated_at = now() WHERE name = $1 RETURNING ${COLUMNS}`;
+    roll_back_after_days = $5, revision = revision + 1, updated_at = now() WHERE name = $1 RETURNING ${COLUMNS}`;
 
 /** Inside a transaction its manager: a second connection would be waited for while one is held. */
 type Queries = Pick<EntityManager, 'query'>;
@@ -72,6 +74,7 @@ export class PlanRegistry {
         next.trial_days,
         next.archive_after_days,
         next.purge_after_days,
+        next.roll_back_after_days,
       ]);
       await this.audit.record(manager, { event: 'plan.edited', target: { kind: 'plan', id: name }, before, after });
       return after;

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SignupPurge } from '../../src/signup/index.js';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
+import { ProvisioningStore } from '../../src/tenant/provisioning/provisioning.store.js';
+import { type TenantOwner, TenantRetirement } from '../../src/tenant/index.js';
 import { mailTo, outboxEmpty, tokenIn } from '../kit/people.js';
 import { ROOT_ENV, secondInstance, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { signInAs } from '../kit/sign-in.js';
@@ -310,6 +312,52 @@ describe('a link', () => {
       await other.close();
     }
   });
+});
+
+describe('the password of a sign-up', () => {
+  let own: TestApp | undefined;
+  afterEach(async () => {
+    await own?.close();
+    own = undefined;
+  });
+
+  it('is kept with what is to be made until its owner is there, and not past the end of one that fails', async () => {
+    own = await createTestApp({ ...ROOT_ENV, SMTP_URL: smtp.url });
+    const { app, database } = own;
+    await database.admin(`CREATE FUNCTION shared.refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+      IF (SELECT slug FROM platform.tenants WHERE id = NEW.tenant_id) = 'no-' || NEW.step THEN RAISE EXCEPTION 'no'; END IF;
+      RETURN NEW; END $$`);
+    await database.admin(
+      'CREATE TRIGGER refuse BEFORE INSERT ON shared.provisioning_marks FOR EACH ROW EXECUTE FUNCTION shared.refuse()',
+    );
+    const root = await signInAdmin(own);
+    const hurry = setInterval(
+      () => void database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      100,
+    );
+    const failed = async (slug: string): Promise<{ id: string; owner: TenantOwner | undefined }> => {
+      expect((await signUp(slug, {}, from(), own)).status).toBe(202);
+      await confirm(await link(slug), own);
+      const { id } = await untilStatus(root, slug, 'failed');
+      return { id, owner: (await app.get(ProvisioningStore, { strict: false }).requestOf(id)).owner };
+    };
+    try {
+      const withoutMail = await failed('no-welcome-mail');
+      expect(withoutMail.owner).toEqual({ email: 'owner@no-welcome-mail.example' });
+      const withoutOwner = await failed('no-owner');
+      expect(withoutOwner.owner?.passwordHash).toMatch(/^\$argon2id/);
+      await database.admin(`UPDATE platform.tenants SET status_changed_at = now() - interval '8 days'`);
+      await app.get(TenantRetirement).runDue();
+      for (const slug of ['no-welcome-mail', 'no-owner']) {
+        await expect.poll(async () => (await root.get(`/api/admin/tenants/${slug}`)).status).toBe(404);
+      }
+      expect(await database.admin('SELECT 1 FROM platform.signups')).toEqual([]);
+      expect(await database.admin('SELECT 1 FROM platform.provisionings')).toEqual([]);
+      expect((await signUp('no-owner', {}, from(), own)).status).toBe(202);
+    } finally {
+      clearInterval(hurry);
+    }
+  }, 60_000);
 });
 
 describe('where not everybody may sign up', () => {

@@ -150,6 +150,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       return;
     }
     await this.steps.find(step)({ tenant, request, signal: this.stopping.signal });
+    if (step === 'owner') await this.store.forgetPassword(tenantId, request);
     await this.store.stepDone(tenantId, step);
   }
 

@@ -145,7 +145,18 @@ export class ProvisioningStore {
     );
   }
 
-  /** The end of the work. A finished request is forgotten: it may hold a password's hash. */
+  /** Forgets the password's hash once its owner is there; what comes after needs the rest only. */
+  async forgetPassword(tenantId: string, request: ProvisioningRequest): Promise<void> {
+    if (request.owner?.passwordHash === undefined) return;
+    const { passwordHash: _, ...owner } = request.owner;
+    const sealed = seal(this.key(), JSON.stringify({ ...request, owner }), tenantId);
+    await this.platform.query('UPDATE provisionings SET request = $2 WHERE tenant_id = $1 AND request IS NOT NULL', [
+      tenantId,
+      sealed,
+    ]);
+  }
+
+  /** The end of the work. A finished request is forgotten: it may hold a mail address. */
   async finish(manager: EntityManager, tenantId: string, state: 'done' | 'failed', error?: string): Promise<void> {
     await manager.query(
       `UPDATE provisionings SET state = $2, error = $3, finished_at = clock_timestamp(),
@@ -154,11 +165,11 @@ export class ProvisioningStore {
     );
   }
 
-  /** Has failed work begun again, or undone. */
+  /** Has failed work begun again, or undone: then nothing of what was asked for is needed any more. */
   async again(manager: EntityManager, tenantId: string, state: 'running' | 'undoing'): Promise<void> {
     await manager.query(
-      `UPDATE provisionings SET state = $2, attempts = 0, error = NULL, finished_at = NULL, next_attempt_at = now()
-        WHERE tenant_id = $1`,
+      `UPDATE provisionings SET state = $2, attempts = 0, error = NULL, finished_at = NULL, next_attempt_at = now(),
+              request = CASE WHEN $2 = 'undoing' THEN NULL ELSE request END WHERE tenant_id = $1`,
       [tenantId, state],
     );
     await this.call(manager);

@@ -163,15 +163,18 @@ export class TenantProvisioning {
   /** Begins to take back what was made; the tenant is gone when that is done. @throws UnknownTenant, TransitionRefused */
   async rollBack(name: string): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    return this.platform.transaction(async (manager) => {
-      const tenant = await this.lockFailed(manager, id, 'roll-back');
-      await this.changes.record(manager, tenant, {
-        event: 'tenant.roll_back_requested',
-        details: { slug: tenant.slug },
-      });
-      await this.provisionings.again(manager, id, 'undoing');
-      return tenant;
+    return this.platform.transaction((manager) => this.rollBackWithin(manager, id));
+  }
+
+  /** The same inside the caller's transaction. @param details of why @throws TransitionRefused */
+  async rollBackWithin(manager: EntityManager, id: string, details: object = {}): Promise<TenantRecord> {
+    const tenant = await this.lockFailed(manager, id, 'roll-back');
+    await this.changes.record(manager, tenant, {
+      event: 'tenant.roll_back_requested',
+      details: { slug: tenant.slug, ...details },
     });
+    await this.provisionings.again(manager, id, 'undoing');
+    return tenant;
   }
 
   /** What is being undone can neither be begun again nor undone twice. */
