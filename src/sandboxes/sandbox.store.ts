@@ -50,7 +50,7 @@ export class SandboxStore {
     erasure.register(async (manager, tenantId) => {
       await manager.query(
         `UPDATE tenants SET expires_at = now(), updated_at = now()
-          WHERE holder_tenant_id = $1 AND status IN ('active', 'suspended') AND (expires_at > now() OR expires_at IS NULL)`,
+          WHERE holder_tenant_id = $1 AND status IN ${LIVING} AND (expires_at > now() OR expires_at IS NULL)`,
         [tenantId],
       );
     });

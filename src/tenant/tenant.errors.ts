@@ -63,6 +63,19 @@ export class ResetUnfinished extends AppError {
   }
 }
 
+/** No sandbox is in service while the tenant that holds it is not. */
+export class HolderOutOfService extends AppError {
+  constructor(status: TenantStatus) {
+    super({
+      status: 409,
+      code: 'holder_out_of_service',
+      detail: `The tenant that it belongs to is ${status}.`,
+      remedy: 'Resume that one first; what was suspended with it comes back with it.',
+      extensions: { holder_status: status },
+    });
+  }
+}
+
 export class EditRefused extends AppError {
   constructor(status: TenantStatus) {
     super({

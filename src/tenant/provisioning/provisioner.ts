@@ -140,7 +140,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     if (step === 'activate') {
       await this.marks.forget(tenant);
       await this.platform.transaction(async (manager) => {
-        const locked = await this.registry.lock(manager, tenantId);
+        const locked = await this.lifecycle.lock(manager, tenantId);
         await this.store.stepDone(tenantId, step, manager);
         await this.store.finish(manager, tenantId, 'done');
         // Of a reset the tenant was suspended. It may be something else by now; then that stands.

@@ -9,11 +9,18 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { HOLDER_RESUMED, HOLDER_SUSPENDED } from '../lifecycle/held.copies.js';
+import { RESET_REASON } from '../provisioning/provisioning.step.js';
 import { type TenantEvent, TenantEvents } from '../tenant.events.js';
 import { isSentAlready, SentNotice } from './sent-notice.entity.js';
 import { type OwnerContact, TenantOwners } from './tenant.owners.js';
 
-/** Tells owners when a platform admin suspends their tenant or brings it back. What rules do, they told before. */
+const GOES_ALONG = [HOLDER_SUSPENDED, HOLDER_RESUMED, RESET_REASON];
+
+/**
+ * Tells owners when a platform admin suspends their tenant or brings it back. What rules do, they told before; and of its
+ * sandboxes, which go along, nothing more.
+ */
 @Injectable()
 export class StatusNotices implements OnModuleInit {
   constructor(
@@ -35,6 +42,7 @@ export class StatusNotices implements OnModuleInit {
 
   private async tell(happened: TenantEvent, { id }: JobRun): Promise<void> {
     if (happened.actor_kind !== 'platform-admin') return;
+    if (happened.reason !== undefined && GOES_ALONG.includes(happened.reason)) return;
     const tenant = await this.tenants.findById(happened.tenant_id);
     if (tenant) await this.runner.run(tenant, () => this.mail(tenant, happened, id));
   }
