@@ -24,12 +24,13 @@ export interface MailData {
   'erasure-ahead': { tenant: string; date: string };
   signup: { slug: string; expires: string };
   'signup-known': { slug: string; expires: string; tenants: { name: string; url: MailLink }[] };
+  signups: { tenants: { name: string; url: MailLink }[] };
   'impersonation-notice': { admin: string; user: string; reason: string; when: string; minutes: string };
   'impersonation-request': { admin: string; user: string; reason: string; when: string; minutes: string };
 }
 
 /** The links each mail needs. `action` is its button. */
-export type MailLinksOf<T extends MailTemplate> = T extends 'which-tenants'
+export type MailLinksOf<T extends MailTemplate> = T extends 'which-tenants' | 'signups'
   ? { action?: undefined }
   : { action: MailLink };
 
@@ -167,6 +168,15 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
       'To sign in there, follow its link. To have {{ slug }} as well, use the button; it works once and ends {{ expires }}.',
     ],
     button: 'Set up {{ slug }}',
+    closing: 'If it was not you, ignore this mail: without you nothing happens.',
+  },
+  signups: {
+    subject: 'Confirm your sign-ups',
+    heading: 'One step to go',
+    paragraphs: [
+      'There is more than one sign-up with this mail address. Each link sets one up, with you as its owner; it works once.',
+      'Follow only the link of what you signed up for yourself: whoever signed up chose its password.',
+    ],
     closing: 'If it was not you, ignore this mail: without you nothing happens.',
   },
   'verify-email': {
