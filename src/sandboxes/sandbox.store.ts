@@ -38,7 +38,8 @@ const COUNT = `SELECT count(*) FILTER (WHERE status IN ${LIVING})::int AS living
     FROM tenants WHERE holder_tenant_id = $1 AND kind IN ${COPIES}`;
 
 const EXPIRE = `UPDATE tenants SET expires_at = now(), updated_at = now()
-  WHERE holder_tenant_id = $1 AND status IN ${LIVING} AND (expires_at > now() OR expires_at IS NULL)`;
+  WHERE holder_tenant_id = $1 AND kind IN ${COPIES} AND status IN ${LIVING}
+    AND (expires_at > now() OR expires_at IS NULL)`;
 
 type Queries = Pick<EntityManager, 'query'>;
 
