@@ -115,6 +115,7 @@ platform.plans.archive_after_days integer
 platform.plans.purge_after_days integer
 platform.plans.revision integer NOT NULL DEFAULT 1
 platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.plans.roll_back_after_days integer NOT NULL DEFAULT 7
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -424,6 +425,7 @@ platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
 platform.plans plans_pkey PRIMARY KEY (name)
 platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
+platform.plans plans_roll_back_after_days_range CHECK (((roll_back_after_days >= 1) AND (roll_back_after_days <= 365)))
 platform.plans plans_trial_days_range CHECK (((trial_days >= 1) AND (trial_days <= 365)))
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
 platform.platform_admins platform_admins_pkey PRIMARY KEY (id)

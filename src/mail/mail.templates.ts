@@ -11,7 +11,7 @@ export interface MailData extends JoiningMails, AccountMails, LifecycleMails, Ad
 export type MailTemplate = keyof MailData;
 
 /** The links each mail needs. `action` is its button. */
-export type MailLinksOf<T extends MailTemplate> = T extends 'which-tenants'
+export type MailLinksOf<T extends MailTemplate> = T extends 'which-tenants' | 'signups'
   ? { action?: undefined }
   : { action: MailLink };
 

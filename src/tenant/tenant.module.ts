@@ -10,6 +10,7 @@ import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js'
 import { CopyTemplates } from './copies/copy.templates.js';
 import { DataCopier } from './copies/data.copier.js';
 import { TenantCopies } from './copies/tenant.copies.js';
+import { HeldCopies } from './lifecycle/held.copies.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -52,6 +53,7 @@ const DOMAIN_PROVIDERS = [
     OwnerNotices,
     CopyTemplates,
     DataCopier,
+    HeldCopies,
     PlanRegistry,
     Provisioner,
     ProvisioningFence,

@@ -296,8 +296,17 @@ describe('plans', () => {
       'enterprise',
       'unlimited',
     ]);
-    const changed = await admin.send('PATCH', '/api/admin/plans/basic', { trial_days: 7, purge_after_days: null });
-    expect(changed.json).toMatchObject({ trial_days: 7, purge_after_days: null, archive_after_days: 90 });
+    const changed = await admin.send('PATCH', '/api/admin/plans/basic', {
+      trial_days: 7,
+      purge_after_days: null,
+      roll_back_after_days: 3,
+    });
+    expect(changed.json).toMatchObject({
+      trial_days: 7,
+      purge_after_days: null,
+      archive_after_days: 90,
+      roll_back_after_days: 3,
+    });
     const stale = await t.request('PATCH', '/api/admin/plans/basic', {
       headers: { ...admin.headers, 'if-match': items[1].etag },
       body: { trial_days: 8 },
@@ -306,6 +315,8 @@ describe('plans', () => {
     expect((await admin.send('PATCH', '/api/admin/plans/gold', { trial_days: 7 })).status).toBe(404);
     for (const trial_days of [0, 366, 1.5, '7', null]) {
       expect((await admin.send('PATCH', '/api/admin/plans/basic', { trial_days })).status).toBe(422);
+      const roll_back_after_days = trial_days;
+      expect((await admin.send('PATCH', '/api/admin/plans/basic', { roll_back_after_days })).status).toBe(422);
     }
   });
 });

@@ -8,6 +8,7 @@ export interface JoiningMails {
   'welcome-invitation': { tenant: string; expires: string };
   signup: { slug: string; expires: string };
   'signup-known': { slug: string; expires: string; tenants: { name: string; url: MailLink }[] };
+  signups: { tenants: { name: string; url: MailLink }[] };
 }
 
 export const JOINING_MAILS: Record<keyof JoiningMails, MailText> = {
@@ -60,6 +61,15 @@ export const JOINING_MAILS: Record<keyof JoiningMails, MailText> = {
       'To sign in there, follow its link. To have {{ slug }} as well, use the button; it works once and ends {{ expires }}.',
     ],
     button: 'Set up {{ slug }}',
+    closing: 'If it was not you, ignore this mail: without you nothing happens.',
+  },
+  signups: {
+    subject: 'Confirm your sign-ups',
+    heading: 'One step to go',
+    paragraphs: [
+      'There is more than one sign-up with this mail address. Each link sets one up, with you as its owner; it works once.',
+      'Follow only the link of what you signed up for yourself: whoever signed up chose its password.',
+    ],
     closing: 'If it was not you, ignore this mail: without you nothing happens.',
   },
 };

@@ -14,15 +14,14 @@ import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, type Tenant, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { TenantChanges } from '../tenant.changes.js';
-import type { TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
 import { LeaseLost, ProvisioningFence } from './provisioning.fence.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
 import {
+  isResetting,
   ProvisioningFailure,
   ProvisioningInterrupted,
   type ProvisioningRequest,
-  RESET_REASON,
   type StepName,
 } from './provisioning.step.js';
 import { ProvisioningSteps } from './provisioning.steps.js';
@@ -152,19 +151,19 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     if (step === 'activate') return this.activate(claim, tenant, request);
     const { handler, timeoutMs } = this.steps.find(step);
     await within(timeoutMs, signal, (signal) => handler({ tenant, request, lease: claim, signal }));
+    if (step === 'owner') await this.store.forgetPassword(claim, request);
     await this.store.stepDone(claim, step);
   }
 
   private async activate(claim: ClaimedProvisioning, tenant: Tenant, request: ProvisioningRequest): Promise<void> {
     await this.marks.forget({ tenant, lease: claim });
     await this.platform.transaction(async (manager) => {
-      // Of a reset the tenant was suspended. It may be something else by now; then that stands.
-      if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenant.id, 'activate');
-      else if (isResetting(await this.registry.lock(manager, tenant.id))) {
-        await this.lifecycle.applyWithin(manager, tenant.id, 'resume');
-      }
+      const locked = await this.lifecycle.lock(manager, tenant.id);
       await this.store.stepDone(claim, 'activate', manager);
       await this.store.finish(manager, claim, 'done');
+      // Of a reset the tenant was suspended. It may be something else by now; then that stands.
+      if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenant.id, 'activate');
+      else if (isResetting(locked)) await this.lifecycle.applyWithin(manager, tenant.id, 'resume');
     });
     this.changes.heard(tenant.slug);
   }
@@ -226,8 +225,4 @@ function reasonOf(error: unknown): string {
 /** Exponential with jitter: 0.5 s, 2 s, 8 s, 32 s, at most five minutes. */
 function retryMs(attempts: number): number {
   return Math.min(500 * 4 ** (attempts - 1), 300_000) * (0.75 + Math.random() / 2);
-}
-
-function isResetting({ status, suspended_reason: reason }: TenantRecord): boolean {
-  return status === 'suspended' && reason === RESET_REASON;
 }

@@ -1,4 +1,5 @@
 import type { Tenant } from '../../tenancy/index.js';
+import type { TenantRecord } from '../tenant.record.js';
 import type { Lease } from './provisioning.fence.js';
 
 /** The steps in their order. Each may run again after a crash, and must then come to the same. */
@@ -79,3 +80,8 @@ export type StepHandler = (run: StepRun) => Promise<void>;
 
 /** Why a copy that is being reset is suspended. What is suspended for another reason stays so when the reset is done. */
 export const RESET_REASON = 'It is brought back to its start.';
+
+/** Whether the tenant is out of service for the sake of a reset alone. */
+export function isResetting({ status, suspended_reason: reason }: TenantRecord): boolean {
+  return status === 'suspended' && reason === RESET_REASON;
+}

@@ -49,6 +49,8 @@ const DONE = onStep(`state = 'done', finished_at = clock_timestamp()`);
 const FAILED = onStep(`state = 'failed', finished_at = clock_timestamp(), error = $4`);
 const POSTPONE = onRelease(`error = $3, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'`);
 const HAND_OVER = onRelease('attempts = greatest(attempts - 1, 0), next_attempt_at = now()');
+const FORGET_PASSWORD = `UPDATE provisionings SET request = $3 WHERE tenant_id = $1 AND lease = $2
+   AND state IN ('running', 'undoing')`;
 const FINISH = onRelease(`state = $3, error = $4, finished_at = clock_timestamp(),
   request = CASE WHEN $3 = 'done' THEN NULL ELSE request END`);
 
@@ -161,19 +163,40 @@ export class ProvisioningStore {
     await note(this.platform, HAND_OVER, lease);
   }
 
-  /** The end of the work. A finished request is forgotten: it may hold a password's hash. @throws LeaseLost */
+  /** The end of the work. A finished request is forgotten: it may hold a mail address. @throws LeaseLost */
   async finish(manager: EntityManager, lease: Lease, state: 'done' | 'failed', error?: string): Promise<void> {
     await note(manager, FINISH, lease, state, error ?? null);
   }
 
-  /** Has failed work begun again, or undone. Whoever worked on it before has lost it. */
+  /** Forgets the password's hash once its owner is there; what comes after needs the rest only. @throws LeaseLost */
+  async forgetPassword(lease: Lease, request: ProvisioningRequest): Promise<void> {
+    if (request.owner?.passwordHash === undefined) return;
+    const { passwordHash: _, ...owner } = request.owner;
+    const sealed = seal(this.key(), JSON.stringify({ ...request, owner }), lease.tenantId);
+    await note(this.platform, FORGET_PASSWORD, lease, sealed);
+  }
+
+  /**
+   * Has failed work begun again, or undone: then nothing of what was asked for is needed any more. Whoever worked on it
+   * before has lost it.
+   */
   async again(manager: EntityManager, tenantId: string, state: 'running' | 'undoing'): Promise<void> {
     await manager.query(
       `UPDATE provisionings SET state = $2, attempts = 0, lease = NULL, error = NULL, finished_at = NULL,
-              next_attempt_at = now() WHERE tenant_id = $1`,
+              next_attempt_at = now(), request = CASE WHEN $2 = 'undoing' THEN NULL ELSE request END
+        WHERE tenant_id = $1`,
       [tenantId, state],
     );
     await this.call(manager);
+  }
+
+  /** How the last provisioning or reset of the tenant stands. */
+  async outcomeOf(manager: EntityManager, tenantId: string): Promise<ProvisioningState['state'] | undefined> {
+    const rows = await manager.query<Pick<ProvisioningState, 'state'>[]>(
+      'SELECT state FROM provisionings WHERE tenant_id = $1',
+      [tenantId],
+    );
+    return rows[0]?.state;
   }
 
   /** @param queries inside a transaction its manager: a second connection would be waited for while one is held */
