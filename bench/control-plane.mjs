@@ -16,19 +16,21 @@ export const MAX_CREATE_MS = 1000;
 export const MAX_RESOLUTION_SHARE = 0.02;
 /** Lists are for people: a few at a time. */
 const READERS = 4;
+/** Each fills its page with few tenants as with many, so that equal pages are compared. */
+const PAGE = 10;
 const LISTS = {
-  'first page': '/api/admin/tenants',
-  'by status and plan': '/api/admin/tenants?status=suspended&plan=pro',
-  'by status and kind': '/api/admin/tenants?status=active&kind=trial',
-  'by text': '/api/admin/tenants?q=bench-00007',
-  'by common text': '/api/admin/tenants?q=bench',
-  'by text and status': '/api/admin/tenants?q=bench&status=suspended',
+  'first page': '',
+  'by status and plan': 'status=suspended&plan=free',
+  'by status and kind': 'status=active&kind=trial',
+  'by text': 'q=bench-0000',
+  'by common text': 'q=bench',
+  'by text and status': 'q=bench&status=suspended',
 };
-/** Gives imported tenants states, plans and kinds in the proportions of a grown service. */
+/** Gives imported tenants states, plans and kinds; of a hundred, enough in each combination that a list asks for. */
 export const SPREAD_STATES = `UPDATE platform.tenants SET
   plan = (ARRAY['free','free','free','basic','pro','premium'])[1 + abs(hashtext(slug)) % 6],
-  kind = CASE WHEN abs(hashtext(slug)) % 20 = 0 THEN 'trial' ELSE 'production' END,
-  status = CASE WHEN abs(hashtext(slug || 's')) % 50 = 0 THEN 'suspended' ELSE 'active' END
+  kind = CASE WHEN abs(hashtext(slug || 'k')) % 4 = 0 THEN 'trial' ELSE 'production' END,
+  status = CASE WHEN abs(hashtext(slug || 's')) % 4 = 0 THEN 'suspended' ELSE 'active' END
   WHERE slug LIKE 'bench-%'`;
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -44,11 +46,23 @@ async function signIn(port) {
   return (await response.json()).access_token;
 }
 
-/** @returns for each kind of list what it takes with few and with many tenants */
+async function demandFullPage({ port }, path, token) {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  const { items } = await response.json();
+  if (items?.length !== PAGE) throw new Error(`${path} has ${items?.length} tenants, not a full page of ${PAGE}`);
+}
+
+/**
+ * @returns for each kind of list what it takes with few and with many tenants
+ * @throws Error when a page is not full on both sides: a nearly empty one would be compared with a full one
+ */
 export async function compareLists({ few, many, inTurn, measure, load }) {
   const results = {};
   const tokens = { few: await signIn(few.port), many: await signIn(many.port) };
-  for (const [name, path] of Object.entries(LISTS)) {
+  for (const [name, filter] of Object.entries(LISTS)) {
+    const path = `/api/admin/tenants?limit=${PAGE}&${filter}`.replace(/&$/, '');
+    await demandFullPage(few, path, tokens.few);
+    await demandFullPage(many, path, tokens.many);
     const get = (target, token) => () => measure(load, target, 'get', [{ path, token }], 'uniform', READERS);
     results[name] = await inTurn(`list ${name}`, { few: get(few, tokens.few), many: get(many, tokens.many) });
   }

@@ -481,7 +481,7 @@ function report({ comparison, tenants, auth, control, cpu, machine }) {
     const share = resolutionNs / requestNs;
     const lines = [
       ...Object.entries(lists).map(([name, { few, many }]) => [
-        `list ${name}: p50 with ${REGISTERED} tenants (${ms(many.p50)} ms) / with 100 (${ms(few.p50)} ms)`,
+        `list ${name}, full pages: p50 with ${REGISTERED} tenants (${ms(many.p50)} ms) / with 100 (${ms(few.p50)} ms)`,
         many.p50 / few.p50,
         MAX_LIST_RATIO,
       ]),

@@ -12,6 +12,9 @@ import { CreateJobLanes1763600000030 } from './platform/1763600000030-create-job
 import { CreateSignups1763600000050 } from './platform/1763600000050-create-signups.js';
 import { ExtendRegistryWithCopies1763600000060 } from './platform/1763600000060-extend-registry-with-copies.js';
 import { CreateSandboxAccess1763600000061 } from './platform/1763600000061-create-sandbox-access.js';
+import { RollBackFailedTenants1763600000070 } from './platform/1763600000070-roll-back-failed-tenants.js';
+import { FenceProvisioning1763600000072 } from './platform/1763600000072-fence-provisioning.js';
+import { CreateJobCrons1763600000073 } from './platform/1763600000073-create-job-crons.js';
 import { CreateServers1763600000080 } from './platform/1763600000080-create-servers.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
@@ -41,6 +44,9 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateSignups1763600000050,
       ExtendRegistryWithCopies1763600000060,
       CreateSandboxAccess1763600000061,
+      RollBackFailedTenants1763600000070,
+      FenceProvisioning1763600000072,
+      CreateJobCrons1763600000073,
       CreateServers1763600000080,
     ],
   },

@@ -209,7 +209,11 @@ function run(command, args, options = {}) {
 
 const statusOf = ({ code, signal }) => code ?? 128 + (constants.signals[signal] ?? 0);
 const node = async (...args) => statusOf(await run(pinnedNode(), args));
-const app = (script, ...args) => node('--enable-source-maps', at('dist', 'src', script), ...args);
+/** What the application loads is compiled by the first process and kept beside the build for those after it. */
+const app = (script, ...args) => {
+  process.env.NODE_COMPILE_CACHE ??= at('dist', '.compile-cache');
+  return node('--enable-source-maps', at('dist', 'src', script), ...args);
+};
 
 const vitest = async (...args) => {
   await ensureBuilt();

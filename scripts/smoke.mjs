@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { followReadme } from './readme.walk.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dataDir = mkdtempSync(join(tmpdir(), 'tenantry-smoke-'));
@@ -22,6 +23,7 @@ const freePort = () =>
 const port = await freePort();
 const metricsPort = await freePort();
 const base = `http://127.0.0.1:${port}`;
+const settings = { DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: String(metricsPort) };
 let server;
 let output = '';
 
@@ -35,13 +37,15 @@ function start([command, args]) {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: String(metricsPort) },
+    env: { ...process.env, ...settings },
   });
-  const keep = (chunk) => (output = (output + chunk).slice(-8000));
+  const keep = (chunk) => {
+    current.said += chunk;
+    output = (output + chunk).slice(-8000);
+  };
+  const current = (server = { child, ended: undefined, said: '' });
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
-  server = { child, ended: undefined };
-  const current = server;
   server.exit = new Promise((done) => {
     child.once('exit', (code, signal) => done((current.ended = { code, signal })));
     child.once('error', (error) => done((current.ended = { code: 1, signal: error.message })));
@@ -172,6 +176,31 @@ async function signIn() {
   });
 }
 
+/** What the server has said, or says within seconds, as a reader looks it up on the screen. */
+async function onScreen(pattern) {
+  for (let waited = 0; waited < 10_000; waited += 100) {
+    const found = server.said.match(pattern);
+    if (found) return found[1];
+    await sleep(100);
+  }
+  throw new Error(`the server never said ${pattern}`);
+}
+
+/** The examples of README.md, from its own text. */
+async function readme() {
+  const surroundings = { base: `http://localhost:${port}`, env: settings };
+  await step('README: a walk with curl', () => followReadme(root, 'A walk with curl', surroundings));
+  await step('README: provision your first customer', () =>
+    followReadme(root, 'Provision your first customer', {
+      ...surroundings,
+      replacements: {
+        'the one-time password': () => onScreen(/one-time password ([^\s,)]+)/),
+        'what stands behind #token=': () => onScreen(/umbrella[^\s"]*#token=([^\s"\\]+)/),
+      },
+    }),
+  );
+}
+
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.once('exit', () => {
   if (server) {
@@ -188,6 +217,7 @@ try {
   start(NPM_START);
   await step('npm start', async () => `ready after ${await ready(180)} s`);
   await walk();
+  await readme();
   await step('stop by Ctrl-C', interrupt);
   output = '';
   start(LAUNCHER);

@@ -17,6 +17,7 @@ platform.idempotency_keys owner=migrator rls=f force=f
 platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
 platform.job_clocks owner=migrator rls=f force=f
+platform.job_crons owner=migrator rls=f force=f
 platform.job_lanes owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
 platform.places owner=migrator rls=f force=f
@@ -97,6 +98,11 @@ platform.installation.key_fingerprint text NOT NULL
 platform.installation.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.job_clocks.name text NOT NULL
 platform.job_clocks.tag integer NOT NULL
+platform.job_crons.name text NOT NULL
+platform.job_crons.expression text NOT NULL
+platform.job_crons.time_zone text NOT NULL
+platform.job_crons.known_since timestamp with time zone NOT NULL DEFAULT now()
+platform.job_crons.known_at timestamp with time zone NOT NULL DEFAULT now()
 platform.job_lanes.name text NOT NULL
 platform.job_lanes.tenant_id uuid NOT NULL
 platform.job_lanes.step integer NOT NULL
@@ -123,6 +129,7 @@ platform.plans.archive_after_days integer
 platform.plans.purge_after_days integer
 platform.plans.revision integer NOT NULL DEFAULT 1
 platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.plans.roll_back_after_days integer NOT NULL DEFAULT 7
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -180,6 +187,7 @@ platform.provisionings.next_attempt_at timestamp with time zone NOT NULL DEFAULT
 platform.provisionings.error text
 platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.provisionings.finished_at timestamp with time zone
+platform.provisionings.lease bigint
 platform.sandbox_access.code_hash bytea NOT NULL
 platform.sandbox_access.tenant_id uuid NOT NULL
 platform.sandbox_access.person bytea NOT NULL
@@ -432,6 +440,7 @@ platform.impersonations impersonations_tenant_id_fkey FOREIGN KEY (tenant_id) RE
 platform.installation installation_id_check CHECK ((id = 1))
 platform.installation installation_pkey PRIMARY KEY (id)
 platform.job_clocks job_clocks_pkey PRIMARY KEY (name)
+platform.job_crons job_crons_pkey PRIMARY KEY (name, expression, time_zone)
 platform.job_lanes job_lanes_pkey PRIMARY KEY (name, tenant_id, step)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 platform.places places_kind_known CHECK ((kind = ANY (ARRAY['schema'::text, 'database'::text])))
@@ -442,6 +451,7 @@ platform.places places_used_by_a_tenant CHECK (((state <> 'used'::text) OR (tena
 platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
 platform.plans plans_pkey PRIMARY KEY (name)
 platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
+platform.plans plans_roll_back_after_days_range CHECK (((roll_back_after_days >= 1) AND (roll_back_after_days <= 365)))
 platform.plans plans_trial_days_range CHECK (((trial_days >= 1) AND (trial_days <= 365)))
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
 platform.platform_admins platform_admins_pkey PRIMARY KEY (id)
@@ -600,6 +610,7 @@ CREATE UNIQUE INDEX installation_pkey ON platform.installation USING btree (id)
 CREATE UNIQUE INDEX invitations_open ON shared.invitations USING btree (tenant_id, email_key) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL))
 CREATE UNIQUE INDEX invitations_pkey ON shared.invitations USING btree (tenant_id, id)
 CREATE UNIQUE INDEX job_clocks_pkey ON platform.job_clocks USING btree (name)
+CREATE UNIQUE INDEX job_crons_pkey ON platform.job_crons USING btree (name, expression, time_zone)
 CREATE UNIQUE INDEX job_lanes_pkey ON platform.job_lanes USING btree (name, tenant_id, step)
 CREATE UNIQUE INDEX known_addresses_key ON shared.known_addresses USING btree (tenant_id, user_id, address_hash)
 CREATE UNIQUE INDEX known_addresses_pkey ON shared.known_addresses USING btree (tenant_id, id)
@@ -693,6 +704,7 @@ platform.idempotency_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
 platform.job_clocks migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.job_crons migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.job_lanes migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.migrations 
 platform.migrations_id_seq 
@@ -702,6 +714,7 @@ platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_known_addresses migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.provisioning_leases migrator=rwU/migrator platform=U/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator

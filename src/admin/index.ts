@@ -3,12 +3,6 @@ export { AdminJobsModule } from './jobs/admin-jobs.module.js';
 export { revisionOf } from './etag.js';
 export { ChangePlanRequest, PlanView } from './tenants/plans.controller.js';
 export { editOf, newTenantOf } from './tenants/requested.tenant.js';
-export {
-  ChangeTenantRequest,
-  CreateTenantRequest,
-  SuspendRequest,
-  TenantDetails,
-  TenantListQuery,
-  TenantPageView,
-  TenantView,
-} from './tenants/tenant.dto.js';
+export { TenantListQuery, TenantPageView } from './tenants/tenant-list.dto.js';
+export { ChangeTenantRequest, CreateTenantRequest, SuspendRequest } from './tenants/tenant-request.dto.js';
+export { TenantDetails, TenantView } from './tenants/tenant-view.dto.js';

@@ -10,10 +10,11 @@ export interface PlanOptions {
   trialDays?: string;
   archiveAfterDays?: string;
   purgeAfterDays?: string;
+  rollBackAfterDays?: string;
   ifMatch?: string;
 }
 
-const TITLES = ['PLAN', 'TRIAL DAYS', 'ARCHIVED AFTER', 'PURGED AFTER', 'ETAG'];
+const TITLES = ['PLAN', 'TRIAL DAYS', 'ARCHIVED AFTER', 'PURGED AFTER', 'ROLLED BACK AFTER', 'ETAG'];
 
 /** The plans, and what they say of the life of their tenants. */
 @Injectable()
@@ -33,6 +34,7 @@ export class PlanCommands {
       trial_days: daysOf(options.trialDays),
       archive_after_days: daysOf(options.archiveAfterDays),
       purge_after_days: daysOf(options.purgeAfterDays),
+      roll_back_after_days: daysOf(options.rollBackAfterDays),
     };
     if (Object.values(rules).every((value) => value === undefined)) throw new UsageFailure('Nothing to change.');
     const body = await checked(ChangePlanRequest, rules);
@@ -43,5 +45,6 @@ export class PlanCommands {
 
 function row(plan: PlanView): string[] {
   const days = (value: number | null): string => (value === null ? 'never' : `${value} days`);
-  return [plan.name, String(plan.trial_days), days(plan.archive_after_days), days(plan.purge_after_days), plan.etag];
+  const { name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, etag } = plan;
+  return [name, String(trial_days), days(archive_after_days), days(purge_after_days), days(roll_back_after_days), etag];
 }

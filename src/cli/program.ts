@@ -75,7 +75,7 @@ function making(tenants: Command, act: Act): void {
     .action((name: string) => act((commands) => commands.tenants.wait(name)));
   tenants
     .command('retry')
-    .description('go on with a failed provisioning, from the step that failed')
+    .description('go on with a failed provisioning or reset, from the step that failed')
     .argument('<tenant>', 'slug or UUID')
     .option('--no-wait', 'do not wait until it has ended')
     .action((name: string, { wait }: { wait: boolean }) => act((commands) => commands.tenants.retry(name, wait)));
@@ -169,6 +169,7 @@ function planning(plans: Command, act: Act): void {
     .option('--trial-days <days>', 'how long a trial lasts')
     .option('--archive-after-days <days>', 'a tenant suspended for longer is archived; or never')
     .option('--purge-after-days <days>', 'a tenant archived for longer is erased; or never')
+    .option('--roll-back-after-days <days>', 'a tenant whose provisioning failed longer ago is taken back')
     .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
     .action((name: string, options: PlanOptions) => act((commands) => commands.plans.edit(name, options)));
 }

@@ -7,8 +7,7 @@ import { loadEnv } from '../env/index.js';
 import { createLogger } from '../logs/index.js';
 import { stopSignal } from '../shutdown.js';
 import { type Actor, TenantRunner } from '../tenancy/index.js';
-import { CliModule } from './cli.module.js';
-import { Commands } from './commands.js';
+import type { Commands } from './commands.js';
 import { Interrupted } from './exit-codes.js';
 import { openShared } from './shared.database.js';
 import { Terminal } from './terminal.js';
@@ -21,7 +20,12 @@ export async function withCommands(json: boolean, work: (commands: Commands) => 
   const env = { ...loaded, logLevel, role: 'command' as const };
   // The wrapper may pass on what the terminal sent to both.
   const terminal = new Terminal(json, stopSignal(true));
-  const { database, close } = await openShared(env, terminal);
+  // The application is loaded while the database server starts.
+  const [{ database, close }, { CliModule }, { Commands }] = await Promise.all([
+    openShared(env, terminal),
+    import('./cli.module.js'),
+    import('./commands.js'),
+  ]);
   try {
     if (terminal.interrupted.aborted) throw new Interrupted();
     const logger = createLogger(env, pino.destination({ dest: 2, sync: true }));

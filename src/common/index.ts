@@ -5,3 +5,4 @@ export * from './pagination.js';
 export * from './sealed.js';
 export * from './address-bucket.js';
 export * from './bearer.js';
+export * from './work-loop.js';

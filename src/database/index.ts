@@ -2,6 +2,7 @@ export * from './database.errors.js';
 export { JOBS_SCHEMA } from './job-schema.js';
 export * from './migrator.js';
 export * from './place.migrator.js';
+export * from './place.statements.js';
 export * from './prepare.js';
 export * from './roles.js';
 export { EmbeddedPostgres } from './embedded-postgres.js';

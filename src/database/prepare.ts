@@ -59,7 +59,8 @@ export async function prepareDatabase(
     const directUrl = env.databaseDirectUrl ?? adminUrl;
     const keys = new KeyRing(env.masterKey ?? readOrCreateSecret(env.dataDir, 'master.key'));
     const roles = await setUpRoles(directUrl, keys);
-    const { url, loginUrl } = addressOf({ url: adminUrl, directUrl, roles, keys });
+    const address = addressOf({ url: adminUrl, directUrl, roles, keys });
+    const url = (kind: RoleKind, direct = false): string => address.url(kind, direct);
     await (await logIn(url('migrator', true))).end();
     progress('Migrating…');
     await migrate(url('migrator', true), roles.installation, sets);
@@ -71,8 +72,7 @@ export async function prepareDatabase(
       roles,
       embedded: env.databaseUrl === undefined,
       started: stops.length > 0,
-      url,
-      loginUrl,
+      ...address,
       stop,
     };
   } catch (error) {

@@ -8,6 +8,7 @@ export {
   TenantCron,
   TenantJobHandler,
 } from './job.decorators.js';
+export { JobErasure } from './job.erasure.js';
 export { JobFailure, JobNotFound, JobPayloadInvalid, JobStateConflict, UnknownJob } from './job.errors.js';
 export type { JobPriority } from './job.lanes.js';
 export { JobsModule } from './jobs.module.js';

@@ -6,6 +6,8 @@ import { idOfKey, JobEnvelopes, NO_TENANT } from './job.envelope.js';
 export interface NewJob {
   name: string;
   tenantId?: string;
+  /** The tenant that a job of the platform is about. */
+  about?: string;
   /** What brought it: the same event adds one job, however often it comes. */
   event: string;
   key?: string;
@@ -29,15 +31,16 @@ export class JobAdder {
    * A job with a key has an id made of it, so that the engine's own primary key keeps a second one out: while the first
    * waits or runs, and for as long as it is kept once done. One that was given up gives way to the new one.
    */
-  async add({ name, tenantId, event, key, payload, priority = 0, startAfter, db }: NewJob): Promise<string> {
+  async add({ name, tenantId, about, event, key, payload, priority = 0, startAfter, db }: NewJob): Promise<string> {
     const id = key === undefined ? event : idOfKey(tenantId ?? NO_TENANT, name, key);
+    const group = tenantId ?? about;
     const data = this.envelopes.wrap(tenantId, name, id, event, payload);
     const send = (): Promise<string | null> =>
       this.engine.boss.send(name, data, {
         id,
         priority,
         ...(startAfter && { startAfter }),
-        ...(tenantId !== undefined && { group: { id: tenantId } }),
+        ...(group !== undefined && { group: { id: group } }),
         ...(db && { db }),
       });
     if ((await send()) !== null || key === undefined) return id;

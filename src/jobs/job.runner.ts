@@ -9,7 +9,7 @@ import { JobLanes, STEPS } from './job.lanes.js';
 import { checkedPayload, type JobDefinition } from './job.registry.js';
 import { type Hold, JobStore } from './job.store.js';
 
-export type Outcome = 'done' | 'failed' | 'dead' | 'postponed' | 'dropped' | 'returned';
+export type Outcome = 'done' | 'failed' | 'dead' | 'postponed' | 'dropped' | 'returned' | 'lost';
 
 /** How long jobs of a suspended tenant wait before they are looked at again, in seconds. */
 const POSTPONE_SECONDS = 300;
@@ -47,8 +47,12 @@ export class JobRunner {
     return 'done';
   }
 
-  /** The next attempt takes the next place in the tenant's lane: failing jobs do not get ahead of others' new ones. */
+  /**
+   * Settles a failure. The next attempt takes the next place in the tenant's lane: failing jobs do not get ahead of others'
+   * new ones. What the worker does not hold any more was taken away, or erased with its tenant: that leaves nothing.
+   */
   async fail(job: JobWithMetadata, reason: string, permanent: boolean): Promise<Outcome> {
+    if (!(await this.store.beat([holdOf(job)])).has(job.id)) return 'lost';
     const dead = permanent || job.retryCount >= job.retryLimit;
     const tenantId = envelopeOf(job.data)?.tenant_id;
     const places = dead || !tenantId ? undefined : await this.lanes.next(job.name, [tenantId], STEPS.normal);

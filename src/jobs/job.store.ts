@@ -87,6 +87,7 @@ export class JobStore {
 
   /** Removes the job and all that waits in the tenant's name. @returns how many */
   async drop({ name, id, retryCount }: Hold, tenantId: string): Promise<number> {
+    await this.engine.query('DELETE FROM platform.job_lanes WHERE name = $1 AND tenant_id = $2', [name, tenantId]);
     const rows = await this.engine.query<{ id: string }>(
       `DELETE FROM jobs.job WHERE (name = $1 AND id = $2 AND retry_count = $3 AND state = 'active') OR (name = $1 AND group_id = $4 AND state < 'active') RETURNING id`,
       [name, id, retryCount, tenantId],

@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { JobWithMetadata } from 'pg-boss';
+import { WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { HEARTBEAT_SECONDS, JobEngine } from './job.engine.js';
@@ -39,10 +40,11 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
   private readonly logger = new Logger('Jobs');
   private readonly running = new Set<Running>();
   private readonly timers: NodeJS.Timeout[] = [];
-  private loop: Promise<void> = Promise.resolve();
-  private stopped = false;
-  private awake = false;
-  private rouse: (() => void) | undefined;
+  private readonly loop = new WorkLoop({
+    pollMs: POLL_MS,
+    pass: () => this.round(),
+    failed: (error) => this.logger.error({ err: error }, 'Jobs cannot be read; trying again'),
+  });
 
   constructor(
     @Inject(ENV) private readonly env: Env,
@@ -56,22 +58,19 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
 
   onApplicationBootstrap(): void {
     if (!worksInBackground(this.env)) return;
-    this.loop = this.work();
+    this.loop.start();
     this.timers.push(setInterval(() => void this.beat(), BEAT_MS).unref());
     this.timers.push(setInterval(() => void this.sweep(), SWEEP_MS).unref());
   }
 
   /** Looks for jobs now. Only sets a flag: the work must not run in the caller's scope. */
   wake(): void {
-    this.awake = true;
-    this.rouse?.();
+    this.loop.wake();
   }
 
   /** Before the shutdown of what handlers use. What does not end in time goes back to its queue, attempt uncounted. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    this.wake();
-    await this.loop;
+    await this.loop.stop();
     await this.ended(DRAIN_MS);
     for (const { abort } of this.running) abort.abort(new JobFailure('the process stopped'));
     await this.ended(ABORTED_MS);
@@ -86,30 +85,14 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
     clearTimeout(timer);
   }
 
-  private async work(): Promise<void> {
-    let failing = false;
-    while (!this.stopped) {
-      let more = false;
-      try {
-        more = await this.round();
-        failing = false;
-      } catch (error) {
-        if (!failing) this.logger.error({ err: error }, 'Jobs cannot be read; trying again');
-        failing = true;
-      }
-      if (!more) await this.pause();
-    }
-  }
-
   /** @returns whether there may be more to do at once */
   private async round(): Promise<boolean> {
-    this.awake = false;
     const free = this.registry.all().filter((definition) => this.room(definition) > 0);
     if (free.length === 0) return false;
     const ready = new Set(await this.store.ready(free.map(({ name }) => name)));
     let taken = 0;
     for (const definition of free) {
-      if (!ready.has(definition.name) || this.stopped) continue;
+      if (!ready.has(definition.name) || this.loop.stopped) continue;
       const jobs = await this.engine.boss.fetch<object>(definition.name, {
         batchSize: this.room(definition),
         includeMetadata: true,
@@ -149,7 +132,7 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
     try {
       return await this.runner.run(definition, job, { id: job.id, attempt: job.retryCount + 1, signal });
     } catch (error) {
-      if (signal.aborted && this.stopped) {
+      if (signal.aborted && this.loop.stopped) {
         await this.store.release(holdOf(job));
         return 'returned';
       }
@@ -166,7 +149,8 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
         // Without the first lines: they repeat the message, which may quote the payload.
         at: error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined,
       };
-      if (outcome === 'dead') this.logger.error(line, 'A job was given up');
+      if (outcome === 'lost') this.logger.log(line, "A job was no longer this worker's when it ended");
+      else if (outcome === 'dead') this.logger.error(line, 'A job was given up');
       else this.logger.warn(line, 'A job failed and will be tried again');
       return outcome;
     }
@@ -192,18 +176,5 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
 
   private async sweep(): Promise<void> {
     await this.lanes.sweep().catch((error: unknown) => this.logger.warn({ err: error }, 'Lanes were not swept'));
-  }
-
-  /** Until woken, or for about POLL_MS; not exactly, so that processes do not ask in step. */
-  private async pause(): Promise<void> {
-    if (this.awake || this.stopped) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS * (0.75 + Math.random() / 4)).unref();
-      this.rouse = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.rouse = undefined;
   }
 }

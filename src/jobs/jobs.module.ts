@@ -1,9 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule, MetadataScanner } from '@nestjs/core';
+import { CronRegister } from './cron.register.js';
 import { JobAdder } from './job.adder.js';
 import { JobAdministration } from './job.administration.js';
 import { JobCrons } from './job.crons.js';
 import { JobEngine } from './job.engine.js';
+import { JobErasure } from './job.erasure.js';
 import { JobEnvelopes } from './job.envelope.js';
 import { JobLanes } from './job.lanes.js';
 import { JobMetrics } from './job.metrics.js';
@@ -19,9 +21,11 @@ import { TenantJobs } from './tenant-jobs.service.js';
   imports: [DiscoveryModule],
   providers: [
     MetadataScanner,
+    CronRegister,
     JobRegistry,
     JobEngine,
     JobEnvelopes,
+    JobErasure,
     JobLanes,
     JobStore,
     JobAdder,
@@ -33,6 +37,6 @@ import { TenantJobs } from './tenant-jobs.service.js';
     TenantJobs,
     PlatformJobs,
   ],
-  exports: [TenantJobs, PlatformJobs, JobAdministration],
+  exports: [TenantJobs, PlatformJobs, JobAdministration, JobErasure],
 })
 export class JobsModule {}

@@ -12,6 +12,8 @@ export interface PlatformEnqueueOptions {
   startAfter?: Date;
   /** Higher runs first. */
   priority?: number;
+  /** The tenant that it is about, with which it is erased once it has ended. */
+  about?: string;
   /** Of a transaction of the control plane: rolled back, the job never runs. */
   manager?: EntityManager;
 }
@@ -34,9 +36,10 @@ export class PlatformJobs {
   async enqueue(job: string, payload?: object, options: PlatformEnqueueOptions = {}): Promise<string> {
     const definition = this.registry.get(job, 'platform');
     const checked = await checkedPayload(definition, payload);
-    const { manager, startAfter, priority } = options;
+    const { about, manager, startAfter, priority } = options;
     const id = await this.adder.add({
       name: job,
+      about,
       event: newId(),
       key: options.key ?? (checked === undefined ? undefined : definition.idempotencyKey?.(checked)),
       payload,

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Liquid, type Template } from 'liquidjs';
 import { oneLine } from './mail.address.js';
 import { HTML_LAYOUT, TEXT_LAYOUT } from './mail.layout.js';
-import { MAIL_TEMPLATES, type MailData, type MailTemplate, type MailText } from './mail.templates.js';
+import { MAIL_TEMPLATES, type MailData, type MailTemplate } from './mail.templates.js';
+import type { MailText } from './templates/mail.text.js';
 
 /** What a mail is made of; as it travels through the outbox. */
 export interface MailContent<T extends MailTemplate = MailTemplate> {

@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
@@ -46,11 +47,12 @@ interface Running {
 export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger('Outbox');
   private readonly running = new Map<string, Running>();
-  private loop: Promise<void> = Promise.resolve();
+  private readonly loop = new WorkLoop({
+    pollMs: POLL_MS,
+    pass: () => this.round(),
+    failed: (error) => this.logger.error({ err: error }, 'The outbox cannot be read; trying again'),
+  });
   private renewal: NodeJS.Timeout | undefined;
-  private stopped = false;
-  private awake = false;
-  private rouse: (() => void) | undefined;
   private after = FIRST_TENANT;
   private strangersAt = 0;
 
@@ -65,21 +67,18 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
 
   onApplicationBootstrap(): void {
     if (!worksInBackground(this.env)) return;
-    this.loop = this.work();
+    this.loop.start();
     this.renewal = setInterval(() => void this.renew(), RENEW_MS).unref();
   }
 
   /** Looks at the outbox now. Only sets a flag: the work must not run in the caller's scope. */
   wake(): void {
-    this.awake = true;
-    this.rouse?.();
+    this.loop.wake();
   }
 
   /** Before the shutdown of what handlers use. Waits for those that run; what is not taken yet stays in the outbox. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    this.wake();
-    await this.loop;
+    await this.loop.stop();
     const late = setTimeout(() => {
       for (const { abort } of this.running.values()) abort.abort(new OutboxFailure('the process stopped'));
     }, DRAIN_MS);
@@ -92,24 +91,8 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     await this.store.close();
   }
 
-  private async work(): Promise<void> {
-    let failing = false;
-    while (!this.stopped) {
-      let more = false;
-      try {
-        more = await this.round();
-        failing = false;
-      } catch (error) {
-        if (!failing) this.logger.error({ err: error }, 'The outbox cannot be read; trying again');
-        failing = true;
-      }
-      if (!more) await this.pause();
-    }
-  }
-
   /** @returns whether there may be more to do at once */
   private async round(): Promise<boolean> {
-    this.awake = false;
     const free = CONCURRENCY - this.running.size;
     const types = this.handlers.types();
     await this.reportStrangers(types);
@@ -231,19 +214,6 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
     for (const { type, waiting } of await this.store.strangers(types)) {
       this.logger.warn({ type, waiting }, 'Events wait for a handler that this process does not have');
     }
-  }
-
-  /** Until woken, or for about POLL_MS; not exactly, so that processes do not ask in step. */
-  private async pause(): Promise<void> {
-    if (this.awake || this.stopped) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS * (0.75 + Math.random() / 4)).unref();
-      this.rouse = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.rouse = undefined;
   }
 }
 

@@ -40,7 +40,13 @@ export class CreateSandboxRequest {
   @IsBoolean({ message: 'must be true or false' })
   with_data?: boolean;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 90, default: DEFAULT_LIFETIME_DAYS })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: 90,
+    default: DEFAULT_LIFETIME_DAYS,
+    description: 'A sandbox of a trial ends with the trial, if that is sooner.',
+  })
   @IsOptional()
   @IsInt({ message: 'must be an integer from 1 to 90' })
   @Min(1, { message: 'must be an integer from 1 to 90' })

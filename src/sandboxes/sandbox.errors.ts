@@ -35,6 +35,17 @@ export class SourceNotActive extends AppError {
   }
 }
 
+export class TrialOver extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'sandbox_trial_over',
+      detail: 'The trial is over, and a sandbox ends with it.',
+      remedy: 'Ask the operator of the service for a plan.',
+    });
+  }
+}
+
 export class TooManySandboxes extends AppError {
   constructor(max: number) {
     super({

@@ -37,6 +37,10 @@ const COUNT = `SELECT count(*) FILTER (WHERE status IN ${LIVING})::int AS living
          count(*) FILTER (WHERE created_at > now() - interval '1 day')::int AS today
     FROM tenants WHERE holder_tenant_id = $1 AND kind IN ${COPIES}`;
 
+const EXPIRE = `UPDATE tenants SET expires_at = now(), updated_at = now()
+  WHERE holder_tenant_id = $1 AND kind IN ${COPIES} AND status IN ${LIVING}
+    AND (expires_at > now() OR expires_at IS NULL)`;
+
 type Queries = Pick<EntityManager, 'query'>;
 
 /** Copies that a tenant holds. Those that are archived are gone for it. */
@@ -48,11 +52,7 @@ export class SandboxStore {
   ) {
     // What a tenant held of itself elsewhere goes with it: the rules for what has expired see to the rest.
     erasure.register(async (manager, tenantId) => {
-      await manager.query(
-        `UPDATE tenants SET expires_at = now(), updated_at = now()
-          WHERE holder_tenant_id = $1 AND status IN ('active', 'suspended') AND (expires_at > now() OR expires_at IS NULL)`,
-        [tenantId],
-      );
+      await manager.query(EXPIRE, [tenantId]);
     });
   }
 

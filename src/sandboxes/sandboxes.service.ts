@@ -5,9 +5,11 @@ import { CODE_SECONDS, SandboxAccess, type SandboxPerson } from '../auth/index.j
 import { PlatformIdempotency } from '../idempotency/index.js';
 import { InjectPlatformDataSource, type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.js';
 import {
+  type CopySource,
   CopyTemplates,
   type Plan,
   SlugTaken,
+  TenantChanges,
   TenantLifecycle,
   TenantProvisioning,
   TenantStore,
@@ -19,6 +21,7 @@ import {
   SourceNotActive,
   TooManySandboxes,
   TooManySandboxesToday,
+  TrialOver,
   UnknownSandbox,
 } from './sandbox.errors.js';
 import { type Sandbox, SandboxStore } from './sandbox.store.js';
@@ -52,6 +55,7 @@ export class SandboxesService {
     private readonly templates: CopyTemplates,
     private readonly provisioning: TenantProvisioning,
     private readonly lifecycle: TenantLifecycle,
+    private readonly changes: TenantChanges,
     private readonly accesses: SandboxAccess,
     private readonly idempotency: PlatformIdempotency,
     private readonly context: TenantContext,
@@ -74,23 +78,26 @@ export class SandboxesService {
    * Has the copy made; the work itself goes on after the answer.
    *
    * @param userId who asks, and will be its owner @param view what is answered, also to a repetition under the same key
-   * @throws SandboxOfSandbox, UnknownTemplate, SourceNotActive, TooManySandboxes, TooManySandboxesToday, SlugTaken; ValidationFailed for the slug
+   * @throws SandboxOfSandbox, UnknownTemplate, SourceNotActive, TrialOver, TooManySandboxes, TooManySandboxesToday, SlugTaken; ValidationFailed for the slug
    */
   async create<T>(input: NewSandbox, userId: string, key: string | undefined, view: (made: Sandbox) => T): Promise<T> {
     const holder = this.holder();
-    if (holder.kind === 'sandbox' || holder.kind === 'training') throw new SandboxOfSandbox();
     const person = await this.accesses.personOf(userId);
-    const source = input.template === undefined ? holder : await this.templates.find(input.template);
     const request = { key, scope: `sandboxes:${holder.id}:${userId}`, body: input };
     return this.transaction.run(() =>
       this.idempotency.execute(request, async (manager) => {
+        // Looked up in here, so that a repetition is answered whatever became of the template.
+        if (holder.kind === 'sandbox' || holder.kind === 'training') throw new SandboxOfSandbox();
+        const source = input.template === undefined ? holder : await this.templates.find(input.template, manager);
         // Also has the counts below made one after the other.
-        const { status, plan } = await this.tenants.lock(manager, holder.id);
+        const { status, plan, kind, expires_at: end } = await this.tenants.lock(manager, holder.id);
         if (status !== 'active') throw new SourceNotActive();
+        const holderEnd = kind === 'trial' && end !== null ? end.getTime() : Infinity;
+        if (holderEnd <= Date.now()) throw new TrialOver();
         const { living, today } = await this.store.counts(manager, holder.id);
         if (living >= MAX_SANDBOXES) throw new TooManySandboxes(MAX_SANDBOXES);
         if (today >= MAX_SANDBOXES_A_DAY) throw new TooManySandboxesToday(MAX_SANDBOXES_A_DAY);
-        const slug = await this.make(manager, input, holder, source, plan as Plan, person);
+        const slug = await this.make(manager, input, holder, source, plan as Plan, person, holderEnd);
         const made = await this.store.find(holder.id, slug, manager);
         if (!made) throw new UnknownSandbox();
         await this.record('sandbox.created', made, { source: made.source, with_data: made.with_data });
@@ -140,14 +147,15 @@ export class SandboxesService {
     return { slug: sandbox.slug, code, expires_in: CODE_SECONDS };
   }
 
-  /** @returns the slug that it got */
+  /** @param holderEnd when the holder's trial ends, in ms since the epoch: no copy is to outlive it @returns the slug that it got */
   private async make(
     manager: EntityManager,
     input: NewSandbox,
     holder: Tenant,
-    source: Tenant,
+    source: CopySource,
     plan: Plan,
     person: SandboxPerson,
+    holderEnd: number,
   ): Promise<string> {
     const kind = input.kind ?? 'sandbox';
     const create = (slug: string) =>
@@ -157,7 +165,7 @@ export class SandboxesService {
         plan,
         kind,
         owner: { ...person, direct: true },
-        expiresAt: new Date(Date.now() + (input.lifetimeDays ?? DEFAULT_LIFETIME_DAYS) * DAY_MS),
+        expiresAt: new Date(Math.min(Date.now() + (input.lifetimeDays ?? DEFAULT_LIFETIME_DAYS) * DAY_MS, holderEnd)),
         copy: { sourceId: source.id, withData: input.withData ?? false, holderId: holder.id },
       });
     if (input.slug !== undefined) return (await create(input.slug)).slug;
@@ -181,13 +189,15 @@ export class SandboxesService {
   ): Promise<Sandbox> {
     const holder = this.holder();
     const sandbox = await this.find(slug);
-    return this.transaction.run(async () => {
+    const changed = await this.transaction.run(async () => {
       await this.record(event, sandbox);
       return this.platform.transaction(async (manager) => {
         await fn(manager, sandbox).catch(busy(sandbox));
         return (await this.store.find(holder.id, slug, manager)) ?? sandbox;
       });
     });
+    this.changes.heard(slug);
+    return changed;
   }
 
   private record(event: string, { id, slug }: Sandbox, details: object = {}): Promise<void> {

@@ -66,11 +66,13 @@ export class SignupController {
   @AddressLimited('mail')
   @ApiOperation({
     summary: 'Have the mail of a sign-up sent again',
-    description: 'With a new link; the one before is void. Answers the same whether anybody has signed up or not.',
+    description:
+      'With a new link; the one before is void. Without `slug` one mail has the links of all sign-ups of the address that ' +
+      'wait. It goes to that address only, and the answer is the same whether anybody has signed up or not.',
   })
   @ApiAcceptedResponse({ type: SignupAccepted })
-  resend(@Body() { email }: ResendBody): SignupAccepted {
-    this.signups.resend(email);
+  resend(@Body() { email, slug }: ResendBody): SignupAccepted {
+    this.signups.resend(email, slug ?? undefined);
     return ACCEPTED;
   }
 

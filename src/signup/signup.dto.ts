@@ -45,6 +45,14 @@ export class ResendBody {
   @ApiProperty({ example: 'ada@umbrella.example', format: 'email' })
   @IsEmailAddress()
   email: string;
+
+  @ApiPropertyOptional({
+    example: 'umbrella-signup',
+    description: 'Of the sign-up that is meant; all that wait if left out.',
+  })
+  @IsOptional()
+  @IsString({ message: 'must be a DNS label' })
+  slug?: string;
 }
 
 export class ConfirmBody {

@@ -2,12 +2,17 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import { EmailDirectory, emailKey } from '../auth/index.js';
 import { Mailer, MailLinks } from '../mail/index.js';
 
-/** A link to be sent. */
-export interface SignupLetter {
-  email: string;
+/** The link of a sign-up. */
+export interface SignupLink {
   slug: string;
   token: string;
   expiresAt: Date;
+}
+
+/** Links to be sent in one mail. */
+export interface SignupLetter {
+  email: string;
+  links: SignupLink[];
 }
 
 /**
@@ -39,14 +44,25 @@ export class SignupMails implements BeforeApplicationShutdown {
 
   private async send(letter: () => Promise<SignupLetter | undefined>): Promise<void> {
     const found = await letter();
-    if (!found) return;
-    const { email, slug, token, expiresAt } = found;
-    const known = await this.directory.tenantsOf(emailKey(email));
-    const to = { address: email };
+    const [only, ...others] = found?.links ?? [];
+    if (!found || !only) return;
+    const to = { address: found.email };
+    if (others.length > 0) return this.sendAll(to, found.links);
+    const { slug, token, expiresAt } = only;
+    const known = await this.directory.tenantsOf(emailKey(found.email));
     const data = { slug, expires: expiresAt.toUTCString() };
     const links = { action: this.links.platformLink('/signup/confirm', { token }) };
     if (known.length === 0) return this.mailer.sendAsPlatform({ template: 'signup', to, data, links });
     const tenants = known.map((tenant) => ({ name: tenant.name, url: this.links.linkFor(tenant, '/') }));
     this.mailer.sendAsPlatform({ template: 'signup-known', to, data: { ...data, tenants }, links });
+  }
+
+  /** By their slugs alone: the rest is free text of whoever signed up, and nothing to be mailed to somebody else. */
+  private sendAll(to: { address: string }, links: SignupLink[]): void {
+    const tenants = links.map(({ slug, token }) => ({
+      name: slug,
+      url: this.links.platformLink('/signup/confirm', { token }),
+    }));
+    this.mailer.sendAsPlatform({ template: 'signups', to, data: { tenants }, links: {} });
   }
 }

@@ -5,7 +5,7 @@ import { CredentialCodec, TenantContext } from '../tenancy/index.js';
 import { checkSlug, SlugHolds, SlugTaken } from '../tenant/index.js';
 import { SignupInvites } from './invites/signup-invites.js';
 import { TooManySignups } from './signup.errors.js';
-import { SignupMails } from './signup.mails.js';
+import { type SignupLink, SignupMails } from './signup.mails.js';
 import { SignupPolicy } from './signup.policy.js';
 import { SignupStore } from './signup.store.js';
 import { SlugSuggestions } from './slug.suggestions.js';
@@ -16,6 +16,8 @@ const MOST_OPEN = 10_000;
 const MOST_OF_ADDRESS = 5;
 /** Mails of sign-ups to one person in a quarter of an hour. */
 const MOST_MAILS = 3;
+/** Links in one mail: the newest. Any other can be asked for by its slug. */
+const MOST_LINKS = 20;
 
 /** What a customer sends. */
 export interface SignupInput {
@@ -91,24 +93,36 @@ export class SignupService {
         });
         return { expiresAt, mailed };
       });
-      this.mails.later(() => Promise.resolve(mailed ? { email, slug: input.slug, token, expiresAt } : undefined));
+      this.mails.later(() =>
+        Promise.resolve(mailed ? { email, links: [{ slug: input.slug, token, expiresAt }] } : undefined),
+      );
     } catch (error) {
       throw error instanceof SlugTaken ? await this.taken(input.slug, company) : error;
     }
   }
 
-  /** Has the newest sign-up of a person mailed again, with a new link in place of the one before. */
-  resend(email: string): void {
+  /**
+   * Has the links of a person's sign-ups mailed again, new ones in place of those before: all that wait, since anybody may
+   * have signed up with the address and no other of them may stand in for the one that was meant.
+   *
+   * @param slug of the one that is meant, if it is known
+   */
+  resend(email: string, slug: string | undefined): void {
     this.mails.later(() =>
       this.store.transaction(async (manager) => {
         const emailHmac = this.directory.hmac(emailKey(email));
         await this.store.lock(manager);
-        const signup = await this.store.newestOf(manager, emailHmac);
-        if (!signup || (await this.store.mailsTo(manager, emailHmac)) >= MOST_MAILS) return undefined;
-        const token = this.credentials.mint('signup', NO_TENANT, signup.id);
-        if (!(await this.store.remint(manager, signup.id, this.credentials.hash(token)))) return undefined;
-        const { email: address } = this.store.requestOf(signup);
-        return { email: address, slug: signup.slug, token, expiresAt: signup.expires_at };
+        const waiting = await this.store.waitingOf(manager, emailHmac, slug, MOST_LINKS);
+        const [newest] = waiting;
+        if (!newest || (await this.store.mailsTo(manager, emailHmac)) >= MOST_MAILS) return undefined;
+        const links: SignupLink[] = [];
+        for (const { id, slug: name, expires_at: expiresAt } of waiting) {
+          const token = this.credentials.mint('signup', NO_TENANT, id);
+          const mails = id === newest.id ? 1 : 0;
+          if (!(await this.store.remint(manager, id, this.credentials.hash(token), mails))) continue;
+          links.push({ slug: name, token, expiresAt });
+        }
+        return { email: this.store.requestOf(newest).email, links };
       }),
     );
   }

@@ -56,9 +56,10 @@ const COLUMNS = `id, slug, plan, invite_id, request, token_hash, expires_at, ten
   tenant_id IS NULL AND expires_at <= now() AS expired`;
 const FIND = `SELECT ${COLUMNS} FROM signups WHERE id = $1`;
 const FIND_LOCKED = `${FIND} FOR UPDATE`;
-const NEWEST = `SELECT ${COLUMNS} FROM signups WHERE email_hmac = $1 AND tenant_id IS NULL AND expires_at > now()
-  ORDER BY created_at DESC LIMIT 1`;
-const REMINT = `UPDATE signups SET token_hash = $2, mails = mails + 1, mailed_at = now()
+const WAITING = `SELECT ${COLUMNS} FROM signups WHERE email_hmac = $1 AND tenant_id IS NULL AND expires_at > now()
+  AND ($2::text IS NULL OR slug = $2) ORDER BY created_at DESC LIMIT $3`;
+const REMINT = `UPDATE signups SET token_hash = $2, mails = mails + $3::int,
+    mailed_at = CASE WHEN $3::int > 0 THEN now() ELSE mailed_at END
   WHERE id = $1 AND tenant_id IS NULL AND expires_at > now()`;
 const CONFIRM = `UPDATE signups SET tenant_id = $2, confirmed_at = now(), request = $3 WHERE id = $1`;
 const SIGN_IN = `UPDATE signups SET signed_in_at = now()
@@ -125,14 +126,19 @@ export class SignupStore {
     return (await manager.query<Signup[]>(FIND_LOCKED, [id]))[0];
   }
 
-  /** The newest of a person that still waits. */
-  async newestOf(manager: EntityManager, emailHmac: Buffer): Promise<Signup | undefined> {
-    return (await manager.query<Signup[]>(NEWEST, [emailHmac]))[0];
+  /** Those of a person that still wait, the newest first; of one slug, if it is given. */
+  waitingOf(manager: EntityManager, emailHmac: Buffer, slug: string | undefined, most: number): Promise<Signup[]> {
+    return manager.query<Signup[]>(WAITING, [emailHmac, slug ?? null, most]);
   }
 
-  /** Another token in place of the one before. @returns whether it still waits */
-  async remint(manager: EntityManager, id: string, tokenHash: Buffer): Promise<boolean> {
-    const [, changed] = await manager.query<[unknown[], number]>(REMINT, [id, tokenHash]);
+  /**
+   * Another token in place of the one before.
+   *
+   * @param mails sent for it: none when it shares one that is counted elsewhere
+   * @returns whether it still waits
+   */
+  async remint(manager: EntityManager, id: string, tokenHash: Buffer, mails: 0 | 1): Promise<boolean> {
+    const [, changed] = await manager.query<[unknown[], number]>(REMINT, [id, tokenHash, mails]);
     return changed === 1;
   }
 

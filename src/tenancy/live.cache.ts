@@ -12,7 +12,8 @@ export interface ChangeSource {
 
 /** A bounded cache that changes made elsewhere invalidate; absent entries are cached too. A fill that raced a change is dropped. */
 export class LiveCache<V extends object> {
-  private readonly entries: LRUCache<string, V | typeof ABSENT>;
+  /** Made on first use: it takes room for `max` entries at once, which a command line never needs. */
+  private entries: LRUCache<string, V | typeof ABSENT> | undefined;
   private readonly inFlight = new Map<string, Promise<V | undefined>>();
   private generation = 0;
 
@@ -20,16 +21,15 @@ export class LiveCache<V extends object> {
   constructor(
     private readonly source: ChangeSource,
     private readonly load: (key: string) => Promise<V | undefined>,
-    max: number,
+    private readonly max: number,
   ) {
-    this.entries = new LRUCache({ max });
     source.onChange((keys) => this.invalidate(keys));
   }
 
   /** Synchronous when warm, so that a warm look-up costs no turn of the event loop. */
   find(key: string): V | undefined | Promise<V | undefined> {
     if (!this.source.live) return this.load(key);
-    const entry = this.entries.get(key);
+    const entry = this.entries?.get(key);
     if (entry === ABSENT) return undefined;
     return entry ?? this.fill(key);
   }
@@ -38,6 +38,7 @@ export class LiveCache<V extends object> {
   invalidate(keys: string[] | undefined): void {
     this.generation += 1;
     this.inFlight.clear();
+    if (!this.entries) return;
     if (!keys) return this.entries.clear();
     for (const key of keys) {
       if (!key.endsWith('*')) this.entries.delete(key);
@@ -46,13 +47,18 @@ export class LiveCache<V extends object> {
     }
   }
 
+  private store(key: string, entry: V | typeof ABSENT): void {
+    this.entries ??= new LRUCache({ max: this.max });
+    this.entries.set(key, entry);
+  }
+
   private fill(key: string): Promise<V | undefined> {
     const running = this.inFlight.get(key);
     if (running) return running;
     const generation = this.generation;
     const lookup = this.load(key)
       .then((value) => {
-        if (generation === this.generation) this.entries.set(key, value ?? ABSENT);
+        if (generation === this.generation) this.store(key, value ?? ABSENT);
         return value;
       })
       .finally(() => {

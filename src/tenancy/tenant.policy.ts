@@ -33,12 +33,14 @@ export function isolationSql(
   ];
 }
 
+const ROLES = `SELECT current_user AS name, ${LOGIN_OF_PLACE} AS login`;
+
 /**
  * For migrations: isolates a table just created. Roles follow from the migrator's own name, which carries the
  * installation, and from the login role of the place that is migrated, if it has one.
  */
 export async function isolateTable(runner: QueryRunner, table: string, options?: IsolationOptions): Promise<void> {
-  const rows = (await runner.query(`SELECT current_user AS name, ${LOGIN_OF_PLACE} AS login`)) as {
+  const rows = (await runner.query(ROLES)) as {
     name: string;
     login: string | null;
   }[];

@@ -15,6 +15,7 @@ export * from './plan.registry.js';
 export * from './domains/index.js';
 export * from './plans.js';
 export { Provisioner } from './provisioning/provisioner.js';
+export { type Lease, LeaseLost, ProvisioningFence } from './provisioning/provisioning.fence.js';
 export { ProvisioningMark } from './provisioning/provisioning-mark.entity.js';
 export { ProvisioningMarks } from './provisioning/provisioning.marks.js';
 export * from './provisioning/provisioning.step.js';
@@ -32,9 +33,16 @@ export * from './retirement/tenant.owners.js';
 export { type RetirementReport, TenantRetirement } from './retirement/tenant.retirement.js';
 export { SlugHolds } from './slug.holds.js';
 export { checkSlug } from './slug.rules.js';
+export { TenantChanges } from './tenant.changes.js';
 export { type TenantEdit, TenantEditor } from './tenant.editor.js';
 export * from './tenant.errors.js';
-export { TenantEvent, type TenantEventHandler, TenantEvents } from './tenant.events.js';
+export {
+  TenantEvent,
+  type TenantEventHandler,
+  TenantEvents,
+  TenantsImported,
+  type TenantsImportedHandler,
+} from './tenant.events.js';
 export * from './tenant.module.js';
 export { type TenantFilter, TenantQuery } from './tenant.query.js';
 export * from './tenant.record.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { PlatformAudit } from '../audit/index.js';
 import { AppError } from '../common/index.js';
 import { InjectPlatformDataSource } from '../tenancy/index.js';
@@ -14,6 +14,8 @@ export interface PlanRules {
   archive_after_days: number | null;
   /** A tenant archived for longer is erased; null: never by itself. */
   purge_after_days: number | null;
+  /** A tenant whose provisioning failed longer ago is taken back. */
+  roll_back_after_days: number;
 }
 
 export interface PlanRecord extends PlanRules {
@@ -23,11 +25,14 @@ export interface PlanRecord extends PlanRules {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, revision';
+const COLUMNS = 'name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, revision';
 const ALL = `SELECT ${COLUMNS} FROM plans ORDER BY position`;
 const LOCK = `SELECT ${COLUMNS} FROM plans WHERE name = $1 FOR UPDATE`;
 const UPDATE = `UPDATE plans SET trial_days = $2, archive_after_days = $3, purge_after_days = $4,
-    revision = revision + 1, updated_at = now() WHERE name = $1 RETURNING ${COLUMNS}`;
+    roll_back_after_days = $5, revision = revision + 1, updated_at = now() WHERE name = $1 RETURNING ${COLUMNS}`;
+
+/** Inside a transaction its manager: a second connection would be waited for while one is held. */
+type Queries = Pick<EntityManager, 'query'>;
 
 /** The plans that tenants can have. */
 @Injectable()
@@ -37,20 +42,20 @@ export class PlanRegistry {
     private readonly audit: PlatformAudit,
   ) {}
 
-  list(): Promise<PlanRecord[]> {
-    return this.platform.query<PlanRecord[]>(ALL);
+  list(queries: Queries = this.platform): Promise<PlanRecord[]> {
+    return queries.query<PlanRecord[]>(ALL);
   }
 
   /** @throws UnknownPlan */
-  async find(name: string): Promise<PlanRecord> {
-    const plan = (await this.list()).find((candidate) => candidate.name === name);
+  async find(name: string, queries: Queries = this.platform): Promise<PlanRecord> {
+    const plan = (await this.list(queries)).find((candidate) => candidate.name === name);
     if (!plan) throw new UnknownPlan();
     return plan;
   }
 
   /** When a trial that begins now ends. @throws UnknownPlan */
-  async trialEnd(name: string): Promise<Date> {
-    const { trial_days: days } = await this.find(name);
+  async trialEnd(name: string, queries: Queries = this.platform): Promise<Date> {
+    const { trial_days: days } = await this.find(name, queries);
     return new Date(Date.now() + days * DAY_MS);
   }
 
@@ -69,6 +74,7 @@ export class PlanRegistry {
         next.trial_days,
         next.archive_after_days,
         next.purge_after_days,
+        next.roll_back_after_days,
       ]);
       await this.audit.record(manager, { event: 'plan.edited', target: { kind: 'plan', id: name }, before, after });
       return after;

@@ -5,6 +5,12 @@ import { SlugTaken } from './tenant.errors.js';
 
 /** Whoever takes a slug or holds it waits here for whoever is doing either. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('tenantry:slug:' || $1, 0))`;
+/**
+ * Whoever takes a slug without that lock, as an import does for thousands, has a row of it here: an insert waits for them,
+ * and they for it. The row goes again at once, since what is held is nobody's yet.
+ */
+const PROBE = 'INSERT INTO slugs (slug, tenant_id) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING RETURNING slug';
+const UNPROBE = 'DELETE FROM slugs WHERE slug = $1 AND tenant_id = $2';
 const HOLD = `INSERT INTO slug_holds (slug, holder, expires_at)
   SELECT $1, $2, now() + $3 * interval '1 millisecond' WHERE NOT EXISTS (SELECT 1 FROM slugs WHERE slug = $1)
   ON CONFLICT (slug) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
@@ -30,6 +36,8 @@ export class SlugHolds {
    */
   async hold(manager: EntityManager, slug: string, holder: string, ms: number): Promise<Date> {
     await this.lock(manager, slug);
+    if ((await manager.query<unknown[]>(PROBE, [slug, holder])).length === 0) throw new SlugTaken(slug);
+    await manager.query(UNPROBE, [slug, holder]);
     const [held] = await manager.query<{ expires_at: Date }[]>(HOLD, [slug, holder, ms]);
     if (!held) throw new SlugTaken(slug);
     return held.expires_at;

@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { PlatformAudit } from '../audit/index.js';
 import { ChangeFeed } from '../changes/index.js';
 import { announce, CHANNEL } from './tenant.channel.js';
-import { TenantEvents } from './tenant.events.js';
+import { TenantEvents, type TenantsImported } from './tenant.events.js';
 import type { TenantRecord } from './tenant.record.js';
 
 export interface TenantChange {
@@ -14,6 +14,9 @@ export interface TenantChange {
   reason?: string;
   details?: unknown;
 }
+
+/** Slugs that the log and the event of an import name. */
+const MAX_NAMED = 100;
 
 /** The one way in which a change of a tenant is made known: audited, raised as an event, and told to every process. */
 @Injectable()
@@ -51,6 +54,22 @@ export class TenantChanges {
       ...(reason !== undefined && { reason }),
     });
     await announce(manager, [...new Set([oldSlug, slug])]);
+  }
+
+  /**
+   * The same for an import, at once for all that it changed.
+   *
+   * @param slugs of the tenants that it made or changed
+   */
+  async recordImport(
+    manager: EntityManager,
+    { created, updated }: Pick<TenantsImported, 'created' | 'updated'>,
+    slugs: string[],
+  ): Promise<void> {
+    const details = { created, updated, slugs: slugs.slice(0, MAX_NAMED) };
+    await this.audit.record(manager, { event: 'tenants.imported', details });
+    await this.events.raiseImport(manager, details);
+    await announce(manager, slugs);
   }
 
   /** Call it after the commit: this process need not wait until the news comes back. */

@@ -45,6 +45,37 @@ export class TransitionRefused extends AppError {
   }
 }
 
+/** A tenant whose data is half that of its source cannot go into service. */
+export class ResetUnfinished extends AppError {
+  /** @param failed whether it has ended, without success */
+  constructor(failed: boolean) {
+    super({
+      status: 409,
+      code: failed ? 'tenant_reset_failed' : 'tenant_resetting',
+      detail: failed
+        ? 'The tenant could not be brought back to its start, and has only part of its data.'
+        : 'The tenant is being brought back to its start, and has only part of its data.',
+      remedy: failed
+        ? 'POST /api/admin/tenants/{tenant}/provisioning/retry goes on with it; what cannot be mended can be archived.'
+        : 'It goes back into service by itself. If it is suspended for another reason, resume it once the reset is done.',
+      ...(!failed && { headers: { 'Retry-After': '3' } }),
+    });
+  }
+}
+
+/** No sandbox is in service while the tenant that holds it is not. */
+export class HolderOutOfService extends AppError {
+  constructor(status: TenantStatus) {
+    super({
+      status: 409,
+      code: 'holder_out_of_service',
+      detail: `The tenant that it belongs to is ${status}.`,
+      remedy: 'Resume that one first; what was suspended with it comes back with it.',
+      extensions: { holder_status: status },
+    });
+  }
+}
+
 export class EditRefused extends AppError {
   constructor(status: TenantStatus) {
     super({

@@ -10,6 +10,7 @@ import { PostgresDomainDirectory } from './domains/postgres-domain.directory.js'
 import { CopyTemplates } from './copies/copy.templates.js';
 import { DataCopier } from './copies/data.copier.js';
 import { TenantCopies } from './copies/tenant.copies.js';
+import { HeldCopies } from './lifecycle/held.copies.js';
 import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
@@ -20,6 +21,7 @@ import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
 import { Provisioner } from './provisioning/provisioner.js';
+import { ProvisioningFence } from './provisioning/provisioning.fence.js';
 import { ProvisioningMarks } from './provisioning/provisioning.marks.js';
 import { ProvisioningSteps } from './provisioning/provisioning.steps.js';
 import { ProvisioningStore } from './provisioning/provisioning.store.js';
@@ -58,8 +60,10 @@ const DOMAIN_PROVIDERS = [
     PlaceBuilder,
     Placements,
     PlaceStore,
+    HeldCopies,
     PlanRegistry,
     Provisioner,
+    ProvisioningFence,
     ProvisioningMarks,
     ProvisioningSteps,
     ProvisioningStore,
@@ -103,6 +107,7 @@ const DOMAIN_PROVIDERS = [
     ServerDirectory,
     Servers,
     SlugHolds,
+    TenantChanges,
     TenantCopies,
     TenantDirectory,
     TenantEditor,

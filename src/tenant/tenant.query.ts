@@ -35,11 +35,15 @@ const MAX_WORDS = 8;
 const FEW = 2000;
 
 const ALL = `SELECT ${COLUMNS} FROM tenants t WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2`;
-/** Each combination of values is one short walk along the index, so no filter is slow because few tenants meet it. */
+/**
+ * Each combination of values is one short walk along `tenants_by_state`, so no filter is slow because few tenants meet
+ * it. The walk is told as a comparison of rows, in an order that only this index has: told as equations, PostgreSQL may
+ * walk the primary key instead, to its end where nobody is in a state.
+ */
 const BY_STATE = `SELECT ${COLUMNS} FROM ${STATES}, LATERAL (
-      SELECT t.* FROM tenants t WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind AND t.id < $1
-       ORDER BY t.id DESC LIMIT $2) t
-  ORDER BY t.id DESC LIMIT $2`;
+      SELECT t.* FROM tenants t WHERE (t.status, t.plan, t.kind, t.id) < (s.status, p.plan, k.kind, $1::uuid)
+       ORDER BY t.status DESC, t.plan DESC, t.kind DESC, t.id DESC LIMIT $2) t
+  WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind ORDER BY t.id DESC LIMIT $2`;
 /**
  * A search goes the way on which there is least to look at: from the tenants with one of the words if they are few, else
  * from those in the states if they are few, else from the newest back, where a page is soon full. The first two answer

@@ -16,6 +16,8 @@ const RAW_TENANT_SQL: Record<string, string> = {
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
   'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
+  'src/tenant/provisioning/provisioning.fence.ts':
+    'shares a lock that ends with the transaction, so that nobody goes on with the tenant before',
   'src/tenant/provisioning/provisioning.marks.ts':
     'sets a mark once, and locks a bookmark: inserts that give way to what is there',
   'src/idempotency/idempotency.service.ts':

@@ -237,8 +237,8 @@ describe('the slug that a tenant had before', () => {
   it('follows the tenant: suspended within a second, restored, and unknown once its time is over', async () => {
     const unknown = await t.request('POST', '/session', { body: { tenant_id: 'nobody-is-here' } });
     await admin.send('POST', at('married', '/archive'));
-    const stopped = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
     await expect.poll(async () => (await send('localhost', '/maiden/api/sessions/current')).status).toBe(404);
+    const stopped = await t.request('POST', '/session', { body: { tenant_id: 'maiden' } });
     expect(stopped.status).toBe(unknown.status);
     await admin.send('POST', at('married', '/restore'));
     await admin.send('POST', at('married', '/resume'));
@@ -296,8 +296,17 @@ describe('plans', () => {
       'enterprise',
       'unlimited',
     ]);
-    const changed = await admin.send('PATCH', '/api/admin/plans/basic', { trial_days: 7, purge_after_days: null });
-    expect(changed.json).toMatchObject({ trial_days: 7, purge_after_days: null, archive_after_days: 90 });
+    const changed = await admin.send('PATCH', '/api/admin/plans/basic', {
+      trial_days: 7,
+      purge_after_days: null,
+      roll_back_after_days: 3,
+    });
+    expect(changed.json).toMatchObject({
+      trial_days: 7,
+      purge_after_days: null,
+      archive_after_days: 90,
+      roll_back_after_days: 3,
+    });
     const stale = await t.request('PATCH', '/api/admin/plans/basic', {
       headers: { ...admin.headers, 'if-match': items[1].etag },
       body: { trial_days: 8 },
@@ -306,6 +315,8 @@ describe('plans', () => {
     expect((await admin.send('PATCH', '/api/admin/plans/gold', { trial_days: 7 })).status).toBe(404);
     for (const trial_days of [0, 366, 1.5, '7', null]) {
       expect((await admin.send('PATCH', '/api/admin/plans/basic', { trial_days })).status).toBe(422);
+      const roll_back_after_days = trial_days;
+      expect((await admin.send('PATCH', '/api/admin/plans/basic', { roll_back_after_days })).status).toBe(422);
     }
   });
 });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -119,6 +119,25 @@ describe('the command line beside a running service', { timeout: LONG }, () => {
       4,
       expect.objectContaining({ status: 409, code: 'transition_not_allowed', tenant_status: 'deleted', allowed: [] }),
     ]);
+  });
+
+  it("tells a tenant's owners when somebody suspends it and brings it back", async () => {
+    const told = async () => {
+      const folder = path.join(dataDir, 'mail');
+      const written = await Promise.all(
+        (await readdir(folder)).map((file) => readFile(path.join(folder, file), 'utf8')),
+      );
+      return written
+        .filter((mail) => /^To: .*owner@globex\.example/m.test(mail))
+        .map((mail) => /^Subject: .*/m.exec(mail)?.[0]);
+    };
+    const before = await told();
+    expect((await tenants('suspend', 'globex', '--reason', 'The invoice is open.')).code).toBe(0);
+    await expect.poll(told, { timeout: 30_000 }).toHaveLength(before.length + 1);
+    expect((await tenants('resume', 'globex')).code).toBe(0);
+    await expect.poll(told, { timeout: 30_000 }).toHaveLength(before.length + 2);
+    expect((await told()).join()).toMatch(/was suspended/);
+    expect((await told()).join()).toMatch(/is back in service/);
   });
 
   it('edits by ETag, and gives settings back to their default', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
-import { STEP_NAMES } from '../../src/tenant/index.js';
+import { STEP_NAMES, TenantRetirement } from '../../src/tenant/index.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { createTenant, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -31,7 +31,10 @@ describe('a step that fails', () => {
   /** In place of waiting for the next attempt. */
   async function untilFailed(slug: string) {
     const hurry = setInterval(
-      () => void t.database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      () =>
+        void t.database.admin(
+          'UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0 AND lease IS NULL',
+        ),
       100,
     );
     try {
@@ -62,11 +65,8 @@ describe('a step that fails', () => {
     expect(ready.provisioning.steps.find(({ name }: { name: string }) => name === 'placement').attempts).toBe(1);
   });
 
-  it('leaves nothing behind once it is rolled back, and its slug is free again', async () => {
-    await jinxed('gone');
-    const { id } = await untilFailed('gone');
-    expect((await admin.send('POST', at('gone', '/provisioning/roll-back'))).status).toBe(202);
-    await expect.poll(async () => (await admin.get(at('gone'))).status, { timeout: 20_000 }).toBe(404);
+  async function untilGone(slug: string, id: string): Promise<void> {
+    await expect.poll(async () => (await admin.get(at(slug))).status, { timeout: 20_000 }).toBe(404);
     const tables = await t.database.admin<{ schema: string; name: string }>(
       `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
@@ -81,8 +81,56 @@ describe('a step that fails', () => {
       [id],
     );
     expect(events.at(-1)).toEqual({ event: 'tenant.rolled_back' });
+  }
+
+  it('leaves nothing behind once it is rolled back, and its slug is free again', async () => {
+    await jinxed('gone');
+    const { id } = await untilFailed('gone');
+    expect((await admin.send('POST', at('gone', '/provisioning/roll-back'))).status).toBe(202);
+    await untilGone('gone', id);
     expect((await createTenant(admin, 'gone')).status).toBe(201);
     await untilStatus(admin, 'gone', 'active');
+  });
+
+  const failedSince = (id: string, days: number) =>
+    t.database.admin(`UPDATE platform.tenants SET status_changed_at = now() - $2 * interval '24 hours' WHERE id = $1`, [
+      id,
+      days,
+    ]);
+  const rules = () => t.app.get(TenantRetirement).runDue();
+
+  it('leaves nothing behind once it is left alone for as many days as its plan says', async () => {
+    await jinxed('left-alone');
+    const { id } = await untilFailed('left-alone');
+    await failedSince(id, 6);
+    expect((await admin.get(at('left-alone', '/schedule'))).json.items).toMatchObject([
+      { act: 'roll-back', notices: [] },
+    ]);
+    expect((await rules())['roll-back']).toBe(0);
+    expect((await admin.get(at('left-alone'))).json.status).toBe('failed');
+    await failedSince(id, 8);
+    const reports = await Promise.all([rules(), rules()]);
+    expect(reports.reduce((sum, report) => sum + report['roll-back'], 0)).toBe(1);
+    await untilGone('left-alone', id);
+    const [asked] = await t.database.admin<{ actor_kind: string; details: unknown }>(
+      `SELECT actor_kind, details FROM platform.audit_events WHERE tenant_id = $1 AND event = 'tenant.roll_back_requested'`,
+      [id],
+    );
+    expect(asked).toMatchObject({ actor_kind: 'system', details: { rule: 'roll-back' } });
+    expect((await createTenant(admin, 'left-alone')).status).toBe(201);
+    await untilStatus(admin, 'left-alone', 'active');
+  });
+
+  it('takes a sandbox with it on the day that was to be its end', async () => {
+    await admin.send('PATCH', at('initech'), { settings: { 'sandbox.template': true } });
+    const more = { kind: 'sandbox', template: 'initech', lifetime_days: 2, owner: { email: 'jinx@example.com' } };
+    expect((await createTenant(admin, 'short', more)).status).toBe(201);
+    const { id } = await untilFailed('short');
+    await rules();
+    expect((await admin.get(at('short'))).json.status).toBe('failed');
+    await t.database.admin('UPDATE platform.tenants SET expires_at = now() WHERE id = $1', [id]);
+    await rules();
+    await untilGone('short', id);
   });
 });
 

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { TENANT_ENTITIES } from '../../src/app.module.js';
 import { newId } from '../../src/common/index.js';
 import { declaredSettings } from '../../src/settings/index.js';
-import { CopyIds, TenantCopies, TenantErasure } from '../../src/tenant/index.js';
+import { CopyIds, TenantCopies, TenantErasure, TenantRetirement } from '../../src/tenant/index.js';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
-import { liftAddressLimits, outboxEmpty } from '../kit/people.js';
+import { liftAddressLimits, mailTo, outboxEmpty } from '../kit/people.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { bearer, type SignedIn, signIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -298,6 +298,14 @@ describe('the code that lets in', () => {
 });
 
 describe('a reset', () => {
+  async function resetDone(id: string): Promise<void> {
+    const state = async () =>
+      (
+        await t.database.admin<{ state: string }>('SELECT state FROM platform.provisionings WHERE tenant_id = $1', [id])
+      )[0]?.state;
+    await expect.poll(state, { timeout: 30_000 }).toBe('done');
+  }
+
   it('brings the data, settings and people back, and ends every sign-in; the tenant and its end stay', async () => {
     const { slug, id, expires_at: ends } = await made(acme, { with_data: true });
     const before = (await rows('chat_messages', slug)).map((row) => row['id']);
@@ -337,7 +345,10 @@ describe('a reset', () => {
       'CREATE TRIGGER refuse BEFORE INSERT ON shared.chat_messages FOR EACH ROW EXECUTE FUNCTION shared.refuse_copy()',
     );
     const hurry = setInterval(
-      () => void t.database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      () =>
+        void t.database.admin(
+          'UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0 AND lease IS NULL',
+        ),
       100,
     );
     try {
@@ -347,6 +358,7 @@ describe('a reset', () => {
       clearInterval(hurry);
       await t.database.admin('DROP TRIGGER refuse ON shared.chat_messages');
     }
+    expect((await root.send('POST', `/api/admin/tenants/${slug}/resume`)).json.code).toBe('tenant_reset_failed');
     expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
     await untilSandbox(acme, slug, 'active');
     expect(await rows('chat_messages', slug)).toHaveLength((await rows('chat_messages', 'acme')).length);
@@ -360,15 +372,34 @@ describe('a reset', () => {
     expect([answer.status, answer.json.status]).toEqual([409, 'suspended']);
   });
 
+  it('is nothing that an admin can cut short, and leaves suspended what an admin suspends meanwhile', async () => {
+    const { slug, id } = await made(acme, { with_data: true });
+    const tenant = `/api/admin/tenants/${slug}`;
+    expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
+    await t.database.admin(`UPDATE platform.provisionings SET next_attempt_at = 'infinity' WHERE tenant_id = $1`, [id]);
+    const refused = await root.send('POST', `${tenant}/resume`);
+    expect([refused.status, refused.json.code, refused.headers['retry-after']]).toEqual([409, 'tenant_resetting', '3']);
+    const suspended = await root.send('POST', `${tenant}/suspend`, { reason: 'Abuse' });
+    expect([suspended.status, suspended.json]).toMatchObject([200, { status: 'suspended', suspended_reason: 'Abuse' }]);
+    expect((await root.send('POST', `${tenant}/suspend`, { reason: 'Again' })).json.code).toBe(
+      'transition_not_allowed',
+    );
+    expect((await root.send('POST', `${tenant}/resume`)).json.code).toBe('tenant_resetting');
+    await t.database.admin(`UPDATE platform.provisionings SET state = 'failed' WHERE tenant_id = $1`, [id]);
+    expect((await root.send('POST', `${tenant}/resume`)).json.code).toBe('tenant_reset_failed');
+    expect((await root.send('POST', `${tenant}/provisioning/retry`)).status).toBe(200);
+    await resetDone(id);
+    expect((await root.get(tenant)).json).toMatchObject({ status: 'suspended', suspended_reason: 'Abuse' });
+    expect((await acme.get(at(slug))).json.status).toBe('suspended');
+    expect((await root.send('POST', `${tenant}/resume`)).json.status).toBe('active');
+    expect(await rows('chat_messages', slug)).toHaveLength((await rows('chat_messages', 'acme')).length);
+  }, 60_000);
+
   it('does not bring back a sandbox that was removed meanwhile', async () => {
     const { slug, id } = await made(acme);
     expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
     expect((await acme.send('DELETE', at(slug))).status).toBe(204);
-    const state = async () =>
-      (
-        await t.database.admin<{ state: string }>('SELECT state FROM platform.provisionings WHERE tenant_id = $1', [id])
-      )[0]?.state;
-    await expect.poll(state, { timeout: 30_000 }).toBe('done');
+    await resetDone(id);
     expect((await root.get(`/api/admin/tenants/${slug}`)).json.status).toBe('archived');
   }, 60_000);
 });
@@ -440,6 +471,152 @@ describe('a template', () => {
     await root.send('PATCH', '/api/admin/tenants/initech', { settings: { 'sandbox.template': null } });
     expect((await acme.send('POST', at(slug, '/reset'))).json.code).toBe('sandbox_source_inactive');
   });
+
+  it('that is one no more: a repetition under the same Idempotency-Key is answered all the same', async () => {
+    const template = (on: boolean | null) =>
+      root.send('PATCH', '/api/admin/tenants/initech', { settings: { 'sandbox.template': on } });
+    await template(true);
+    const sandbox = (key: string) =>
+      t.request('POST', '/api/sandboxes', {
+        headers: { ...acme.headers, 'idempotency-key': key },
+        body: { template: 'initech' },
+      });
+    const body = { slug: 'class-twice', name: 'Class', kind: 'sandbox', template: 'initech', owner: { email: ASKER } };
+    const tenant = (key: string) =>
+      t.request('POST', '/api/admin/tenants', { headers: { ...root.headers, 'idempotency-key': key }, body });
+    for (const ask of [sandbox, tenant]) {
+      await template(true);
+      const key = newId();
+      const first = await ask(key);
+      expect([first.status, first.text]).toEqual([201, expect.any(String)]);
+      await template(null);
+      const again = await ask(key);
+      expect([again.status, again.json]).toEqual([201, first.json]);
+      expect((await ask(newId())).json.code).toBe('template_not_found');
+      await untilStatus(root, first.json.slug, 'active', 'failed');
+    }
+  });
+});
+
+describe('the sandboxes of a tenant', () => {
+  const RESET = 'It is brought back to its start.';
+  const WITH_HOLDER = 'The tenant that it belongs to is suspended.';
+  const tenant = (slug: string, rest = '') => `/api/admin/tenants/${slug}${rest}`;
+  const admin = async (slug: string, what: string, body = {}) => {
+    const answer = await root.send('POST', tenant(slug, `/${what}`), body);
+    expect([slug, what, answer.status, answer.text]).toEqual([slug, what, 200, expect.any(String)]);
+  };
+  const stateOf = async (slug: string) => {
+    const { status, suspended_reason: reason } = (await root.get(tenant(slug))).json;
+    return [status, reason];
+  };
+  /** Work on a sandbox waits until it is let go. */
+  const hold = (slug: string, until: string) =>
+    t.database.admin(
+      `UPDATE platform.provisionings SET next_attempt_at = $2::timestamptz
+        WHERE tenant_id = (SELECT id FROM platform.tenants WHERE slug = $1)`,
+      [slug, until],
+    );
+  const worked = (slug: string) =>
+    expect.poll(async () => (await root.get(tenant(slug))).json.provisioning.state, { timeout: 30_000 }).toBe('done');
+
+  /** Asked for, and not made before it is let go. */
+  async function unmade(slug: string, more = {}): Promise<void> {
+    await t.database.admin(`ALTER TABLE platform.provisionings ALTER next_attempt_at SET DEFAULT 'infinity'`);
+    try {
+      expect((await globex.send('POST', '/api/sandboxes', { slug, ...more })).status).toBe(201);
+    } finally {
+      await t.database.admin('ALTER TABLE platform.provisionings ALTER next_attempt_at SET DEFAULT now()');
+    }
+  }
+
+  it('are suspended with it and come back with it, but those that were suspended for another reason', async () => {
+    for (const slug of ['globex-one', 'globex-bad', 'globex-reset', 'globex-anew']) await made(globex, { slug });
+    await admin('globex-bad', 'suspend', { reason: 'Abuse' });
+    for (const slug of ['globex-reset', 'globex-anew']) {
+      expect((await globex.send('POST', at(slug, '/reset'))).status).toBe(202);
+      await hold(slug, 'infinity');
+    }
+    await unmade('globex-new');
+    await admin('globex', 'suspend', { reason: 'Unpaid' });
+    expect(await stateOf('globex-one')).toEqual(['suspended', WITH_HOLDER]);
+    expect(await stateOf('globex-reset')).toEqual(['suspended', WITH_HOLDER]);
+    expect(await stateOf('globex-bad')).toEqual(['suspended', 'Abuse']);
+    const refused = await root.send('POST', tenant('globex-one', '/resume'));
+    expect([refused.status, refused.json]).toMatchObject([
+      409,
+      { code: 'holder_out_of_service', holder_status: 'suspended' },
+    ]);
+    for (const slug of ['globex-reset', 'globex-new']) {
+      await hold(slug, 'now');
+      await worked(slug);
+      expect(await stateOf(slug)).toEqual(['suspended', WITH_HOLDER]);
+    }
+
+    await admin('globex', 'resume');
+    for (const slug of ['globex-one', 'globex-reset', 'globex-new'])
+      expect(await stateOf(slug)).toEqual(['active', null]);
+    expect(await stateOf('globex-bad')).toEqual(['suspended', 'Abuse']);
+    // What was not done with its reset goes on with it.
+    expect(await stateOf('globex-anew')).toEqual(['suspended', RESET]);
+    await hold('globex-anew', 'now');
+    await untilStatus(root, 'globex-anew', 'active');
+    await mailTo(smtp, 'owner@globex.example', /back in service/);
+    await outboxEmpty(t);
+    const told = smtp.to('owner@globex.example').map(({ subject }) => subject ?? '');
+    expect(told.filter((subject) => /was suspended|back in service/.test(subject)).sort()).toEqual([
+      expect.stringMatching(/sandbox.* was suspended/),
+      expect.stringMatching(/^Globex[^(]* is back in service/),
+      expect.stringMatching(/^Globex[^(]* was suspended/),
+    ]);
+  }, 60_000);
+
+  it('are archived with it, also those that are not made yet, and stay so when it is restored', async () => {
+    await made(globex, { slug: 'globex-last' });
+    await made(globex, { slug: 'globex-worst' });
+    await admin('globex-worst', 'suspend', { reason: 'Abuse' });
+    await root.send('PATCH', tenant('initech'), { settings: { 'sandbox.template': true } });
+    await unmade('globex-late', { template: 'initech' });
+    await unmade('globex-broken');
+    await admin('globex', 'archive');
+    try {
+      for (const slug of ['globex-last', 'globex-worst']) expect(await stateOf(slug)).toEqual(['archived', null]);
+      await hold('globex-late', 'now');
+      await worked('globex-late');
+      expect(await stateOf('globex-late')).toEqual(['archived', null]);
+      // Its source is gone.
+      await hold('globex-broken', 'now');
+      await untilStatus(root, 'globex-broken', 'failed');
+      await t.app.get(TenantRetirement).runDue();
+      await expect.poll(async () => (await root.get(tenant('globex-broken'))).status, { timeout: 20_000 }).toBe(404);
+    } finally {
+      await admin('globex', 'restore');
+    }
+    expect(await stateOf('globex-last')).toEqual(['archived', null]);
+    await admin('globex-last', 'restore');
+    expect((await root.send('POST', tenant('globex-last', '/resume'))).json.code).toBe('holder_out_of_service');
+    await admin('globex', 'resume');
+    await admin('globex-last', 'resume');
+  }, 60_000);
+
+  it('end with its trial at the latest', async () => {
+    const trial = async (expires_at: string) =>
+      expect((await root.send('PATCH', tenant('globex'), { kind: 'trial', expires_at })).status).toBe(200);
+    const end = new Date(Date.now() + 5 * 86_400_000).toISOString();
+    await trial(end);
+    const [capped, short] = [await made(globex, { lifetime_days: 30 }), await made(globex, { lifetime_days: 2 })];
+    expect(capped.expires_at).toBe(end);
+    expect(Date.parse(short.expires_at)).toBeLessThan(Date.parse(end) - 2 * 86_400_000);
+    await trial(new Date(Date.now() - 1000).toISOString());
+    const over = await globex.send('POST', '/api/sandboxes', {});
+    expect([over.status, over.json.code]).toEqual([409, 'sandbox_trial_over']);
+    await t.app.get(TenantRetirement).runDue();
+    expect(await stateOf('globex')).toEqual(['suspended', 'The trial ended.']);
+    expect(await stateOf(short.slug)).toEqual(['suspended', WITH_HOLDER]);
+    await root.send('PATCH', tenant('globex'), { kind: 'production' });
+    await admin('globex', 'resume');
+    expect(await stateOf(short.slug)).toEqual(['active', null]);
+  }, 60_000);
 });
 
 describe('a tenant that is purged', () => {
@@ -544,7 +721,8 @@ describe('a copy under way', () => {
     expect(await count('acme-one')).toBe(600);
     await admin.send('POST', '/api/admin/tenants/acme/suspend', { reason: 'Half-way' });
     const second = await start();
-    await untilStatus(admin, 'acme-one', 'active');
+    const one = await untilStatus(admin, 'acme-one', 'suspended');
+    expect(one.suspended_reason).toBe('The tenant that it belongs to is suspended.');
     expect(await count('acme-one')).toBe(1500);
 
     // The other one has come to its pause, too; then its source goes away.

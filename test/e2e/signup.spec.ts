@@ -1,6 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PasswordHasher } from '../../src/auth/index.js';
 import { SignupPurge } from '../../src/signup/index.js';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
+import { TenantContext } from '../../src/tenancy/index.js';
+import { ProvisioningStore } from '../../src/tenant/provisioning/provisioning.store.js';
+import { type TenantOwner, TenantRetirement } from '../../src/tenant/index.js';
 import { mailTo, outboxEmpty, tokenIn } from '../kit/people.js';
 import { ROOT_ENV, secondInstance, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { signInAs } from '../kit/sign-in.js';
@@ -146,6 +151,108 @@ describe('whoever asks', () => {
     expect(smtp.to('nobody@again.example')).toEqual([]);
   });
 
+  it('cannot put a sign-up of their own in place of the one whose mail is asked for again', async () => {
+    const email = 'owner@meant.example';
+    await signUp('meant');
+    const before = await link('meant');
+    await signUp('planted', { email, password: 'nine green bottles' });
+    await mailTo(smtp, email, /for planted/);
+    const ask = (more = {}, headers = from()) =>
+      t.request('POST', '/api/signup/resend', { headers, body: { email, ...more } });
+    const named = await ask({ slug: 'meant' });
+    const mail = await mailTo(smtp, email, /for meant/, 2);
+    expect(mail.text).not.toContain('planted');
+    expect(problem(await confirm(before))).toEqual([410, 'signup_expired']);
+    // Nothing tells who has signed up, and for what.
+    for (const more of [{}, { slug: 'nobodys' }, { email: 'stranger@meant.example', slug: 'meant' }]) {
+      const answer = await ask(more);
+      expect([answer.status, answer.text]).toEqual([202, named.text]);
+    }
+    expect((await ask({ slug: 7 })).status).toBe(422);
+    expect((await confirm(tokenIn(mail))).json).toMatchObject({ tenant: 'meant', status: 'ready' });
+    expect(smtp.to('stranger@meant.example')).toEqual([]);
+  });
+
+  it('has all sign-ups of an address mailed when none is named, each with a link of its own', async () => {
+    const email = 'owner@several.example';
+    await signUp('several', { company: 'Buy now at evil.example' });
+    await signUp('several-more', { email });
+    await mailTo(smtp, email, CONFIRM, 2);
+    await t.request('POST', '/api/signup/resend', { headers: from(), body: { email } });
+    const mail = await mailTo(smtp, email, /Confirm your sign-ups/);
+    expect(`${mail.text}${mail.subject}`).not.toContain('evil');
+    const tokens: Record<string, string> = Object.fromEntries(
+      [...(mail.text ?? '').matchAll(/^- ([\w-]+): \S+#token=([\w-]+)$/gm)].map(([, slug, token]) => [
+        slug ?? '',
+        token ?? '',
+      ]),
+    );
+    expect(Object.keys(tokens).sort()).toEqual(['several', 'several-more']);
+    for (const [slug, token] of Object.entries(tokens)) expect((await confirm(token)).json.tenant).toBe(slug);
+    // It counted as one mail, and was the third.
+    await signUp('several-late', { email });
+    await signUp('several-witness');
+    await link('several-witness');
+    expect(smtp.to(email).filter(({ subject }) => CONFIRM.test(subject ?? ''))).toHaveLength(3);
+  });
+
+  it('cannot tell a known address by the time of the answer: the same work is done for each', async () => {
+    const context = t.app.get(TenantContext);
+    const statements = new Map<string | undefined, string[]>();
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the client it is called on
+    const original = pg.Client.prototype.query as (this: unknown, ...args: unknown[]) => unknown;
+    const sent = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (
+      this: unknown,
+      ...args: unknown[]
+    ) {
+      const [first] = args as [string | { text?: string }];
+      const id = context.requestId();
+      statements.set(id, [...(statements.get(id) ?? []), typeof first === 'string' ? first : (first.text ?? '')]);
+      return original.apply(this, args) as never;
+    });
+    const hashed = vi.spyOn(t.app.get(PasswordHasher, { strict: false }), 'hash');
+    try {
+      const work = [];
+      for (const [slug, email] of [
+        ['work-known', 'owner@globex.example'],
+        ['work-unknown', 'nobody@work.example'],
+        ['work-waiting', 'nobody@work.example'],
+      ] as const) {
+        hashed.mockClear();
+        const answer = await signUp(slug, { email });
+        expect(answer.status).toBe(202);
+        await mailTo(smtp, email, new RegExp(`for ${slug}`));
+        const asked = statements.get(answer.headers['x-request-id'] as string) ?? [];
+        expect(asked.some((sql) => sql.startsWith('INSERT INTO signups'))).toBe(true);
+        work.push({ asked, hashed: hashed.mock.calls });
+      }
+      expect(work[0]).toEqual(work[1]);
+      expect(work[0]).toEqual(work[2]);
+      expect(work[0]?.hashed).toEqual([[PASSWORD]]);
+    } finally {
+      sent.mockRestore();
+      hashed.mockRestore();
+    }
+  });
+
+  it('is answered before a mail that is asked for again is looked for', async () => {
+    const blocker = new pg.Client({ connectionString: t.database.adminUrl });
+    await blocker.connect();
+    await signUp('unhurried');
+    await link('unhurried');
+    try {
+      await blocker.query(`SELECT pg_advisory_lock(hashtextextended('tenantry:signup', 0))`);
+      for (const email of ['owner@unhurried.example', 'nobody@unhurried.example']) {
+        const answer = await t.request('POST', '/api/signup/resend', { headers: from(), body: { email } });
+        expect(answer.status).toBe(202);
+      }
+      expect(smtp.to('owner@unhurried.example')).toHaveLength(1);
+    } finally {
+      await blocker.end();
+    }
+    await link('unhurried', 2);
+  });
+
   it('has one person written to three times and no more, and sees nothing of that', async () => {
     const email = 'often@mail.example';
     const answers = [];
@@ -238,9 +345,11 @@ describe('a slug', () => {
     expect((await confirm(tokenIn(await mailTo(smtp, 'quick@late.example', CONFIRM)))).status).toBe(201);
   });
 
-  it('that a file gave away meanwhile is a conflict with suggestions, not half a tenant', async () => {
+  it('is not given away by a file, and when it was all the same the link is a conflict, not half a tenant', async () => {
     await signUp('imported');
     const token = await link('imported');
+    await expect(t.import([{ slug: 'imported' }])).rejects.toThrow('id "imported" is held for somebody');
+    await t.database.admin(`DELETE FROM platform.slug_holds WHERE slug = 'imported'`);
     await t.import([{ slug: 'imported' }]);
     const lost = await confirm(token);
     expect(problem(lost)).toEqual([409, 'slug_taken']);
@@ -310,6 +419,52 @@ describe('a link', () => {
       await other.close();
     }
   });
+});
+
+describe('the password of a sign-up', () => {
+  let own: TestApp | undefined;
+  afterEach(async () => {
+    await own?.close();
+    own = undefined;
+  });
+
+  it('is kept with what is to be made until its owner is there, and not past the end of one that fails', async () => {
+    own = await createTestApp({ ...ROOT_ENV, SMTP_URL: smtp.url });
+    const { app, database } = own;
+    await database.admin(`CREATE FUNCTION shared.refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+      IF (SELECT slug FROM platform.tenants WHERE id = NEW.tenant_id) = 'no-' || NEW.step THEN RAISE EXCEPTION 'no'; END IF;
+      RETURN NEW; END $$`);
+    await database.admin(
+      'CREATE TRIGGER refuse BEFORE INSERT ON shared.provisioning_marks FOR EACH ROW EXECUTE FUNCTION shared.refuse()',
+    );
+    const root = await signInAdmin(own);
+    const hurry = setInterval(
+      () => void database.admin('UPDATE platform.provisionings SET next_attempt_at = now() WHERE attempts > 0'),
+      100,
+    );
+    const failed = async (slug: string): Promise<{ id: string; owner: TenantOwner | undefined }> => {
+      expect((await signUp(slug, {}, from(), own)).status).toBe(202);
+      await confirm(await link(slug), own);
+      const { id } = await untilStatus(root, slug, 'failed');
+      return { id, owner: (await app.get(ProvisioningStore, { strict: false }).requestOf(id)).owner };
+    };
+    try {
+      const withoutMail = await failed('no-welcome-mail');
+      expect(withoutMail.owner).toEqual({ email: 'owner@no-welcome-mail.example' });
+      const withoutOwner = await failed('no-owner');
+      expect(withoutOwner.owner?.passwordHash).toMatch(/^\$argon2id/);
+      await database.admin(`UPDATE platform.tenants SET status_changed_at = now() - interval '8 days'`);
+      await app.get(TenantRetirement).runDue();
+      for (const slug of ['no-welcome-mail', 'no-owner']) {
+        await expect.poll(async () => (await root.get(`/api/admin/tenants/${slug}`)).status).toBe(404);
+      }
+      expect(await database.admin('SELECT 1 FROM platform.signups')).toEqual([]);
+      expect(await database.admin('SELECT 1 FROM platform.provisionings')).toEqual([]);
+      expect((await signUp('no-owner', {}, from(), own)).status).toBe(202);
+    } finally {
+      clearInterval(hurry);
+    }
+  }, 60_000);
 });
 
 describe('where not everybody may sign up', () => {

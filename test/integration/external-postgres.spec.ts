@@ -7,6 +7,7 @@ import {
   prepareDatabase,
   type PreparedDatabase,
   ROLE_KINDS,
+  type RoleKind,
   snapshotCatalog,
 } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
@@ -158,9 +159,9 @@ describe.each(servers)('on %s', (_, server) => {
     expect(await stateOf(at)).toEqual(before);
     const member = `SELECT m.roleid::regrole::text AS role, r.rolname AS member FROM pg_auth_members m
                       JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = ANY($1)`;
-    const { name } = first.database.prepared.roles;
+    const name = (kind: RoleKind) => first.database.prepared.roles.name(kind);
     // Who makes databases for the migrator has to be able to become it; nobody else can become anybody.
-    expect(await at.admin(member, [ROLE_KINDS.map((kind) => name(kind))])).toEqual([
+    expect(await at.admin(member, [ROLE_KINDS.map(name)])).toEqual([
       { role: name('migrator'), member: name('provisioner') },
     ]);
   });

@@ -3,7 +3,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTenantsFile, TenantImport, TenantsFileError } from '../../src/tenant/index.js';
+import {
+  readTenantsFile,
+  SlugHolds,
+  TenantChanges,
+  TenantEvents,
+  TenantImport,
+  type TenantsImported,
+  TenantsFileError,
+} from '../../src/tenant/index.js';
+import { newId } from '../../src/common/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 let folder: string;
@@ -71,16 +80,19 @@ describe('a tenants file', () => {
 describe('an import', () => {
   let t: TestApp;
   let elsewhere: DataSource;
+  let third: DataSource;
   /** The registry as another process has it: it shares nothing with the running application but the database. */
   let registry: TenantImport;
   beforeAll(async () => {
     t = await createTestApp();
     const url = t.database.prepared.url('platform');
     elsewhere = await new DataSource({ type: 'postgres', url, schema: 'platform', poolSize: 1 }).initialize();
-    registry = new TenantImport(elsewhere);
+    third = await new DataSource({ type: 'postgres', url, schema: 'platform', poolSize: 1 }).initialize();
+    registry = new TenantImport(elsewhere, t.app.get(TenantChanges));
   });
   afterAll(async () => {
     await elsewhere.destroy();
+    await third.destroy();
     await t.close();
   });
 
@@ -109,6 +121,35 @@ describe('an import', () => {
       `SELECT details FROM platform.audit_events WHERE event = 'tenants.imported' AND details -> 'slugs' ? 'logged'`,
     );
     expect(events).toEqual([{ details: { created: 2, updated: 0, slugs: ['logged', 'logged-too'] } }]);
+  });
+
+  it('is one event for all that came in, and none for each, and not told when it did not come about', async () => {
+    const heard: TenantsImported[] = [];
+    t.app.get(TenantEvents).onImport((imported) => {
+      heard.push(imported);
+      return Promise.resolve();
+    });
+    const each = () => t.database.admin(`SELECT id FROM jobs.job WHERE name = 'tenant.event'`);
+    const before = await each();
+    const lines = await read(...Array.from({ length: 120 }, (_, n) => good(`told-${n}`)));
+    const undone = registry.import(await read(good('untold'), good('told-again')), {
+      mode: 'upsert',
+      onProgress: () => {
+        throw new Error('no');
+      },
+    });
+    await expect(undone).rejects.toThrow('no');
+    for (const _ of [1, 2]) await registry.import(lines, { mode: 'upsert' });
+    await registry.import(await read(good('told-0', { plan: 'pro' })), { mode: 'upsert' });
+    const told = () => heard.filter(({ slugs }) => slugs.some((slug) => /^(un)?told/.test(slug)));
+    await expect.poll(() => told().length, { timeout: 20_000 }).toBe(2);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(told().sort((a, b) => b.created - a.created)).toMatchObject([
+      { created: 120, updated: 0, actor_kind: 'system' },
+      { created: 0, updated: 1, slugs: ['told-0'] },
+    ]);
+    expect(told()[0]?.slugs).toHaveLength(100);
+    expect(await each()).toEqual(before);
   });
 
   it('done twice changes nothing the second time', async () => {
@@ -154,6 +195,50 @@ describe('an import', () => {
       expect(await stored('innocent')).toEqual([]);
     }
     expect(await open('innocent')).toBe(404);
+  });
+
+  it('leaves alone what another tenant was called before, and what is held for somebody, naming the line', async () => {
+    await registry.import(await read(good('renamed')), { mode: 'upsert' });
+    await t.database.admin(
+      `WITH held AS (INSERT INTO platform.slugs (slug, tenant_id) SELECT 'old-name', id FROM platform.tenants
+         WHERE slug = 'renamed') INSERT INTO platform.slug_holds (slug, holder, expires_at)
+       VALUES ('held', gen_random_uuid(), now() + interval '1 hour'), ('let-go', gen_random_uuid(), now())`,
+    );
+    const lines = await read(good('let-go'), '', good('old-name'), good('held'));
+    for (const mode of ['upsert', 'missing'] as const) {
+      const refused: unknown = await registry.import(lines, { mode }).catch((error: unknown) => error);
+      expect((refused as TenantsFileError).problems).toEqual([
+        'line 3: id "old-name" was retired and is never given out again',
+        'line 4: id "held" is held for somebody who signs up',
+      ]);
+    }
+    expect(await stored('let-go')).toEqual([]);
+    await registry.import(lines.slice(0, 1), { mode: 'upsert' });
+    expect(await stored('let-go')).toHaveLength(1);
+  });
+
+  it('and a hold of the same slug at the same time: the later one is refused, whichever it is', async () => {
+    const holds = t.app.get(SlugHolds);
+    const lines = await read(good('contested'));
+    let begun = (): void => undefined;
+    const started = new Promise<void>((resolve) => (begun = resolve));
+    // Held in a transaction that is still open when the import comes.
+    const holding = third.transaction(async (manager) => {
+      await holds.hold(manager, 'contested', newId(), 60_000);
+      begun();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    });
+    await started;
+    await expect(registry.import(lines, { mode: 'upsert' })).rejects.toThrow('is held for somebody');
+    await holding;
+
+    const importing = registry.import(await read(good('disputed')), {
+      mode: 'upsert',
+      onProgress: () => begun(),
+    });
+    const held = third.transaction((manager) => holds.hold(manager, 'disputed', newId(), 60_000));
+    const outcomes = await Promise.allSettled([importing, held]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
 
   it('rolls back batches that had already been written', async () => {

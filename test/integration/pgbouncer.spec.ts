@@ -4,7 +4,7 @@ import { MIGRATIONS } from '../../migrations/index.js';
 import { DatabaseSetupError, prepareDatabase } from '../../src/database/index.js';
 import { parseEnv } from '../../src/env/index.js';
 import { type Tenant, TenantRunner, TenantTransaction } from '../../src/tenancy/index.js';
-import { TenantImport } from '../../src/tenant/index.js';
+import { TenantChanges, TenantImport } from '../../src/tenant/index.js';
 import { machineHas } from '../kit/needs.js';
 import { findPgBouncer, type PgBouncer, startPgBouncer } from '../kit/pgbouncer.js';
 import { runSql } from '../kit/scratch-server.js';
@@ -131,7 +131,7 @@ describe.skipIf(!present)('behind PgBouncer in transaction mode with one server 
         extra: {},
         settings: { 'chat.public': true },
       };
-      await new TenantImport(elsewhere).import([line], { mode: 'upsert' });
+      await new TenantImport(elsewhere, t.app.get(TenantChanges)).import([line], { mode: 'upsert' });
       await expect.poll(open, { timeout: 1000, interval: 20 }).toBe(201);
     } finally {
       await elsewhere.destroy();

@@ -304,7 +304,7 @@ describe('a run', () => {
     await tenant('interrupted', { kind: 'trial', ends: 1 });
     await pass(2);
     const report = await t.app.get(TenantRetirement).runDue(AbortSignal.abort());
-    expect(Object.values(report)).toEqual([0, 0, 0, 0, 0]);
+    expect(Object.values(report)).toEqual([0, 0, 0, 0, 0, 0]);
     expect(await statusOf('interrupted')).toBe('active');
     await run();
     expect(await statusOf('interrupted')).toBe('suspended');

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type TenantEvent, TenantEvents } from '../../src/tenant/index.js';
+import { ChangeFeed } from '../../src/changes/index.js';
+import { type TenantEvent, TenantEvents, TenantPurge, TenantRetirement } from '../../src/tenant/index.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { createTenant, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -75,5 +76,37 @@ describe('what happens to a tenant', () => {
     const suspended = mails().find(({ subject }) => subject?.endsWith('was suspended'));
     expect(suspended?.text).toContain('The invoice of October is open.');
     expect(smtp.to('member@initech.example')).toEqual([]);
+  });
+});
+
+describe('a process that makes a change itself', () => {
+  it('heeds it without waiting for the news to come back', async () => {
+    const alone = await createTestApp({ ...ROOT_ENV, TENANT_DELETION_GRACE_DAYS: '0' });
+    try {
+      const root = await signInAdmin(alone);
+      // The news of other processes comes no more, although the connection is well.
+      const { client } = alone.app.get<unknown, { client: NodeJS.EventEmitter }>(ChangeFeed);
+      client.removeAllListeners('notification');
+      const open = async () => (await alone.request('POST', '/session', { body: { tenant_id: 'prompt' } })).status;
+      const soon = { timeout: 2000, interval: 20 };
+      expect(await open()).toBe(404);
+      await createTenant(root, 'prompt', { kind: 'trial', settings: { 'chat.public': true } });
+      await untilStatus(root, 'prompt', 'active');
+      await expect.poll(open, soon).toBe(201);
+
+      await alone.database.admin(`UPDATE platform.tenants SET expires_at = now() WHERE slug = 'prompt'`);
+      await alone.app.get(TenantRetirement).runDue();
+      await expect.poll(open, soon).toBe(403);
+      await root.send('POST', '/api/admin/tenants/prompt/archive');
+      await expect.poll(open, soon).toBe(404);
+      const { id } = (await root.send('DELETE', '/api/admin/tenants/prompt?confirm=prompt')).json;
+      expect((await alone.tenant('prompt')).status).toBe('archived');
+      const told: (string[] | undefined)[] = [];
+      alone.app.get(ChangeFeed).on('tenantry_tenants', (slugs) => told.push(slugs));
+      expect(await alone.app.get(TenantPurge).runDue()).toBe(1);
+      expect([told, id]).toEqual([[['prompt']], expect.any(String)]);
+    } finally {
+      await alone.close();
+    }
   });
 });

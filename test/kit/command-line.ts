@@ -5,6 +5,8 @@ import formats from 'ajv-formats';
 import { readFileSync } from 'node:fs';
 
 export const CLI = path.resolve('dist/src/cli.js');
+/** As `npm run tenantry` has it. */
+const NODE_COMPILE_CACHE = path.resolve('dist/.compile-cache');
 
 export interface Outcome {
   code: number | null;
@@ -27,7 +29,7 @@ export interface RunningCommand {
 /** Starts a command of the built program, as a process of its own. */
 export function startCommand(env: NodeJS.ProcessEnv, ...args: string[]): RunningCommand {
   const child = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -2,7 +2,8 @@ import { applyDecorators, Body, Controller, Delete, Header, HttpCode, Param, Pos
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { TenantLifecycle } from '../../tenant/index.js';
-import { SuspendRequest, TenantView } from './tenant.dto.js';
+import { SuspendRequest } from './tenant-request.dto.js';
+import { TenantView } from './tenant-view.dto.js';
 
 /** A change of status: who may, and what the documentation says of it. */
 const Transition = (summary: string, description = '') =>
@@ -22,13 +23,19 @@ export class LifecycleController {
   constructor(private readonly lifecycle: TenantLifecycle) {}
 
   @Post('suspend')
-  @Transition('Suspend a tenant', 'In force on every process within a second; its data stays.')
+  @Transition(
+    'Suspend a tenant',
+    'In force on every process within a second; its data stays. A sandbox that is being reset stays suspended after that.',
+  )
   async suspend(@Param('tenant') name: string, @Body() { reason }: SuspendRequest): Promise<TenantView> {
     return TenantView.of(await this.lifecycle.apply(name, 'suspend', { reason: reason.trim() }));
   }
 
   @Post('resume')
-  @Transition('Put a suspended tenant back into service')
+  @Transition(
+    'Put a suspended tenant back into service',
+    '409 `tenant_resetting` or `tenant_reset_failed` for a sandbox that has only part of its data.',
+  )
   async resume(@Param('tenant') name: string): Promise<TenantView> {
     return TenantView.of(await this.lifecycle.apply(name, 'resume'));
   }

@@ -38,6 +38,13 @@ export class ChangePlanRequest {
   @Min(1, days(3650))
   @Max(3650, days(3650))
   purge_after_days?: number | null;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 365, example: 7 })
+  @ValidateIf((body: ChangePlanRequest) => body.roll_back_after_days !== undefined)
+  @IsInt(days(365))
+  @Min(1, days(365))
+  @Max(365, days(365))
+  roll_back_after_days?: number;
 }
 
 export class PlanView {
@@ -53,11 +60,15 @@ export class PlanView {
   @ApiProperty({ type: Number, nullable: true, description: 'A tenant archived for longer is erased.' })
   purge_after_days: number | null;
 
+  @ApiProperty({ description: 'A tenant whose provisioning failed longer ago is taken back.' })
+  roll_back_after_days: number;
+
   @ApiProperty({ example: '"r1"' })
   etag: string;
 
-  static of({ name, trial_days, archive_after_days, purge_after_days, revision }: PlanRecord): PlanView {
-    return { name, trial_days, archive_after_days, purge_after_days, etag: etagOf(revision) };
+  static of({ revision, name, ...rules }: PlanRecord): PlanView {
+    const { trial_days, archive_after_days, purge_after_days, roll_back_after_days } = rules;
+    return { name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, etag: etagOf(revision) };
   }
 }
 

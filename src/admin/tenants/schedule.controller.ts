@@ -8,6 +8,7 @@ const ACTS = {
   archive: 'archive',
   schedule: 'schedule-deletion',
   purge: 'purge',
+  'roll-back': 'roll-back',
 } as const;
 
 export class ScheduledActView {

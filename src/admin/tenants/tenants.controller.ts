@@ -24,14 +24,9 @@ import {
 } from '../../tenant/index.js';
 import { etagOf, revisionOf } from '../etag.js';
 import { editOf, newTenantOf } from './requested.tenant.js';
-import {
-  ChangeTenantRequest,
-  CreateTenantRequest,
-  TenantDetails,
-  TenantListQuery,
-  TenantPageView,
-  TenantView,
-} from './tenant.dto.js';
+import { TenantListQuery, TenantPageView } from './tenant-list.dto.js';
+import { ChangeTenantRequest, CreateTenantRequest } from './tenant-request.dto.js';
+import { TenantDetails, TenantView } from './tenant-view.dto.js';
 
 const CUSTOMER = {
   slug: 'umbrella',
@@ -71,10 +66,13 @@ export class TenantsController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<TenantView> {
-    const tenant = await newTenantOf(body, this.plans, this.templates);
     const view = await this.idempotency.execute(
       { key: request.get('idempotency-key'), scope: `tenants:${adminOf(request).id}`, body },
-      async (manager) => TenantView.of(await this.provisioning.createWithin(manager, tenant)),
+      async (manager) => {
+        // In here, so that a repetition is answered whatever became of the template.
+        const tenant = await newTenantOf(body, this.plans, this.templates, manager);
+        return TenantView.of(await this.provisioning.createWithin(manager, tenant));
+      },
     );
     response.setHeader('Location', `/api/admin/tenants/${view.slug}`);
     response.setHeader('ETag', view.etag);
@@ -126,7 +124,7 @@ export class TenantsController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:write')
-  @ApiOperation({ summary: 'Go on with a failed provisioning, from the step that failed' })
+  @ApiOperation({ summary: 'Go on with a failed provisioning or reset, from the step that failed' })
   @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
   @ApiOkResponse({ type: TenantView })
   async retry(@Param('tenant') name: string): Promise<TenantView> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { LessThan, MoreThan } from 'typeorm';
 import { TenantAudit } from '../../audit/index.js';
-import { AppError, CursorInvalid, type Page } from '../../common/index.js';
+import { AppError, CursorInvalid, isUuid, type Page } from '../../common/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
@@ -11,8 +11,6 @@ import {
 } from '../../tenancy/index.js';
 import { UserStates } from '../users/user-states.js';
 import { Device } from './device.entity.js';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** No such device of this user, or it is signed out already. */
 export class DeviceNotFound extends AppError {
@@ -56,7 +54,7 @@ export class DevicesService {
 
   /** Signs a device of the user out, on every instance within a second. @throws DeviceNotFound */
   async signOut(userId: string, id: string): Promise<void> {
-    if (!UUID.test(id)) throw new DeviceNotFound();
+    if (!isUuid(id)) throw new DeviceNotFound();
     await this.transaction.run(async () => {
       if ((await this.devices.delete({ id, userId })) !== 1) throw new DeviceNotFound();
       await this.states.changed(userId);

@@ -3,17 +3,10 @@ import type { DataSource } from 'typeorm';
 import { PlatformAudit } from '../../audit/index.js';
 import { CursorInvalid, isUuid, type Page } from '../../common/index.js';
 import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
+import type { SignedInDevice } from '../devices/device.dto.js';
 import { NO_TENANT } from '../devices/device.tokens.js';
 import { DeviceNotFound } from '../devices/devices.service.js';
 import { AdminStates } from './admin-states.js';
-
-export interface PlatformDevice {
-  id: string;
-  name: string;
-  address: string | null;
-  created_at: Date;
-  last_used_at: Date;
-}
 
 /** Where a platform admin is signed in. */
 @Injectable()
@@ -26,12 +19,12 @@ export class PlatformDevices {
   ) {}
 
   /** The newest sign-in first. @throws CursorInvalid */
-  async list(adminId: string, limit: number, cursor: string | undefined): Promise<Page<PlatformDevice>> {
+  async list(adminId: string, limit: number, cursor: string | undefined): Promise<Page<SignedInDevice>> {
     const owner = `platform-devices:${adminId}`;
     const before = cursor === undefined ? undefined : this.credentials.openCursor(NO_TENANT, owner, cursor);
     if (cursor !== undefined && before === undefined) throw new CursorInvalid();
-    const rows = await this.platform.query<PlatformDevice[]>(
-      `SELECT id, name, address, created_at, last_used_at FROM platform_devices
+    const rows = await this.platform.query<SignedInDevice[]>(
+      `SELECT id, name, address, created_at AS "createdAt", last_used_at AS "lastUsedAt" FROM platform_devices
         WHERE user_id = $1 AND expires_at > now() AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
       [adminId, before, limit + 1],
     );

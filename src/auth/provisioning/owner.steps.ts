@@ -44,9 +44,11 @@ export class OwnerSteps implements OnModuleInit {
     });
   }
 
-  private async owner({ tenant, request: { owner } }: StepRun): Promise<void> {
+  private async owner(run: StepRun): Promise<void> {
+    const { tenant, request } = run;
+    const { owner } = request;
     if (!owner) return;
-    await this.marks.once(tenant, 'owner', async () => {
+    await this.marks.once(run, 'owner', async () => {
       // Of a tenant that was emptied, what processes still know is of people who are gone.
       await this.states.changed('*');
       if (owner.passwordHash === undefined && !owner.direct) return this.invite(tenant, owner);
@@ -91,9 +93,11 @@ export class OwnerSteps implements OnModuleInit {
     });
   }
 
-  private async welcome({ tenant, request: { owner } }: StepRun): Promise<void> {
+  private async welcome(run: StepRun): Promise<void> {
+    const { tenant, request } = run;
+    const { owner } = request;
     if (!owner || owner.direct) return;
-    await this.marks.once(tenant, 'welcome-mail', async () => {
+    await this.marks.once(run, 'welcome-mail', async () => {
       const token = await this.marks.noteOf('owner');
       await this.mailer.send({
         template: token === undefined ? 'welcome' : 'welcome-invitation',

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
 import { AppError } from '../../common/index.js';
 import { declareSetting, settingOf } from '../../settings/index.js';
-import { SLUG, type Tenant, TenantDirectory } from '../../tenancy/index.js';
+import { InjectPlatformDataSource, SLUG, type Tenant, TenantDirectory } from '../../tenancy/index.js';
 
 /** Of a tenant that others may be copied from: its settings, and its data with nothing that says who people are but names. */
 export const SANDBOX_TEMPLATE = declareSetting<boolean>({
@@ -24,14 +25,29 @@ export class UnknownTemplate extends AppError {
   }
 }
 
+type TemplateRow = Pick<Tenant, 'id' | 'name' | 'status' | 'settings'>;
+
+/** What a copy is made from. */
+export type CopySource = Pick<Tenant, 'id' | 'name'>;
+
+/** Also by a slug that the tenant had before, while that leads to it. */
+const BY_SLUG = `SELECT t.id, t.name, t.status, t.settings FROM slugs s JOIN tenants t ON t.id = s.tenant_id
+  WHERE s.slug = $1 AND (t.slug = s.slug OR s.redirect_until > now())`;
+
 /** Tenants that others may be copied from. */
 @Injectable()
 export class CopyTemplates {
-  constructor(private readonly tenants: TenantDirectory) {}
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly tenants: TenantDirectory,
+  ) {}
 
-  /** @throws UnknownTemplate */
-  async find(slug: string): Promise<Tenant> {
-    const tenant = SLUG.test(slug) ? await this.tenants.findBySlug(slug) : undefined;
+  /**
+   * @param queries inside a transaction its manager: a second connection would be waited for while one is held
+   * @throws UnknownTemplate
+   */
+  async find(slug: string, queries: Pick<EntityManager, 'query'> = this.platform): Promise<CopySource> {
+    const [tenant] = SLUG.test(slug) ? await queries.query<TemplateRow[]>(BY_SLUG, [slug]) : [];
     if (!tenant || !this.serves(tenant)) throw new UnknownTemplate();
     return tenant;
   }
@@ -42,7 +58,7 @@ export class CopyTemplates {
     return tenant !== undefined && this.serves(tenant);
   }
 
-  private serves(tenant: Tenant): boolean {
+  private serves(tenant: Pick<Tenant, 'status' | 'settings'>): boolean {
     return tenant.status === 'active' && settingOf(tenant, SANDBOX_TEMPLATE);
   }
 }

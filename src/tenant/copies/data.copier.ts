@@ -6,7 +6,7 @@ import { type Tenant, TenantDirectory, TenantRunner } from '../../tenancy/index.
 import { ProvisioningMark } from '../provisioning/provisioning-mark.entity.js';
 import { SentNotice } from '../retirement/sent-notice.entity.js';
 import { ProvisioningMarks } from '../provisioning/provisioning.marks.js';
-import { ProvisioningFailure, ProvisioningInterrupted } from '../provisioning/provisioning.step.js';
+import { ProvisioningFailure, ProvisioningInterrupted, type StepRun } from '../provisioning/provisioning.step.js';
 import { CopyIds } from './copy.ids.js';
 import { type EntityCopy, TenantCopies } from './tenant.copies.js';
 
@@ -40,14 +40,14 @@ export class DataCopier implements OnModuleInit {
    * May be repeated, and by two processes at once, until it comes to its end. What the source gets meanwhile is copied
    * or not, but never half: a row whose parent came too late stays behind with it.
    *
-   * @throws ProvisioningFailure when the source is out of service; ProvisioningInterrupted
+   * @throws ProvisioningFailure when the source is out of service; ProvisioningInterrupted; LeaseLost
    */
-  async copy(sourceId: string, target: Tenant, signal: AbortSignal): Promise<void> {
-    const ids = new CopyIds(target.id);
+  async copy(sourceId: string, run: StepRun): Promise<void> {
+    const ids = new CopyIds(run.tenant.id);
     for (const copy of this.copies.ordered()) {
       const name = `copy:${copy.entity.name}`;
-      while (await this.page(copy, name, await this.source(sourceId), target, ids)) {
-        if (signal.aborted) throw new ProvisioningInterrupted();
+      while (await this.page(copy, name, await this.source(sourceId), run, ids)) {
+        if (run.signal.aborted) throw new ProvisioningInterrupted();
       }
     }
   }
@@ -64,14 +64,14 @@ export class DataCopier implements OnModuleInit {
     copy: EntityCopy<unknown>,
     name: string,
     source: Tenant,
-    target: Tenant,
+    run: StepRun,
     ids: CopyIds,
   ): Promise<boolean> {
-    const from = await this.marks.bookmark(target, name);
+    const from = await this.marks.bookmark(run.tenant, name);
     if (from === END) return false;
     const { rows, next } = await this.runner.run(source, () => copy.read(from));
     // Another process may have written this page meanwhile; then the next turn goes on from its bookmark.
-    await this.marks.advance(target, name, from, next ?? END, () => copy.write(rows, ids));
+    await this.marks.advance(run, name, from, next ?? END, () => copy.write(rows, ids));
     return true;
   }
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
+import { JobErasure } from '../../jobs/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { DEFAULT_SERVER, InjectPlatformDataSource, type Placement, serverOf } from '../../tenancy/index.js';
 import { schemaOf } from '../places/place.js';
@@ -10,7 +11,8 @@ import { Servers } from '../places/servers.js';
 /** Rows that one statement deletes at most, so that no lock is held for long. */
 const BATCH = 5000;
 
-type PlatformEraser = (manager: EntityManager, tenantId: string) => Promise<void>;
+/** Says how much there was, where that may grow again: what is under way writes after it. */
+type PlatformEraser = (manager: EntityManager, tenantId: string) => Promise<number | void>;
 
 /** Erases everything that is held of a tenant but its place in the registry and in the platform's audit log. */
 @Injectable()
@@ -22,7 +24,10 @@ export class TenantErasure {
     @Inject(DATABASE) private readonly database: PreparedDatabase,
     private readonly servers: Servers,
     private readonly places: PlaceStore,
-  ) {}
+    jobs: JobErasure,
+  ) {
+    this.register((manager, tenantId) => jobs.erase(manager, tenantId));
+  }
 
   /** For slices that keep something of a tenant in the control plane. */
   register(eraser: PlatformEraser): void {
@@ -32,13 +37,13 @@ export class TenantErasure {
   /**
    * May be repeated; what an attempt left half done, the next one finishes.
    *
-   * @returns how many rows of the tenant went
+   * @returns how many rows of the tenant went, or are still to go
    */
   async erase(tenantId: string): Promise<number> {
     let erased = 0;
     for (const { url, schema } of await this.whereabouts(tenantId)) erased += await eraseAt(url, schema, tenantId);
     await this.platform.transaction(async (manager) => {
-      for (const eraser of this.erasers) await eraser(manager, tenantId);
+      for (const eraser of this.erasers) erased += (await eraser(manager, tenantId)) ?? 0;
     });
     return erased;
   }

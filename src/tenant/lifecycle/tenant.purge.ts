@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { Placements } from '../places/placements.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { TransitionRefused } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { TenantErasure } from './tenant.erasure.js';
@@ -21,6 +22,7 @@ export class TenantPurge {
     private readonly placements: Placements,
     private readonly lifecycle: TenantLifecycle,
     private readonly store: TenantStore,
+    private readonly changes: TenantChanges,
   ) {}
 
   /**
@@ -58,16 +60,17 @@ export class TenantPurge {
   /** @returns whether that was the end of the tenant, and not only another look */
   private async erase(id: string): Promise<boolean> {
     // First of all it is beyond restoring: nobody may come back to half of their data. The date stays until all is gone.
-    const ends = await this.platform.transaction(async (manager) => {
-      const { status } = await this.store.lock(manager, id);
+    const { ends, slug } = await this.platform.transaction(async (manager) => {
+      const { status, slug } = await this.store.lock(manager, id);
       if (status === 'archived') await this.lifecycle.applyWithin(manager, id, 'purge');
       await manager.query(
         `UPDATE tenants SET name = slug, settings = '{}', extra = '{}', purge_after = now()
           WHERE id = $1 AND status = 'deleted'`,
         [id],
       );
-      return status === 'archived';
+      return { ends: status === 'archived', slug };
     });
+    this.changes.heard(slug);
     const erased = await this.erasure.erase(id);
     await this.placements.drop(id);
     // A job or request under way may write after that: it is looked again until there was nothing to erase.

@@ -6,7 +6,15 @@ import { loginOf, newPlaceName, type Place, type PlaceKind } from './place.js';
 
 type Queries = Pick<EntityManager, 'query'>;
 
-const COLUMNS = 'server, name, kind, login, tenant_id AS "tenantId", state, version';
+const COLUMNS = 'p.server, p.name, p.kind, p.login, p.tenant_id AS "tenantId", p.state, p.version';
+const TAKE_SPARE = `UPDATE places p SET state = 'used', tenant_id = $1, updated_at = now()
+   FROM (SELECT server, name FROM places WHERE state = 'spare' AND kind = $2 AND server = $3 AND version = $4
+          ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) spare
+  WHERE p.server = spare.server AND p.name = spare.name RETURNING ${COLUMNS}`;
+const PLAN = `INSERT INTO places AS p (server, name, kind, login, tenant_id, state) VALUES ($1, $2, $3, $4, $5, 'making')
+  RETURNING ${COLUMNS}`;
+const OF_TENANT = `SELECT ${COLUMNS} FROM places p WHERE tenant_id = $1 ORDER BY state = 'dropping', created_at DESC`;
+const LIST = `SELECT ${COLUMNS} FROM places p WHERE $1::text[] IS NULL OR state = ANY ($1) ORDER BY server, kind, name`;
 
 /** Keeps which schemas and databases there are, and whose. What is in them, only the servers know. */
 @Injectable()
@@ -22,14 +30,7 @@ export class PlaceStore {
     tenantId: string,
     { kind, server, version }: { kind: PlaceKind; server: string; version: string },
   ): Promise<Place> {
-    const [taken] = await manager.query<[Place[], number]>(
-      `UPDATE places p SET state = 'used', tenant_id = $1, updated_at = now()
-         FROM (SELECT server, name FROM places WHERE state = 'spare' AND kind = $2 AND server = $3 AND version = $4
-                ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) spare
-        WHERE p.server = spare.server AND p.name = spare.name
-        RETURNING ${COLUMNS.replace('server, name', 'p.server, p.name')}`,
-      [tenantId, kind, server, version],
-    );
+    const [taken] = await manager.query<[Place[], number]>(TAKE_SPARE, [tenantId, kind, server, version]);
     return taken[0] ?? this.plan({ kind, server, tenantId }, manager);
   }
 
@@ -41,28 +42,18 @@ export class PlaceStore {
     const { installation } = this.database.roles;
     const name = newPlaceName(kind, installation);
     const login = kind === 'database' ? loginOf({ kind, name }, installation) : null;
-    const rows = await queries.query<Place[]>(
-      `INSERT INTO places (server, name, kind, login, tenant_id, state) VALUES ($1, $2, $3, $4, $5, 'making')
-       RETURNING ${COLUMNS}`,
-      [server, name, kind, login, tenantId],
-    );
+    const rows = await queries.query<Place[]>(PLAN, [server, name, kind, login, tenantId]);
     return rows[0]!;
   }
 
   /** The places of a tenant, its present one first. */
   ofTenant(tenantId: string): Promise<Place[]> {
-    return this.platform.query<Place[]>(
-      `SELECT ${COLUMNS} FROM places WHERE tenant_id = $1 ORDER BY state = 'dropping', created_at DESC`,
-      [tenantId],
-    );
+    return this.platform.query<Place[]>(OF_TENANT, [tenantId]);
   }
 
   /** @param states all when left out */
   list(states?: Place['state'][]): Promise<Place[]> {
-    return this.platform.query<Place[]>(
-      `SELECT ${COLUMNS} FROM places WHERE $1::text[] IS NULL OR state = ANY ($1) ORDER BY server, kind, name`,
-      [states ?? null],
-    );
+    return this.platform.query<Place[]>(LIST, [states ?? null]);
   }
 
   /** It is there and at `version`; from now on a tenant's or a spare one. */

@@ -10,9 +10,16 @@ import {
   TenantTransaction,
 } from '../../tenancy/index.js';
 import { ProvisioningMark } from './provisioning-mark.entity.js';
-import type { StepName } from './provisioning.step.js';
+import { ProvisioningFence } from './provisioning.fence.js';
+import type { StepName, StepRun } from './provisioning.step.js';
 
-/** Runs the part of a step that writes a tenant's data: once, in one transaction with the mark that says so. */
+/** Whose step it is, and under which lease. */
+type Run = Pick<StepRun, 'tenant' | 'lease'>;
+
+/**
+ * Runs the part of a step that writes a tenant's data: once, in one transaction with the mark that says so, and only while
+ * the lease of the step holds.
+ */
 @Injectable()
 export class ProvisioningMarks {
   constructor(
@@ -20,14 +27,19 @@ export class ProvisioningMarks {
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
     private readonly runner: TenantRunner,
+    private readonly fence: ProvisioningFence,
     @Inject(DATABASE) private readonly database: PreparedDatabase,
   ) {}
 
-  /** @param fn its result is kept, sealed, for later steps; left out when undefined */
-  once(tenant: Tenant, step: StepName, fn: () => Promise<string | undefined | void>): Promise<void> {
+  /**
+   * @param fn its result is kept, sealed, for later steps; left out when undefined
+   * @throws LeaseLost
+   */
+  once({ tenant, lease }: Run, step: StepName, fn: () => Promise<string | undefined | void>): Promise<void> {
     return this.runner.run(tenant, () =>
       this.transaction.run(async () => {
-        // First of all: whoever runs the same step at the same time waits here for the outcome.
+        await this.fence.enter(lease);
+        // Before the rest: whoever runs the same step at the same time waits here for the outcome.
         const rows = await this.transaction.query<{ id: string }>(
           `INSERT INTO provisioning_marks (tenant_id, id, step, created_at)
            VALUES (current_setting('app.tenant_id')::uuid, $1, $2, now())
@@ -56,10 +68,18 @@ export class ProvisioningMarks {
    * Commits a page and the bookmark after it together.
    *
    * @param from the bookmark before which the page was read; when it is another by now, nothing happens
+   * @throws LeaseLost
    */
-  advance(tenant: Tenant, name: string, from: string | undefined, to: string, fn: () => Promise<void>): Promise<void> {
+  advance(
+    { tenant, lease }: Run,
+    name: string,
+    from: string | undefined,
+    to: string,
+    fn: () => Promise<void>,
+  ): Promise<void> {
     return this.runner.run(tenant, () =>
       this.transaction.run(async () => {
+        await this.fence.enter(lease);
         // The update locks the row: of two writers of one page the second waits here, and then sees that it came late.
         await this.transaction.query(
           `INSERT INTO provisioning_marks AS m (tenant_id, id, step, created_at)
@@ -79,9 +99,14 @@ export class ProvisioningMarks {
     return this.runner.run(tenant, () => this.marks.find({ order: { id: 'ASC' } }));
   }
 
-  /** Erases what the steps left; nothing needs it once the tenant is ready. */
-  async forget(tenant: Tenant): Promise<void> {
-    await this.runner.run(tenant, () => this.marks.update({}, { note: null }));
+  /** Erases what the steps left; nothing needs it once the tenant is ready. @throws LeaseLost */
+  async forget({ tenant, lease }: Run): Promise<void> {
+    await this.runner.run(tenant, () =>
+      this.transaction.run(async () => {
+        await this.fence.enter(lease);
+        await this.marks.update({}, { note: null });
+      }),
+    );
   }
 
   private about(step: string): string {

@@ -1,4 +1,6 @@
 import type { Tenant } from '../../tenancy/index.js';
+import type { TenantRecord } from '../tenant.record.js';
+import type { Lease } from './provisioning.fence.js';
 
 /** The steps in their order. Each may run again after a crash, and must then come to the same. */
 export const STEP_NAMES = [
@@ -41,7 +43,12 @@ export interface ProvisioningRequest {
 export interface StepRun {
   tenant: Tenant;
   request: ProvisioningRequest;
-  /** Aborted when the process stops: a long step then throws ProvisioningInterrupted, and is gone on with elsewhere. */
+  /** What the effects of the step are fenced by: ProvisioningMarks, or ProvisioningFence where they are no tenant's data. */
+  lease: Lease;
+  /**
+   * Aborted when the process stops, the time of the step is up or its lease is lost: a long step then throws
+   * ProvisioningInterrupted, and is gone on with elsewhere.
+   */
   signal: AbortSignal;
 }
 
@@ -61,10 +68,10 @@ export class ProvisioningFailure extends Error {
   }
 }
 
-/** The process stops in the middle of a step that goes on where it was. */
+/** A step ends in its middle, and goes on where it was. */
 export class ProvisioningInterrupted extends Error {
   constructor() {
-    super('The process stops.');
+    super('The step was interrupted.');
     this.name = 'ProvisioningInterrupted';
   }
 }
@@ -73,3 +80,8 @@ export type StepHandler = (run: StepRun) => Promise<void>;
 
 /** Why a copy that is being reset is suspended. What is suspended for another reason stays so when the reset is done. */
 export const RESET_REASON = 'It is brought back to its start.';
+
+/** Whether the tenant is out of service for the sake of a reset alone. */
+export function isResetting({ status, suspended_reason: reason }: TenantRecord): boolean {
+  return status === 'suspended' && reason === RESET_REASON;
+}

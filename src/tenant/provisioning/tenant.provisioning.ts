@@ -14,7 +14,7 @@ import { TenantChanges } from '../tenant.changes.js';
 import { SlugTaken, TransitionRefused } from '../tenant.errors.js';
 import type { TenantKind, TenantRecord } from '../tenant.record.js';
 import { TenantStore } from '../tenant.store.js';
-import { type ProvisioningRequest, RESET_REASON, type TenantOwner } from './provisioning.step.js';
+import { isResetting, type ProvisioningRequest, RESET_REASON, type TenantOwner } from './provisioning.step.js';
 import { type ProvisioningState, ProvisioningStore } from './provisioning.store.js';
 
 export interface NewTenant {
@@ -60,7 +60,9 @@ export class TenantProvisioning {
 
   /** @throws ValidationFailed for slug or settings; SlugTaken */
   async create(tenant: NewTenant): Promise<TenantRecord> {
-    return this.platform.transaction((manager) => this.createWithin(manager, tenant));
+    const made = await this.platform.transaction((manager) => this.createWithin(manager, tenant));
+    this.changes.heard(made.slug);
+    return made;
   }
 
   /**
@@ -127,8 +129,7 @@ export class TenantProvisioning {
   async resetWithin(manager: EntityManager, id: string, owner: TenantOwner): Promise<TenantRecord> {
     const tenant = await this.store.lock(manager, id);
     // One that an admin suspended stays so.
-    const byReset = tenant.status === 'suspended' && tenant.suspended_reason === RESET_REASON;
-    const again = byReset && (await this.provisionings.stateOf(id, manager))?.state === 'failed';
+    const again = isResetting(tenant) && (await this.provisionings.outcomeOf(manager, id)) === 'failed';
     const copy = tenant.kind === 'sandbox' || tenant.kind === 'training';
     if (!copy || !tenant.source_tenant_id || !(again || tenant.status === 'active')) {
       throw new TransitionRefused('suspend', tenant.status);
@@ -153,35 +154,46 @@ export class TenantProvisioning {
     return this.provisionings.stateOf(tenantId);
   }
 
-  /** Goes on from the step that failed. @throws UnknownTenant, TransitionRefused */
+  /** Goes on from the step that failed, also of a reset. @throws UnknownTenant, TransitionRefused */
   async retry(name: string): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    return this.platform.transaction(async (manager) => {
+    const retried = await this.platform.transaction(async (manager) => {
+      const before = await this.store.lock(manager, id);
+      if (before.status === 'suspended' && (await this.provisionings.outcomeOf(manager, id)) === 'failed') {
+        await this.provisionings.again(manager, id, 'running');
+        await this.changes.record(manager, before, { event: 'tenant.retried', details: { reset: true } });
+        return before;
+      }
       await this.lockFailed(manager, id, 'retry');
       const tenant = await this.lifecycle.applyWithin(manager, id, 'retry');
       await this.provisionings.again(manager, id, 'running');
       return tenant;
     });
+    this.changes.heard(retried.slug);
+    return retried;
   }
 
   /** Begins to take back what was made; the tenant is gone when that is done. @throws UnknownTenant, TransitionRefused */
   async rollBack(name: string): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    return this.platform.transaction(async (manager) => {
-      const tenant = await this.lockFailed(manager, id, 'roll-back');
-      await this.changes.record(manager, tenant, {
-        event: 'tenant.roll_back_requested',
-        details: { slug: tenant.slug },
-      });
-      await this.provisionings.again(manager, id, 'undoing');
-      return tenant;
+    return this.platform.transaction((manager) => this.rollBackWithin(manager, id));
+  }
+
+  /** The same inside the caller's transaction. @param details of why @throws TransitionRefused */
+  async rollBackWithin(manager: EntityManager, id: string, details: object = {}): Promise<TenantRecord> {
+    const tenant = await this.lockFailed(manager, id, 'roll-back');
+    await this.changes.record(manager, tenant, {
+      event: 'tenant.roll_back_requested',
+      details: { slug: tenant.slug, ...details },
     });
+    await this.provisionings.again(manager, id, 'undoing');
+    return tenant;
   }
 
   /** What is being undone can neither be begun again nor undone twice. */
   private async lockFailed(manager: EntityManager, id: string, transition: TransitionName): Promise<TenantRecord> {
     const tenant = await this.store.lock(manager, id);
-    const undoing = (await this.provisionings.stateOf(id, manager))?.state === 'undoing';
+    const undoing = (await this.provisionings.outcomeOf(manager, id)) === 'undoing';
     if (tenant.status !== 'failed' || undoing) throw new TransitionRefused(transition, tenant.status);
     return tenant;
   }

@@ -1,9 +1,8 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { PlatformAudit } from '../../audit/index.js';
 import { newId } from '../../common/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
-import { announce } from '../tenant.channel.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { type TenantLine, TenantsFileError } from './tenants-file.js';
 
 export interface ImportReport {
@@ -21,25 +20,47 @@ export interface ImportOptions {
 }
 
 const BATCH = 5000;
-/** Slugs that the audit event of an import names. */
-const MAX_AUDITED = 100;
 
 const INPUT = `WITH input AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
   AS r(id uuid, slug text, name text, plan text, settings jsonb, extra jsonb))`;
+/**
+ * Takes the slugs first of all, and looks who has or holds them in a statement after that: whoever takes or holds one of
+ * them at the same time waits for the same row of `slugs`, and so the later of the two sees what the earlier did.
+ */
+const TAKE = `${INPUT} INSERT INTO slugs (slug, tenant_id) SELECT slug, id FROM input ORDER BY slug
+  ON CONFLICT (slug) DO NOTHING`;
+const REFUSED = `${INPUT} SELECT i.slug, h.slug IS NOT NULL AS held FROM input i
+    JOIN slugs s ON s.slug = i.slug
+    LEFT JOIN tenants t ON t.slug = i.slug
+    LEFT JOIN slug_holds h ON h.slug = i.slug AND h.expires_at > now() AND t.id IS NULL
+   WHERE h.slug IS NOT NULL OR (s.tenant_id <> i.id AND s.tenant_id IS DISTINCT FROM t.id)
+      OR t.status IN ('archived', 'deleted', 'failed') ORDER BY 1`;
+const CREATE = `${INPUT} INSERT INTO tenants (id, slug, name, plan, status, settings, extra)
+  SELECT i.id, i.slug, i.name, coalesce(i.plan, 'unlimited'), 'active', i.settings, i.extra
+    FROM input i JOIN slugs s ON s.slug = i.slug AND s.tenant_id = i.id
+  RETURNING slug`;
+const UPDATE = `${INPUT}, changed AS (
+  UPDATE tenants t SET name = i.name, plan = coalesce(i.plan, t.plan), settings = t.settings || i.settings,
+         extra = t.extra || i.extra, revision = t.revision + 1, updated_at = now()
+    FROM input i WHERE t.slug = i.slug
+     AND (t.name, t.plan, t.settings, t.extra)
+         IS DISTINCT FROM (i.name, coalesce(i.plan, t.plan), t.settings || i.settings, t.extra || i.extra)
+  RETURNING t.slug)
+  SELECT slug FROM changed`;
 
 /** Brings sets of tenants from a file into the registry. */
 @Injectable()
 export class TenantImport {
-  /** @param audit left out only where nothing is audited: in the benchmark and in tests */
+  /** @param changes left out only where nobody is to hear of it: in the benchmark */
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    @Optional() private readonly audit?: PlatformAudit,
+    private readonly changes?: TenantChanges,
   ) {}
 
   /**
-   * Imports tenants, all or nothing, in sets.
+   * Imports tenants, all or nothing, in sets. However many they are, that is one entry of the log and one event.
    *
-   * @throws TenantsFileError when a slug was retired or belongs to a tenant that is not in service
+   * @throws TenantsFileError when a slug was retired, is held for somebody or belongs to a tenant that is not in service
    */
   async import(lines: TenantLine[], options: ImportOptions): Promise<ImportReport> {
     return this.platform.transaction(async (manager) => {
@@ -47,20 +68,19 @@ export class TenantImport {
       await manager.query(`SELECT pg_advisory_xact_lock(hashtext('tenantry:import'))`);
       const report: ImportReport = { created: 0, updated: 0, unchanged: 0 };
       const changed: string[] = [];
+      const problems: string[] = [];
       for (let start = 0; start < lines.length; start += BATCH) {
         const batch = lines.slice(start, start + BATCH);
-        const { created, updated } = await this.importBatch(manager, batch, options);
+        const { created, updated, refused } = await this.importBatch(manager, batch, options);
+        problems.push(...refused);
         report.created += created.length;
         report.updated += updated.length;
         report.unchanged += batch.length - created.length - updated.length;
         changed.push(...created, ...updated);
         options.onProgress?.(Math.min(start + BATCH, lines.length), lines.length);
       }
-      if (changed.length > 0) {
-        const details = { created: report.created, updated: report.updated, slugs: changed.slice(0, MAX_AUDITED) };
-        await this.audit?.record(manager, { event: 'tenants.imported', details });
-        await announce(manager, changed);
-      }
+      if (problems.length > 0) throw new TenantsFileError(problems);
+      if (changed.length > 0) await this.changes?.recordImport(manager, report, changed);
       return report;
     });
   }
@@ -69,53 +89,35 @@ export class TenantImport {
     manager: EntityManager,
     batch: TenantLine[],
     options: ImportOptions,
-  ): Promise<{ created: string[]; updated: string[] }> {
-    const rows = batch.map((line) => ({
-      ...line,
+  ): Promise<{ created: string[]; updated: string[]; refused: string[] }> {
+    const rows = batch.map(({ line: _, ...tenant }) => ({
+      ...tenant,
       id: newId(),
-      plan: line.plan ?? null,
-      settings: { ...options.defaults, ...line.settings },
+      plan: tenant.plan ?? null,
+      settings: { ...options.defaults, ...tenant.settings },
     }));
     const input = JSON.stringify(rows);
-    const refused = await this.rows(
-      manager,
-      `${INPUT} SELECT i.slug FROM input i
-         LEFT JOIN slugs s ON s.slug = i.slug LEFT JOIN tenants t ON t.slug = i.slug
-        WHERE (s.slug IS NOT NULL AND s.tenant_id IS DISTINCT FROM t.id)
-           OR t.status IN ('archived', 'deleted', 'failed') ORDER BY 1`,
-      input,
-    );
-    if (refused.length > 0) {
-      throw new TenantsFileError(refused.map((slug) => `id "${slug}" was retired and is never given out again`));
-    }
-    const created = await this.rows(
-      manager,
-      `${INPUT}, made AS (
-         INSERT INTO tenants (id, slug, name, plan, status, settings, extra)
-         SELECT id, slug, name, coalesce(plan, 'unlimited'), 'active', settings, extra FROM input
-         ON CONFLICT (slug) DO NOTHING RETURNING id, slug),
-       held AS (INSERT INTO slugs (slug, tenant_id) SELECT slug, id FROM made)
-       SELECT slug FROM made`,
-      input,
-    );
-    if (options.mode === 'missing') return { created, updated: [] };
-    const touched = await this.rows(
-      manager,
-      `${INPUT}, changed AS (
-         UPDATE tenants t SET name = i.name, plan = coalesce(i.plan, t.plan), settings = t.settings || i.settings,
-                extra = t.extra || i.extra, revision = t.revision + 1, updated_at = now()
-           FROM input i WHERE t.slug = i.slug
-            AND (t.name, t.plan, t.settings, t.extra)
-                IS DISTINCT FROM (i.name, coalesce(i.plan, t.plan), t.settings || i.settings, t.extra || i.extra)
-         RETURNING t.slug)
-       SELECT slug FROM changed`,
-      input,
-    );
-    return { created, updated: touched };
+    await manager.query(TAKE, [input]);
+    const refused = await manager.query<{ slug: string; held: boolean }[]>(REFUSED, [input]);
+    // Nothing of the batch is made then; what is wrong with the batches after it is to be told as well.
+    if (refused.length > 0) return { created: [], updated: [], refused: problemsOf(refused, batch) };
+    const created = await this.slugs(manager, CREATE, input);
+    const updated = options.mode === 'missing' ? [] : await this.slugs(manager, UPDATE, input);
+    return { created, updated, refused: [] };
   }
 
-  private async rows(manager: EntityManager, sql: string, input: string): Promise<string[]> {
+  private async slugs(manager: EntityManager, sql: string, input: string): Promise<string[]> {
     const rows = await manager.query<{ slug: string }[]>(sql, [input]);
     return rows.map((row) => row.slug);
   }
+}
+
+/** In the order of the file, each with its line. */
+function problemsOf(refused: { slug: string; held: boolean }[], batch: TenantLine[]): string[] {
+  const held = new Map(refused.map((row) => [row.slug, row.held]));
+  return batch.flatMap(({ slug, line }) => {
+    if (!held.has(slug)) return [];
+    const why = held.get(slug) ? 'is held for somebody who signs up' : 'was retired and is never given out again';
+    return [`${line === undefined ? '' : `line ${line}: `}id "${slug}" ${why}`];
+  });
 }

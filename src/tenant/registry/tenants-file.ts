@@ -14,6 +14,8 @@ export interface TenantLine {
   settings: Record<string, unknown>;
   /** Fields of the line that nothing here knows; kept as they are. */
   extra: Record<string, unknown>;
+  /** Where it stands in the file, from 1; undefined when it comes from none. */
+  line?: number;
 }
 
 /** The file is wrong; nothing was imported. The message names each line at fault. */
@@ -49,7 +51,7 @@ export async function readTenantsFile(file: string): Promise<TenantLine[]> {
     const earlier = lineOf.get(outcome.slug);
     if (earlier !== undefined) problems.push(`line ${number}: id "${outcome.slug}" stands in line ${earlier} already`);
     else lineOf.set(outcome.slug, number);
-    tenants.push(outcome);
+    tenants.push({ ...outcome, line: number });
   }
   if (tenants.length === 0 && problems.length === 0) problems.push('the file holds no tenant');
   if (problems.length > 0) throw new TenantsFileError(problems);

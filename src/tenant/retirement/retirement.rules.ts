@@ -1,7 +1,7 @@
 import type { TenantKind } from '../tenant.record.js';
 
 /** What the rules do to tenants by themselves. */
-export const ACTS = ['suspend', 'archive', 'schedule', 'purge'] as const;
+export const ACTS = ['suspend', 'archive', 'schedule', 'purge', 'roll-back'] as const;
 export type Act = (typeof ACTS)[number];
 
 /** Kinds whose owners are told. The people in a sandbox or a training copy are not real, or did not ask for mail. */
@@ -62,6 +62,15 @@ export const RULES: Record<Act, Rule> = {
     where: `t.status = 'archived' AND t.purge_after IS NOT NULL`,
     due: 't.purge_after',
     span: '3650',
+  },
+  // Nobody was ever served in it, so there is nobody to tell.
+  'roll-back': {
+    notices: [],
+    waits: false,
+    where: `t.status = 'failed'
+      AND NOT EXISTS (SELECT 1 FROM provisionings r WHERE r.tenant_id = t.id AND r.state = 'undoing')`,
+    due: `least(t.status_changed_at + ${days('roll_back_after_days')}, CASE WHEN t.kind IN ${COPIES} THEN t.expires_at END)`,
+    span: 'p.roll_back_after_days',
   },
 };
 

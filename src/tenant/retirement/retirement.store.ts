@@ -17,7 +17,7 @@ import {
 export interface ClaimedNotice {
   id: string;
   tenantId: string;
-  act: Act | 'suspended';
+  act: Exclude<Act, 'roll-back'> | 'suspended';
   days: number;
   /** When the act is due, or comes at the earliest if that is later. */
   at: Date;

@@ -9,11 +9,17 @@ import {
   TenantRunner,
   TenantTransaction,
 } from '../../tenancy/index.js';
+import { HOLDER_RESUMED, HOLDER_SUSPENDED } from '../lifecycle/held.copies.js';
+import { RESET_REASON } from '../provisioning/provisioning.step.js';
 import { type TenantEvent, TenantEvents } from '../tenant.events.js';
 import { isSentAlready, SentNotice } from './sent-notice.entity.js';
 import { type OwnerContact, TenantOwners } from './tenant.owners.js';
 
-/** Tells owners when a platform admin suspends their tenant or brings it back. What rules do, they told before. */
+/** Whose doings owners hear of here: people of the platform, by API or command line. What rules do, they told before. */
+const PEOPLE = ['platform-admin', 'operator'];
+const GOES_ALONG = [HOLDER_SUSPENDED, HOLDER_RESUMED, RESET_REASON];
+
+/** Tells owners when somebody of the platform suspends their tenant or brings it back; not of its sandboxes, which go along. */
 @Injectable()
 export class StatusNotices implements OnModuleInit {
   constructor(
@@ -34,7 +40,8 @@ export class StatusNotices implements OnModuleInit {
   }
 
   private async tell(happened: TenantEvent, { id }: JobRun): Promise<void> {
-    if (happened.actor_kind !== 'platform-admin') return;
+    if (!PEOPLE.includes(happened.actor_kind)) return;
+    if (happened.reason !== undefined && GOES_ALONG.includes(happened.reason)) return;
     const tenant = await this.tenants.findById(happened.tenant_id);
     if (tenant) await this.runner.run(tenant, () => this.mail(tenant, happened, id));
   }

@@ -5,6 +5,8 @@ import { InjectPlatformDataSource, TenantRunner } from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from '../lifecycle/tenant.purge.js';
+import { TenantProvisioning } from '../provisioning/tenant.provisioning.js';
+import { TenantChanges } from '../tenant.changes.js';
 import { TenantStore } from '../tenant.store.js';
 import { OwnerNotices } from './owner.notices.js';
 import { type Act, ACTS } from './retirement.rules.js';
@@ -20,8 +22,8 @@ export type RetirementReport = Record<Act | 'notices', number>;
 
 /**
  * Lets tenants end by themselves: trials are suspended and copies archived on their date; what is suspended for long is
- * archived, and what is archived for long deleted, as the plan says and after the owners were told. Several processes may
- * do it at once: each tenant is looked at again under its lock before anything is done.
+ * archived, and what is archived for long deleted, as the plan says and after the owners were told; what could not be made
+ * is taken back. Several processes may do it at once: each tenant is looked at again under its lock before anything is done.
  */
 @Injectable()
 export class TenantRetirement implements OnModuleInit {
@@ -32,10 +34,12 @@ export class TenantRetirement implements OnModuleInit {
     private readonly store: RetirementStore,
     private readonly tenants: TenantStore,
     private readonly lifecycle: TenantLifecycle,
+    private readonly provisioning: TenantProvisioning,
     private readonly notices: OwnerNotices,
     private readonly purge: TenantPurge,
     private readonly erasure: TenantErasure,
     private readonly runner: TenantRunner,
+    private readonly changes: TenantChanges,
   ) {}
 
   onModuleInit(): void {
@@ -50,9 +54,11 @@ export class TenantRetirement implements OnModuleInit {
   /** Does what is due now. Ended early by `signal` or a crash, it leaves the rest to the next run. */
   runDue(signal: AbortSignal = new AbortController().signal): Promise<RetirementReport> {
     return this.runner.runAsPlatform('retirement', async () => {
-      const report: RetirementReport = { suspend: 0, archive: 0, schedule: 0, purge: 0, notices: 0 };
+      const report: RetirementReport = { suspend: 0, archive: 0, schedule: 0, purge: 0, 'roll-back': 0, notices: 0 };
       for (const act of ACTS) if (!signal.aborted) await this.store.plan(act, MOST);
-      for (const act of ['suspend', 'archive', 'schedule'] as const) report[act] = await this.takeAll(act, signal);
+      for (const act of ['suspend', 'archive', 'schedule', 'roll-back'] as const) {
+        report[act] = await this.takeAll(act, signal);
+      }
       if (!signal.aborted) await this.store.dropStale();
       report.notices = await this.notices.send(signal);
       report.purge = await this.purge.runDue(signal);
@@ -66,7 +72,10 @@ export class TenantRetirement implements OnModuleInit {
     for (const id of signal.aborted ? [] : await this.store.due(act, MOST)) {
       if (signal.aborted) break;
       try {
-        if (await this.platform.transaction((manager) => this.take(manager, act, id))) done += 1;
+        const slug = await this.platform.transaction((manager) => this.take(manager, act, id));
+        if (slug === undefined) continue;
+        this.changes.heard(slug);
+        done += 1;
       } catch (error) {
         this.logger.error({ err: error, tenant_id: id, act }, 'A rule could not be applied; it will be tried again');
       }
@@ -74,10 +83,11 @@ export class TenantRetirement implements OnModuleInit {
     return done;
   }
 
-  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<boolean> {
-    await this.tenants.lock(manager, id);
+  /** @returns the tenant's slug; undefined when the act is no longer due */
+  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<string | undefined> {
+    const { slug } = await this.tenants.lock(manager, id);
     const since = await this.store.stillDue(manager, act, id);
-    if (since === undefined) return false;
+    if (since === undefined) return undefined;
     const details = { rule: act, due_on: since };
     switch (act) {
       case 'suspend':
@@ -89,7 +99,10 @@ export class TenantRetirement implements OnModuleInit {
         break;
       case 'schedule':
         await this.lifecycle.scheduleDeletionWithin(manager, id, 'The rules of its plan');
+        break;
+      case 'roll-back':
+        await this.provisioning.rollBackWithin(manager, id, details);
     }
-    return true;
+    return slug;
   }
 }

@@ -1,0 +1,107 @@
+import pg from 'pg';
+import type { KeyRing } from '../common/index.js';
+import { loginPassword, type ServerAddress } from './prepare.js';
+import { type Roles, scramVerifier } from './roles.js';
+
+/** Tables that one statement drops at most, each with its indexes and sequences: every one is a lock. */
+const DROPPED_AT_ONCE = 50;
+
+/** A server, and whose installation it is. */
+export interface PlaceServer {
+  address: ServerAddress;
+  roles: Roles;
+  keys: KeyRing;
+}
+
+/**
+ * Makes the login role of a tenant, which finds the tables of `schema` and may do no more than what is granted to it.
+ *
+ * @param enters whether its tables are in the installation's own database
+ */
+export async function makeLogin(server: PlaceServer, login: string, schema: string, enters: boolean): Promise<void> {
+  const role = pg.escapeIdentifier(login);
+  await asProvisioner(server, async (client) => {
+    if (!(await hasRole(client, login))) {
+      const verifier = scramVerifier(loginPassword(login, server.keys));
+      const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT';
+      await client.query(`CREATE ROLE ${role} ${attributes} PASSWORD '${verifier}'`);
+    }
+    await client.query(`ALTER ROLE ${role} SET search_path = ${pg.escapeIdentifier(schema)}`);
+    await client.query(`ALTER ROLE ${role} SET statement_timeout = '30s'`);
+    await client.query(`ALTER ROLE ${role} SET idle_in_transaction_session_timeout = '60s'`);
+    if (enters) await client.query(`GRANT CONNECT ON DATABASE ${ownDatabase(client)} TO ${role}`);
+  });
+}
+
+/** Makes a database that nobody may enter but `login` and those who look after it. */
+export async function makeDatabase(server: PlaceServer, name: string, login: string): Promise<void> {
+  const database = pg.escapeIdentifier(name);
+  const migrator = pg.escapeIdentifier(server.roles.name('migrator'));
+  const guests = `${pg.escapeIdentifier(login)}, ${pg.escapeIdentifier(server.roles.name('maintenance'))}`;
+  await asProvisioner(server, async (client) => {
+    const { rows } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
+    if (rows.length === 0) await client.query(`CREATE DATABASE ${database} OWNER ${migrator} TEMPLATE template0`);
+    await client.query(`SET ROLE ${migrator}`);
+    await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
+    await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${guests}`);
+  });
+}
+
+export async function dropDatabase(server: PlaceServer, name: string): Promise<void> {
+  await asProvisioner(server, async (client) => {
+    await client.query(`SET ROLE ${pg.escapeIdentifier(server.roles.name('migrator'))}`);
+    await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+  });
+}
+
+/** Drops a schema some tables at a time, so that thousands of them exhaust no lock table. */
+export async function dropSchema({ address }: PlaceServer, schema: string): Promise<void> {
+  const name = pg.escapeIdentifier(schema);
+  await withClient(address.url('migrator', true), async (client) => {
+    for (;;) {
+      const { rows } = await client.query<{ name: string }>(
+        `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT ${DROPPED_AT_ONCE}`,
+        [schema],
+      );
+      if (rows.length === 0) break;
+      const tables = rows.map((row) => `${name}.${pg.escapeIdentifier(row.name)}`).join(', ');
+      await client.query(`DROP TABLE ${tables} CASCADE`);
+    }
+    await client.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`);
+  });
+}
+
+/** After its database or schema: a role that something is granted to cannot be dropped. */
+export async function dropLogin(server: PlaceServer, login: string): Promise<void> {
+  const role = pg.escapeIdentifier(login);
+  await asProvisioner(server, async (client) => {
+    if (!(await hasRole(client, login))) return;
+    await client.query(`REVOKE CONNECT ON DATABASE ${ownDatabase(client)} FROM ${role}`);
+    await client.query(`DROP ROLE ${role}`);
+  });
+}
+
+async function hasRole(client: pg.Client, name: string): Promise<boolean> {
+  return (await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name])).rows.length > 0;
+}
+
+function ownDatabase(client: pg.Client): string {
+  return pg.escapeIdentifier(client.database ?? '');
+}
+
+function asProvisioner(server: PlaceServer, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  return withClient(server.address.url('provisioner', true), work);
+}
+
+async function withClient(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  const client = new pg.Client({ connectionString: url, keepAlive: true });
+  // Unheard, a connection that breaks would end the process; its statement fails all the same.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

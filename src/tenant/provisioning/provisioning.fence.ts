@@ -1,0 +1,80 @@
+import { Inject, Injectable } from '@nestjs/common';
+import pg from 'pg';
+import type { DataSource, EntityManager } from 'typeorm';
+import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { InjectPlatformDataSource, TenantTransaction } from '../../tenancy/index.js';
+
+/** What a worker has taken a tenant with. The number only ever grows: whoever takes the tenant next has a greater one. */
+export interface Lease {
+  readonly tenantId: string;
+  readonly lease: string;
+}
+
+/** Somebody else has the tenant by now: what was to be done or noted was not. */
+export class LeaseLost extends Error {
+  constructor() {
+    super('The lease on the provisioning was lost.');
+    this.name = 'LeaseLost';
+  }
+}
+
+type Queries = Pick<EntityManager, 'query'>;
+
+const KEY = `hashtextextended('tenantry:provisioning:' || $1, 0)`;
+const SHARE = `SELECT pg_advisory_xact_lock_shared(${KEY})`;
+const TRY = `SELECT pg_try_advisory_xact_lock(${KEY}) AS clear`;
+const HELD = 'SELECT 1 FROM provisionings WHERE tenant_id = $1 AND lease = $2';
+const HELD_LOCKED = `${HELD} FOR UPDATE`;
+
+/**
+ * Keeps a worker that hung from doing anything once another has its tenant. Every effect of a step shares a lock for as
+ * long as its transaction is open, and asks for its lease after it has the lock. Whoever takes the tenant begins only when
+ * nobody has the lock: so an effect of before has either ended by then, or finds its lease gone.
+ */
+@Injectable()
+export class ProvisioningFence {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    private readonly transaction: TenantTransaction,
+  ) {}
+
+  /** Whether no effect of an earlier lease is under way. */
+  async isClear({ tenantId }: Lease): Promise<boolean> {
+    const [row] = await this.platform.query<{ clear: boolean }[]>(TRY, [tenantId]);
+    return row?.clear ?? false;
+  }
+
+  /** First of all in a transaction on the tenant's data. @throws LeaseLost */
+  async enter(lease: Lease): Promise<void> {
+    await this.transaction.query(SHARE, [lease.tenantId]);
+    await check(this.platform, lease);
+  }
+
+  /** In a transaction of the control plane, after the tenant's own row is locked. @throws LeaseLost */
+  async hold(manager: EntityManager, lease: Lease): Promise<void> {
+    await check(manager, lease, HELD_LOCKED);
+  }
+
+  /** Around an effect that is no single transaction. @throws LeaseLost */
+  async during<T>(lease: Lease, effect: () => Promise<T>): Promise<T> {
+    const client = new pg.Client({ connectionString: this.database.url('platform', true) });
+    // Unheard, a connection that breaks would end the process.
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+      await client.query(SHARE, [lease.tenantId]);
+      const { rowCount } = await client.query(HELD, [lease.tenantId, lease.lease]);
+      if (rowCount === 0) throw new LeaseLost();
+      return await effect();
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+}
+
+async function check(queries: Queries, { tenantId, lease }: Lease, sql = HELD): Promise<void> {
+  if ((await queries.query<unknown[]>(sql, [tenantId, lease])).length === 0) throw new LeaseLost();
+}
