@@ -26,6 +26,8 @@ export async function makeLogin(server: PlaceServer, login: string, schema: stri
       const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT';
       await client.query(`CREATE ROLE ${role} ${attributes} PASSWORD '${verifier}'`);
     }
+    // To be able to end its connections when its database is dropped.
+    await client.query(`GRANT ${role} TO ${pg.escapeIdentifier(server.roles.name('provisioner'))}`);
     await client.query(`ALTER ROLE ${role} SET search_path = ${pg.escapeIdentifier(schema)}`);
     await client.query(`ALTER ROLE ${role} SET statement_timeout = '30s'`);
     await client.query(`ALTER ROLE ${role} SET idle_in_transaction_session_timeout = '60s'`);
@@ -47,12 +49,44 @@ export async function makeDatabase(server: PlaceServer, name: string, login: str
   });
 }
 
-export async function dropDatabase(server: PlaceServer, name: string): Promise<void> {
+/** How often dropping a database is tried while connections that were ended are still going away. */
+const DROP_ATTEMPTS = 50;
+
+/** Drops the database of a tenant, whoever is in it. */
+export async function dropDatabase(server: PlaceServer, name: string, login: string): Promise<void> {
+  const database = pg.escapeIdentifier(name);
+  const migrator = pg.escapeIdentifier(server.roles.name('migrator'));
   await asProvisioner(server, async (client) => {
-    await client.query(`SET ROLE ${pg.escapeIdentifier(server.roles.name('migrator'))}`);
-    await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+    if ((await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name])).rows.length === 0) return;
+    await client.query(`SET ROLE ${migrator}`);
+    await client.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+    // DROP … WITH (FORCE) would need a right over all these roles. Each may end its own connections.
+    await client.query(END_CONNECTIONS, [name]);
+    await client.query('RESET ROLE');
+    if (await hasRole(client, login)) {
+      await client.query(`SET ROLE ${pg.escapeIdentifier(login)}`);
+      await client.query(END_CONNECTIONS, [name]);
+    }
+    await withClient(
+      server.address.url('maintenance', true),
+      async (own) => void (await own.query(END_CONNECTIONS, [name])),
+    );
+    await client.query(`SET ROLE ${migrator}`);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await client.query(`DROP DATABASE IF EXISTS ${database}`);
+        return;
+      } catch (error) {
+        if ((error as pg.DatabaseError).code !== OBJECT_IN_USE || attempt === DROP_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
   });
 }
+
+const OBJECT_IN_USE = '55006';
+const END_CONNECTIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = $1 AND usename = current_user AND pid <> pg_backend_pid()`;
 
 /** Drops a schema some tables at a time, so that thousands of them exhaust no lock table. */
 export async function dropSchema({ address }: PlaceServer, schema: string): Promise<void> {

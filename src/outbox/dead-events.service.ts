@@ -1,10 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { PlatformAudit } from '../audit/index.js';
 import { CursorInvalid, isUuid, type Page } from '../common/index.js';
-import { CredentialCodec } from '../tenancy/index.js';
+import { CredentialCodec, type OwnPlace, placeOf } from '../tenancy/index.js';
 import { OutboxEventNotFound } from './outbox.errors.js';
 import { OutboxRelay } from './outbox.relay.js';
-import { type DeadEvent, OutboxStore } from './outbox.store.js';
+import type { DeadEvent, OutboxTable } from './outbox.table.js';
+import { OutboxTables } from './outbox.tables.js';
 
 /** Whose cursors they are. */
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -13,8 +14,10 @@ const CURSOR_OWNER = 'dead-outbox-events';
 /** Events that were given up, for platform admins; their payload is never shown. */
 @Injectable()
 export class DeadEvents {
+  private readonly logger = new Logger('Outbox');
+
   constructor(
-    private readonly store: OutboxStore,
+    private readonly tables: OutboxTables,
     private readonly relay: OutboxRelay,
     private readonly audit: PlatformAudit,
     private readonly credentials: CredentialCodec,
@@ -28,7 +31,9 @@ export class DeadEvents {
   async list(limit: number, cursor?: string): Promise<Page<DeadEvent>> {
     const before = cursor === undefined ? undefined : this.credentials.openCursor(NOBODY, CURSOR_OWNER, cursor);
     if (cursor !== undefined && before === undefined) throw new CursorInvalid();
-    const rows = await this.store.dead(limit + 1, before);
+    const rows: DeadEvent[] = await this.tables.shared.dead(limit + 1, before);
+    await this.elsewhere(async (table) => void rows.push(...(await table.dead(limit + 1, before))));
+    rows.sort((a, b) => (a.id < b.id ? 1 : -1));
     const last = rows[limit - 1];
     const more = rows.length > limit && last !== undefined;
     return {
@@ -45,15 +50,37 @@ export class DeadEvents {
   async retry(id: string): Promise<void> {
     if (!isUuid(id)) throw new OutboxEventNotFound();
     // Recorded while the change waits in its transaction: none is ever made without a record.
-    const found = await this.store.revive(id, ({ tenantId, type, attempts }) =>
+    const record = ({ tenantId, type, attempts }: Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>): Promise<void> =>
       this.audit.record(undefined, {
         event: 'outbox-event.retried',
         tenantId,
         target: { kind: 'outbox-event', id },
         details: { type, attempts },
-      }),
-    );
+      });
+    let found = await this.tables.shared.revive(id, record);
+    if (!found) {
+      await this.elsewhere(async (table, tenant) => {
+        if (found || !(await table.revive(id, record))) return;
+        found = true;
+        this.relay.ring(tenant);
+      });
+    }
     if (!found) throw new OutboxEventNotFound();
     this.relay.wake();
+  }
+
+  /** Asks one outbox of tenants' own after the other. One that cannot be read hides its own events, and no others. */
+  private async elsewhere(ask: (table: OutboxTable, place: OwnPlace) => Promise<void>): Promise<void> {
+    const asked = new Set<string>();
+    for await (const place of this.tables.elsewhere()) {
+      const where = placeOf(place.placement);
+      if (asked.has(where)) continue;
+      asked.add(where);
+      try {
+        await ask(this.tables.at(place.placement), place);
+      } catch (error) {
+        this.logger.warn({ err: error, tenant_id: place.tenantId }, "A tenant's outbox cannot be read");
+      }
+    }
   }
 }

@@ -4,4 +4,4 @@ export { type OutboxDelivery, OutboxFailure, type OutboxHandler, OutboxHandlers 
 export { OutboxModule } from './outbox.module.js';
 export { OutboxRelay } from './outbox.relay.js';
 export { Outbox } from './outbox.service.js';
-export type { DeadEvent } from './outbox.store.js';
+export type { DeadEvent } from './outbox.table.js';

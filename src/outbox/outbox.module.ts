@@ -1,15 +1,16 @@
 import { Global, Module } from '@nestjs/common';
+import { EventRunner } from './event.runner.js';
 import { DeadEvents } from './dead-events.service.js';
 import { OutboxHandlers } from './outbox.handlers.js';
 import { OutboxMetrics } from './outbox.metrics.js';
 import { OutboxRelay } from './outbox.relay.js';
 import { OutboxSeal } from './outbox.seal.js';
 import { Outbox } from './outbox.service.js';
-import { OutboxStore } from './outbox.store.js';
+import { OutboxTables } from './outbox.tables.js';
 
 @Global()
 @Module({
-  providers: [OutboxSeal, OutboxStore, OutboxHandlers, OutboxRelay, Outbox, DeadEvents, OutboxMetrics],
+  providers: [OutboxSeal, OutboxTables, EventRunner, OutboxHandlers, OutboxRelay, Outbox, DeadEvents, OutboxMetrics],
   exports: [Outbox, OutboxHandlers, DeadEvents],
 })
 export class OutboxModule {}

@@ -34,7 +34,7 @@ export class Outbox {
     const id = newId();
     const sealed = this.seal.seal(tenant.id, id, text);
     await this.events.insert({ id, type, payload: sealed, ...(dueAt && { nextAttemptAt: dueAt }) });
-    this.transaction.afterCommit(() => this.relay.wake());
+    this.transaction.afterCommit(() => this.relay.added(tenant));
     return id;
   }
 }

@@ -3,6 +3,7 @@ export * from './credential.reader.js';
 export * from './domain-name.js';
 export * from './live.cache.js';
 export * from './boot-preconditions.js';
+export * from './maintenance.connections.js';
 export * from './resolution.strategies.js';
 export * from './tenancy.errors.js';
 export * from './tenancy.module.js';

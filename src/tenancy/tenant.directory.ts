@@ -1,5 +1,11 @@
 import type { ChangeSource } from './live.cache.js';
-import type { Tenant } from './tenant.js';
+import type { Placement, Tenant } from './tenant.js';
+
+/** A tenant whose rows are not in the shared tables of the control plane's server. */
+export interface OwnPlace {
+  readonly tenantId: string;
+  readonly placement: Placement;
+}
 
 /** Port: where tenants are looked up. The tenant slice implements it. */
 export abstract class TenantDirectory implements ChangeSource {
@@ -9,6 +15,12 @@ export abstract class TenantDirectory implements ChangeSource {
   abstract findById(id: string): Promise<Tenant | undefined>;
   /** Active tenants in the order of their ids, from behind `after`. */
   abstract activeIds(after: string, limit: number): Promise<string[]>;
+  /**
+   * Tenants whose rows are not in the shared tables of the control plane's server, in the order of their ids.
+   *
+   * @param after the one to start behind
+   */
+  abstract placedElsewhere(after: string | undefined, limit: number): Promise<OwnPlace[]>;
   abstract get live(): boolean;
   abstract onChange(listener: (slugs: string[] | undefined) => void): void;
 }

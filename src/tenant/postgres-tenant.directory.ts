@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ChangeFeed } from '../changes/index.js';
-import { InjectPlatformDataSource, type Tenant, TenantDirectory } from '../tenancy/index.js';
+import { InjectPlatformDataSource, type OwnPlace, type Tenant, TenantDirectory } from '../tenancy/index.js';
 import { CHANNEL } from './tenant.channel.js';
 
 /** Looks tenants up in the registry; hears of changes through the change feed. */
@@ -37,6 +37,15 @@ export class PostgresTenantDirectory extends TenantDirectory {
       [after, limit],
     );
     return rows.map(({ id }) => id);
+  }
+
+  async placedElsewhere(after: string | undefined, limit: number): Promise<OwnPlace[]> {
+    return this.platform.query<OwnPlace[]>(
+      `SELECT id AS "tenantId", placement FROM tenants
+        WHERE placement <> '{"kind":"shared"}' AND status <> 'deleted' AND ($1::uuid IS NULL OR id > $1)
+        ORDER BY id LIMIT $2`,
+      [after ?? null, limit],
+    );
   }
 
   private async findRenamed(slug: string): Promise<Tenant | undefined> {

@@ -1,5 +1,17 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEFAULT_SERVER, type Placement, TenantDirectory } from '../../src/tenancy/index.js';
+import { DeadEvents, Outbox, OutboxFailure, OutboxHandlers } from '../../src/outbox/index.js';
+import {
+  DEFAULT_SERVER,
+  type Placement,
+  PlacementUnavailable,
+  TenantContext,
+  TenantDataSource,
+  TenantDirectory,
+  TenantRunner,
+  TenantTransaction,
+} from '../../src/tenancy/index.js';
 import { TenantPurge } from '../../src/tenant/index.js';
 import { runSql } from '../kit/scratch-server.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
@@ -15,6 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => t.close());
 
+const eventually = { timeout: 15_000, interval: 20 };
 const open = { 'chat.public': true, model: 'mock-1' };
 
 async function create(slug: string, isolation: string) {
@@ -29,6 +42,13 @@ async function chats(slug: string, message: string): Promise<string> {
   const answer = await t.request('POST', '/chat', { body: { tenant_id: slug, session_id: session, message } });
   expect(answer.status, answer.text).toBe(200);
   return session;
+}
+
+async function mailsAbout(text: string): Promise<number> {
+  const folder = path.join(t.database.env.dataDir, 'mail');
+  const files = await readdir(folder, { recursive: true }).catch(() => []);
+  const mails = files.filter((name) => name.endsWith('.eml')).map((name) => readFile(path.join(folder, name), 'utf8'));
+  return (await Promise.all(mails)).filter((mail) => mail.includes(text)).length;
 }
 
 const placementOf = async (slug: string): Promise<Placement> => (await t.tenant(slug)).placement;
@@ -46,6 +66,8 @@ describe.each(['schema', 'database'] as const)('a tenant in a %s of its own', (i
   it('is made, served, and kept in its own place alone', async () => {
     const made = await create(slug, isolation);
     expect(made).toMatchObject({ status: 'active', isolation });
+    // The owner's invitation: an event of the tenant's own outbox.
+    await expect.poll(() => mailsAbout(slug), eventually).toBe(1);
     await chats(slug, 'canary');
     const placement = await placementOf(slug);
     expect(placement.kind).toBe(isolation);
@@ -55,6 +77,33 @@ describe.each(['schema', 'database'] as const)('a tenant in a %s of its own', (i
       const shared = await t.database.admin(`SELECT 1 FROM shared.${table} WHERE tenant_id = $1`, [id]);
       expect([table, shared]).toEqual([table, []]);
     }
+  });
+
+  it('has its events handled; what fails is tried again, and what is given up is listed and retried', async () => {
+    const tenant = await t.tenant(slug);
+    const as = <T>(fn: () => Promise<T>) => t.app.get(TenantRunner).run(tenant, fn);
+    const seen: unknown[] = [];
+    const type = `test.${isolation}`;
+    t.app.get(OutboxHandlers).register(type, async ({ payload, attempt }) => {
+      seen.push([t.app.get(TenantContext).current()?.slug, payload, attempt]);
+      if (attempt === 1) throw new Error('try again');
+      if (payload === 'hopeless') throw new OutboxFailure('hopeless', true);
+      await Promise.resolve();
+    });
+    await as(() => t.app.get(Outbox).add(type, 'hello'));
+    await expect
+      .poll(() => seen, eventually)
+      .toEqual([
+        [slug, 'hello', 1],
+        [slug, 'hello', 2],
+      ]);
+    await expect.poll(() => rowsAt(tenant.placement, 'outbox_events'), eventually).toEqual([]);
+    const id = await as(() => t.app.get(Outbox).add(type, 'hopeless'));
+    const listed = async () => (await t.app.get(DeadEvents).list(10)).items.map((event) => event.id);
+    await expect.poll(listed, eventually).toEqual([id]);
+    await t.app.get(DeadEvents).retry(id);
+    await expect.poll(() => seen.length, eventually).toBeGreaterThanOrEqual(5);
+    await expect.poll(listed, eventually).toEqual([id]);
   });
 
   it('does not see others, nor they it', async () => {
@@ -85,5 +134,81 @@ describe.each(['schema', 'database'] as const)('a tenant in a %s of its own', (i
           : [1];
     expect(left).toEqual([]);
     expect((await t.app.get(TenantDirectory).findById(id))?.status).toBe('deleted');
+  });
+});
+
+describe('a place that is not as it should be', () => {
+  const ask = (slug: string) => t.request('POST', '/session', { body: { tenant_id: slug } });
+
+  it('fails its own tenant alone when it cannot be reached, and serves again when it can', async () => {
+    await create('lost', 'database');
+    await chats('lost', 'before');
+    const { database, login } = (await placementOf('lost')) as Extract<Placement, { kind: 'database' }>;
+    await runSql(t.database.adminUrl, `REVOKE CONNECT ON DATABASE ${database} FROM ${login}`);
+    await runSql(t.database.adminUrl, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`, [
+      login,
+    ]);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => ask('lost')));
+    for (const { status, json, headers } of answers) {
+      expect([status, json.code, headers['retry-after']]).toEqual([503, 'placement_unavailable', '5']);
+    }
+    expect((await ask('acme')).status).toBe(201);
+    await runSql(t.database.adminUrl, `GRANT CONNECT ON DATABASE ${database} TO ${login}`);
+    await expect.poll(async () => (await ask('lost')).status, eventually).toBe(201);
+  });
+
+  it.each([
+    ['schema', 'NO FORCE ROW LEVEL SECURITY', 'FORCE ROW LEVEL SECURITY'],
+    ['database', 'DISABLE ROW LEVEL SECURITY', 'ENABLE ROW LEVEL SECURITY'],
+  ])('is not served from in a %s without its row security', async (isolation, harm, mend) => {
+    const slug = `harmed-${isolation}`;
+    await create(slug, isolation);
+    const placement = await placementOf(slug);
+    const alter = async (how: string) => {
+      const table = placement.kind === 'schema' ? `${placement.schema}.chat_messages` : 'shared.chat_messages';
+      const url =
+        placement.kind === 'database' ? withDatabase(t.database.adminUrl, placement.database) : t.database.adminUrl;
+      await runSql(url, `ALTER TABLE ${table} ${how}`);
+      t.app.get(TenantDataSource).connections.forget(placement);
+    };
+    await alter(harm);
+    expect(await ask(slug)).toMatchObject({ status: 503 });
+    expect((await ask('globex')).status).toBe(201);
+    await alter(mend);
+    expect((await ask(slug)).status).toBe(201);
+  });
+
+  it('is never another: a placement without its schema finds nothing of the shared tables', async () => {
+    const acme = await t.tenant('acme');
+    await chats('acme', 'in the shared tables');
+    const elsewhere = { ...acme, placement: { kind: 'schema', schema: 't_0000000000000000' } as const };
+    const read = t.app
+      .get(TenantRunner)
+      .run(elsewhere, () => t.app.get(TenantTransaction).query('SELECT 1 FROM chat_messages'));
+    await expect(read).rejects.toThrow(PlacementUnavailable);
+  });
+
+  it('may be entered by its own login role alone', async () => {
+    await create('fort', 'database');
+    await create('neighbour', 'database');
+    const [fort, neighbour] = [await placementOf('fort'), await placementOf('neighbour')] as Extract<
+      Placement,
+      { kind: 'database' }
+    >[];
+    const { prepared } = t.database;
+    const own = prepared.loginUrl(fort!.login, true, fort!.database);
+    expect(await runSql(own, 'SELECT 1 AS one FROM chat_messages')).toEqual([]);
+    const main = new URL(t.database.adminUrl).pathname.slice(1);
+    for (const other of [neighbour!.database, main]) {
+      await expect(runSql(prepared.loginUrl(fort!.login, true, other), 'SELECT 1')).rejects.toThrow(
+        /permission denied for database/,
+      );
+    }
+    await expect(runSql(prepared.url('tenant', true, fort!.database), 'SELECT 1')).rejects.toThrow(/permission denied/);
+    // Past its own row security it does not come either.
+    const { id } = await t.tenant('fort');
+    await chats('fort', 'hello');
+    expect(await runSql(own, 'SELECT 1 FROM chat_messages')).toEqual([]);
+    expect(await t.database.admin('SELECT 1 FROM shared.chat_messages WHERE tenant_id = $1', [id])).toEqual([]);
   });
 });

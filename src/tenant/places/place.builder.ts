@@ -59,7 +59,7 @@ export class PlaceBuilder {
   /** Drops what is there of the place, and its entry last. */
   async drop(place: Place): Promise<void> {
     const server = await this.serverOf(place);
-    if (place.kind === 'database') await dropDatabase(server, place.name);
+    if (place.kind === 'database') await dropDatabase(server, place.name, place.login!);
     else await dropSchema(server, place.name);
     if (place.login !== null) await dropLogin(server, place.login);
     await this.places.forget(place);

@@ -1,6 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
-import pg from 'pg';
-import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import type { MaintainedPlace } from '../tenancy/index.js';
 
 /** A relay's hold on an event. `attempts` fences it: whoever claims the row next has another number. */
 export interface Claim {
@@ -31,24 +29,16 @@ export interface Share {
   rows: number;
 }
 
-const CONNECTIONS = 4;
+const REVIVE = `UPDATE outbox_events e SET dead_at = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+   FROM (SELECT tenant_id, id, attempts FROM outbox_events WHERE id = $1 AND dead_at IS NOT NULL FOR UPDATE) d
+  WHERE e.tenant_id = d.tenant_id AND e.id = d.id
+RETURNING e.tenant_id AS "tenantId", e.type, d.attempts`;
+const NEXT_DUE = `SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8 * 1000 AS due
+   FROM outbox_events WHERE tenant_id = $1 AND dead_at IS NULL AND type = ANY ($2)`;
 
-/** The outbox across all tenants, as the maintenance role. Every statement is a transaction of its own. */
-@Injectable()
-export class OutboxStore {
-  private readonly pool: pg.Pool;
-
-  constructor(@Inject(DATABASE) database: PreparedDatabase) {
-    this.pool = new pg.Pool({
-      connectionString: database.url('maintenance'),
-      max: CONNECTIONS,
-      connectionTimeoutMillis: 10_000,
-      idleTimeoutMillis: 30_000,
-      allowExitOnIdle: true,
-    });
-    // An idle connection that breaks is replaced; unheard, its error would end the process.
-    this.pool.on('error', () => undefined);
-  }
+/** The outbox of one place, across the tenants there, as the maintenance role. Every statement is a transaction of its own. */
+export class OutboxTable {
+  constructor(private readonly place: MaintainedPlace) {}
 
   /**
    * Steps through tenants with pending events, in the order of their ids, without reading the rows between them.
@@ -57,8 +47,8 @@ export class OutboxStore {
    * @param limit how many tenants to look at
    */
   async pendingTenants(after: string, types: string[], limit: number): Promise<{ tenantId: string; due: boolean }[]> {
-    const { rows } = await this.pool.query<{ tenantId: string; due: boolean }>(
-      `WITH RECURSIVE pending AS (
+    const { rows } = await this.place.query<{ tenantId: string; due: boolean }>(
+      this.here(`WITH RECURSIVE pending AS (
          (SELECT tenant_id FROM outbox_events WHERE dead_at IS NULL AND tenant_id > $1 ORDER BY tenant_id LIMIT 1)
          UNION ALL
          SELECT (SELECT e.tenant_id FROM outbox_events e WHERE e.dead_at IS NULL AND e.tenant_id > p.tenant_id
@@ -67,7 +57,7 @@ export class OutboxStore {
        SELECT p.tenant_id AS "tenantId",
               EXISTS (SELECT 1 FROM outbox_events e WHERE e.tenant_id = p.tenant_id AND e.dead_at IS NULL
                          AND e.next_attempt_at <= now() AND e.type = ANY ($2)) AS due
-         FROM pending p WHERE p.tenant_id IS NOT NULL LIMIT $3`,
+         FROM pending p WHERE p.tenant_id IS NOT NULL LIMIT $3`),
       [after, types, limit],
     );
     return rows;
@@ -75,8 +65,8 @@ export class OutboxStore {
 
   /** Takes due events, each for `leaseMs`; those that another relay is taking are passed over. */
   async claim(shares: Share[], types: string[], leaseMs: number): Promise<ClaimedEvent[]> {
-    const { rows } = await this.pool.query<ClaimedEvent>(
-      `WITH due AS MATERIALIZED (
+    const { rows } = await this.place.query<ClaimedEvent>(
+      this.here(`WITH due AS MATERIALIZED (
          SELECT d.tenant_id, d.id FROM unnest($1::uuid[], $2::int[]) AS share (tenant_id, rows)
           CROSS JOIN LATERAL (
             SELECT e.tenant_id, e.id FROM outbox_events e
@@ -86,7 +76,7 @@ export class OutboxStore {
        UPDATE outbox_events e
           SET attempts = e.attempts + 1, next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
          FROM due WHERE e.tenant_id = due.tenant_id AND e.id = due.id
-       RETURNING e.tenant_id AS "tenantId", e.id, e.attempts, e.type, e.payload`,
+       RETURNING e.tenant_id AS "tenantId", e.id, e.attempts, e.type, e.payload`),
       [shares.map((share) => share.tenantId), shares.map((share) => share.rows), types, leaseMs],
     );
     return rows;
@@ -94,18 +84,18 @@ export class OutboxStore {
 
   /** @returns the ids of the claims that still hold */
   async renew(claims: Claim[], leaseMs: number): Promise<Set<string>> {
-    const { rows } = await this.pool.query<{ id: string }>(
-      `UPDATE outbox_events e SET next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
+    const { rows } = await this.place.query<{ id: string }>(
+      this.here(`UPDATE outbox_events e SET next_attempt_at = clock_timestamp() + $4 * interval '1 millisecond'
          FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS held (tenant_id, id, attempts)
         WHERE e.tenant_id = held.tenant_id AND e.id = held.id AND e.attempts = held.attempts AND e.dead_at IS NULL
-       RETURNING e.id`,
+       RETURNING e.id`),
       [claims.map((c) => c.tenantId), claims.map((c) => c.id), claims.map((c) => c.attempts), leaseMs],
     );
     return new Set(rows.map((row) => row.id));
   }
 
   async done({ tenantId, id, attempts }: Claim): Promise<void> {
-    await this.pool.query('DELETE FROM outbox_events WHERE tenant_id = $1 AND id = $2 AND attempts = $3', [
+    await this.place.query(this.here(`DELETE FROM outbox_events WHERE tenant_id = $1 AND id = $2 AND attempts = $3`), [
       tenantId,
       id,
       attempts,
@@ -114,39 +104,40 @@ export class OutboxStore {
 
   /** @param retryMs how long until the next attempt; undefined gives the event up */
   async failed({ tenantId, id, attempts }: Claim, reason: string, retryMs: number | undefined): Promise<void> {
-    await this.pool.query(
-      `UPDATE outbox_events
+    await this.place.query(
+      this.here(`UPDATE outbox_events
           SET last_error = $4, next_attempt_at = clock_timestamp() + coalesce($5::float8, 0) * interval '1 millisecond',
               dead_at = CASE WHEN $5::float8 IS NULL THEN clock_timestamp() END
-        WHERE tenant_id = $1 AND id = $2 AND attempts = $3`,
+        WHERE tenant_id = $1 AND id = $2 AND attempts = $3`),
       [tenantId, id, attempts, reason, retryMs ?? null],
     );
   }
 
   /** Types that wait for a handler nobody here has. */
   async strangers(types: string[]): Promise<{ type: string; waiting: number }[]> {
-    const { rows } = await this.pool.query<{ type: string; waiting: number }>(
-      `SELECT type, count(*)::int AS waiting FROM outbox_events
-        WHERE dead_at IS NULL AND type <> ALL ($1) AND next_attempt_at < now() - interval '1 minute' GROUP BY type`,
+    const { rows } = await this.place.query<{ type: string; waiting: number }>(
+      this.here(`SELECT type, count(*)::int AS waiting FROM outbox_events
+        WHERE dead_at IS NULL AND type <> ALL ($1) AND next_attempt_at < now() - interval '1 minute' GROUP BY type`),
       [types],
     );
     return rows;
   }
 
   async counts(): Promise<{ pending: number; dead: number }> {
-    const { rows } = await this.pool.query<{ pending: number; dead: number }>(
-      `SELECT (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NULL) AS pending,
-              (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NOT NULL) AS dead`,
+    const { rows } = await this.place.query<{ pending: number; dead: number }>(
+      this.here(`SELECT (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NULL) AS pending,
+              (SELECT count(*)::int FROM outbox_events WHERE dead_at IS NOT NULL) AS dead`),
+      [],
     );
     return rows[0]!;
   }
 
   /** @param before an id; only older ones */
   async dead(limit: number, before?: string): Promise<DeadEvent[]> {
-    const { rows } = await this.pool.query<DeadEvent>(
-      `SELECT tenant_id AS "tenantId", id, type, attempts, created_at AS "createdAt", dead_at AS "deadAt",
+    const { rows } = await this.place.query<DeadEvent>(
+      this.here(`SELECT tenant_id AS "tenantId", id, type, attempts, created_at AS "createdAt", dead_at AS "deadAt",
               last_error AS "lastError"
-         FROM outbox_events WHERE dead_at IS NOT NULL AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
+         FROM outbox_events WHERE dead_at IS NOT NULL AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`),
       [before, limit],
     );
     return rows;
@@ -159,28 +150,28 @@ export class OutboxStore {
    * @returns whether there was one
    */
   async revive(id: string, record: (event: Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>) => Promise<void>) {
-    const client = await this.pool.connect();
-    try {
+    return this.place.withClient(async (client) => {
       await client.query('BEGIN');
-      const { rows } = await client.query<Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>>(
-        `UPDATE outbox_events e SET dead_at = NULL, attempts = 0, next_attempt_at = clock_timestamp()
-           FROM (SELECT tenant_id, id, attempts FROM outbox_events WHERE id = $1 AND dead_at IS NOT NULL FOR UPDATE) d
-          WHERE e.tenant_id = d.tenant_id AND e.id = d.id
-        RETURNING e.tenant_id AS "tenantId", e.type, d.attempts`,
-        [id],
-      );
-      if (rows[0]) await record(rows[0]);
-      await client.query('COMMIT');
-      return rows.length > 0;
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release();
-    }
+      try {
+        const { rows } = await client.query<Pick<DeadEvent, 'tenantId' | 'type' | 'attempts'>>(this.here(REVIVE), [id]);
+        if (rows[0]) await record(rows[0]);
+        await client.query('COMMIT');
+        return rows.length > 0;
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
+    });
   }
 
-  async close(): Promise<void> {
-    await this.pool.end();
+  /** When the tenant's next event of these types is due, in ms from now; undefined when none waits. */
+  async nextDue(tenantId: string, types: string[]): Promise<number | undefined> {
+    const { rows } = await this.place.query<{ due: number | null }>(this.here(NEXT_DUE), [tenantId, types]);
+    return rows[0]?.due ?? undefined;
+  }
+
+  /** A statement with the table's full name: one connection serves the tables of many schemas. */
+  private here(sql: string): string {
+    return sql.replaceAll('outbox_events', this.place.table('outbox_events'));
   }
 }
