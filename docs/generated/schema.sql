@@ -587,6 +587,7 @@ CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kin
 CREATE INDEX tenants_expiring ON platform.tenants USING btree (expires_at) WHERE (expires_at IS NOT NULL)
 CREATE INDEX tenants_of_holder ON platform.tenants USING btree (holder_tenant_id, id) WHERE (holder_tenant_id IS NOT NULL)
 CREATE INDEX tenants_of_source ON platform.tenants USING btree (source_tenant_id) WHERE (source_tenant_id IS NOT NULL)
+CREATE INDEX tenants_placed_elsewhere ON platform.tenants USING btree (id) WHERE ((placement <> '{"kind": "shared"}'::jsonb) AND (status <> 'deleted'::text))
 CREATE INDEX tenants_purgeable ON platform.tenants USING btree (purge_after) WHERE (purge_after IS NOT NULL)
 CREATE INDEX tenants_status_since ON platform.tenants USING btree (status, status_changed_at)
 CREATE INDEX user_tokens_expiry ON shared.user_tokens USING btree (expires_at)

@@ -4,6 +4,7 @@ import { KeyCommands } from './key.commands.js';
 import { LifecycleCommands } from './lifecycle.commands.js';
 import { PlanCommands } from './plan.commands.js';
 import { ProvisioningWatch } from './provisioning.watch.js';
+import { ServerCommands } from './server.commands.js';
 import { TenantCommands } from './tenant.commands.js';
 
 /** What the command line can have done. A new group of commands is one more member here and in `program.ts`. */
@@ -14,6 +15,7 @@ export class Commands {
     readonly lifecycle: LifecycleCommands,
     readonly imports: ImportCommand,
     readonly plans: PlanCommands,
+    readonly servers: ServerCommands,
     readonly keys: KeyCommands,
   ) {}
 }
@@ -25,5 +27,6 @@ export const COMMAND_PROVIDERS: Provider[] = [
   LifecycleCommands,
   PlanCommands,
   ProvisioningWatch,
+  ServerCommands,
   TenantCommands,
 ];

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { Commands } from './commands.js';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
 import type { PlanOptions } from './plan.commands.js';
+import type { AddServerOptions, ServerOptions } from './server.commands.js';
 import type { CreateOptions, EditOptions, ListOptions } from './tenant.commands.js';
 
 type Work = (commands: Commands) => Promise<void>;
@@ -34,6 +35,7 @@ export function buildProgram(act: Act, writeError: (text: string) => void, helpW
   finding(tenants, act);
   changing(tenants, act);
   planning(program.command('plans').description('what plans say of the life of their tenants'), act);
+  serving(program.command('servers').description('the servers that tenants are placed on'), act);
   program
     .command('keys')
     .description('keys that sign access tokens')
@@ -64,7 +66,9 @@ function making(tenants: Command, act: Act): void {
     .option('--owner-name <text>', "the owner's name")
     .option('--plan <plan>', `${PLANS}; free unless given`)
     .option('--kind <kind>', `${KINDS}; production unless given`)
-    .option('--isolation <isolation>', 'where its data is; shared unless given')
+    .option('--isolation <isolation>', 'shared, schema or database; shared unless given')
+    .option('--server <server>', 'where its data is to be; chosen unless given')
+    .option('--region <region>', 'of the server')
     .addOption(settings('a setting to begin with; may be repeated'))
     .option('--no-wait', 'do not wait until it is in service')
     .action((slug: string, options: CreateOptions) => act((commands) => commands.tenants.create(slug, options)));
@@ -172,6 +176,36 @@ function planning(plans: Command, act: Act): void {
     .option('--roll-back-after-days <days>', 'a tenant whose provisioning failed longer ago is taken back')
     .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
     .action((name: string, options: PlanOptions) => act((commands) => commands.plans.edit(name, options)));
+}
+
+function serving(servers: Command, act: Act): void {
+  const rules = (command: Command): Command =>
+    command
+      .option('--region <region>', 'of the server; or none')
+      .option('--weight <weight>', 'its share of new tenants; 0 takes none but those that name it')
+      .option('--plan <plan>', 'takes only tenants of this plan; more than once for several; or all', collect);
+  servers
+    .command('list')
+    .description('all servers')
+    .action(() => act((commands) => commands.servers.list()));
+  rules(
+    servers
+      .command('add')
+      .description('make roles and shared tables on a server, and place tenants there')
+      .argument('<name>', 'small letters, digits and hyphens')
+      .argument('<url>', 'of an empty database, by a user who may create roles and databases')
+      .option('--direct-url <url>', 'the same past a transaction-mode pooler'),
+  ).action((name: string, url: string, options: AddServerOptions) =>
+    act((commands) => commands.servers.add(name, url, options)),
+  );
+  rules(servers.command('edit').description('change which new tenants come to a server').argument('<name>')).action(
+    (name: string, options: ServerOptions) => act((commands) => commands.servers.edit(name, options)),
+  );
+  servers
+    .command('remove')
+    .description('forget a server that nothing is on any more')
+    .argument('<name>')
+    .action((name: string) => act((commands) => commands.servers.remove(name)));
 }
 
 function settings(description: string): Option {

@@ -34,6 +34,8 @@ export interface CreateOptions {
   plan?: string;
   kind?: string;
   isolation?: string;
+  server?: string;
+  region?: string;
   setting?: string[];
   wait: boolean;
 }
@@ -77,13 +79,15 @@ export class TenantCommands {
   ) {}
 
   async create(slug: string, options: CreateOptions): Promise<void> {
-    const { name, plan, kind, isolation, owner: email, ownerName, setting } = options;
+    const { name, plan, kind, isolation, server, region, owner: email, ownerName, setting } = options;
     const body = await checked(CreateTenantRequest, {
       slug,
       name,
       plan,
       kind,
       isolation,
+      server,
+      region,
       owner: { email, ...(ownerName !== undefined && { name: ownerName }) },
       settings: settingsOf(setting),
     });

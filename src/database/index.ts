@@ -5,6 +5,7 @@ export * from './place.migrator.js';
 export * from './place.statements.js';
 export * from './prepare.js';
 export * from './roles.js';
+export * from './server.preparation.js';
 export { EmbeddedPostgres } from './embedded-postgres.js';
 export { snapshotCatalog } from './catalog.js';
 export * from './database.module.js';

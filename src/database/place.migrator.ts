@@ -65,6 +65,11 @@ export class PlaceMigrator {
     return ran;
   }
 
+  /** Writes on the schema whose it is. */
+  async sign(schema: string, note: string): Promise<void> {
+    await this.runner.query(`COMMENT ON SCHEMA ${pg.escapeIdentifier(schema)} IS ${pg.escapeLiteral(note)}`);
+  }
+
   async close(): Promise<void> {
     await this.runner.release();
     await this.source.destroy();

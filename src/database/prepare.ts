@@ -106,12 +106,7 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
     );
   }
   try {
-    const { rows } = await client.query<{ version: number }>(
-      `SELECT current_setting('server_version_num')::int AS version`,
-    );
-    if ((rows[0]?.version ?? 0) < OLDEST_VERSION) {
-      throw new DatabaseSetupError('The database server is older than PostgreSQL 15.', 'Use PostgreSQL 15 or newer.');
-    }
+    await checkVersion(client);
     const roles = rolesOf(await installationOf(client), keys);
     // Before anything is changed: a wrong key would mint role passwords, or migrate what is not its own.
     if (await isSetUp(client, roles))
@@ -120,6 +115,16 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
     return roles;
   } finally {
     await client.end();
+  }
+}
+
+/** @throws DatabaseSetupError */
+export async function checkVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ version: number }>(
+    `SELECT current_setting('server_version_num')::int AS version`,
+  );
+  if ((rows[0]?.version ?? 0) < OLDEST_VERSION) {
+    throw new DatabaseSetupError('The database server is older than PostgreSQL 15.', 'Use PostgreSQL 15 or newer.');
   }
 }
 

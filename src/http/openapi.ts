@@ -71,6 +71,7 @@ const TAGS: [name: string, description: string][] = [
   ['platform', 'Platform admins: signing in, who they are, their audit log, acting as a user of a tenant'],
   ['tenants', 'Platform admins: making, changing, finding, stopping and removing tenants'],
   ['plans', 'Platform admins: the plans that tenants can have'],
+  ['servers', 'Platform admins: the servers that tenants are placed on'],
   ['users', 'The people of the tenant'],
   ['roles', 'What the people of the tenant may do'],
   ['invitations', 'Bringing people into the tenant'],

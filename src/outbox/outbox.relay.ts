@@ -160,7 +160,7 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
         Math.max(1, Math.floor(free / places.length)),
       );
       // Its events that run ring when they end.
-      return rows > 0 ? this.lookAt(place, rows, types) : 0;
+      return rows > 0 ? this.lookAt(place, rows, types) : Promise.resolve(0);
     });
     for (const taken of await Promise.all(looks)) free -= taken;
     return places.length > 0;

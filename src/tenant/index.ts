@@ -10,6 +10,7 @@ export * from './places/place.js';
 export { PlaceBuilder } from './places/place.builder.js';
 export { PlaceStore } from './places/place.store.js';
 export { Placements } from './places/placements.js';
+export * from './places/server.registry.js';
 export * from './places/servers.js';
 export * from './plan.registry.js';
 export * from './domains/index.js';

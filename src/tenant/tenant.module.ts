@@ -17,6 +17,7 @@ import { TenantPurge } from './lifecycle/tenant.purge.js';
 import { PlaceBuilder } from './places/place.builder.js';
 import { PlaceStore } from './places/place.store.js';
 import { Placements } from './places/placements.js';
+import { ServerRegistry } from './places/server.registry.js';
 import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
@@ -70,6 +71,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningUndo,
     RegistrySteps,
     RetirementStore,
+    ServerRegistry,
     Servers,
     SlugHolds,
     TenantCopies,
@@ -105,6 +107,7 @@ const DOMAIN_PROVIDERS = [
     ProvisioningSteps,
     RetirementStore,
     ServerDirectory,
+    ServerRegistry,
     Servers,
     SlugHolds,
     TenantChanges,

@@ -8,6 +8,8 @@ export const PLATFORM_PERMISSIONS = {
   'tenant:write': 'Create, edit, suspend, archive and restore tenants, and retry their provisioning',
   'tenant:delete': 'Delete archived tenants and roll failed ones back',
   'plan:write': 'Change the rules of plans',
+  'server:read': 'List the servers that tenants are placed on',
+  'server:write': 'Add, change and remove servers',
   'impersonation:read': 'List impersonations',
   'impersonation:create': 'Act as a user of a tenant',
   'job:read': 'List jobs and outbox events',
@@ -34,6 +36,7 @@ export const PLATFORM_ROLES: Record<PlatformRole, readonly PlatformPermission[]>
   'read-only': [
     ...EVERYBODY,
     'tenant:read',
+    'server:read',
     'platform-admin:read',
     'platform-audit:read',
     'impersonation:read',
