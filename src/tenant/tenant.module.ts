@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { PlaceDirectory } from '../database/index.js';
 import { DomainDirectory, ServerDirectory, TenantDirectory } from '../tenancy/index.js';
 import { CertificateQuestion } from './domains/certificate.question.js';
 import { DomainCheckStore } from './domains/domain-check.store.js';
@@ -17,6 +18,7 @@ import { TenantPurge } from './lifecycle/tenant.purge.js';
 import { PlaceBuilder } from './places/place.builder.js';
 import { PlaceStore } from './places/place.store.js';
 import { Placements } from './places/placements.js';
+import { RegisteredPlaces } from './places/registered.places.js';
 import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
@@ -88,6 +90,7 @@ const DOMAIN_PROVIDERS = [
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
     { provide: ServerDirectory, useExisting: Servers },
+    { provide: PlaceDirectory, useClass: RegisteredPlaces },
     ...DOMAIN_PROVIDERS,
   ],
   exports: [
@@ -97,6 +100,7 @@ const DOMAIN_PROVIDERS = [
     DomainDirectory,
     DomainsService,
     PlaceBuilder,
+    PlaceDirectory,
     Placements,
     PlaceStore,
     PlanRegistry,
