@@ -16,7 +16,8 @@ export interface TestServer {
 
 /** Registers another server that tenants are placed on by name: the test's own one, by way of another database. */
 export async function addServer(t: TestApp, name: string): Promise<TestServer> {
-  const { adminUrl, prepared, admin } = t.database;
+  const { adminUrl, prepared } = t.database;
+  const admin = (sql: string, values?: unknown[]): Promise<unknown> => t.database.admin(sql, values);
   const database = `${new URL(adminUrl).pathname.slice(1)}_${name}`;
   const [migrator, ...others] = (['migrator', 'platform', 'tenant', 'maintenance', 'provisioner'] as const).map(
     (kind) => prepared.roles.name(kind),

@@ -29,10 +29,10 @@ export class RegisteredPlaces extends PlaceDirectory {
     for (const { name: server } of await this.platform.query<{ name: string }[]>(SERVERS)) {
       const schemas = await this.platform.query<Row[]>(SCHEMAS, [server]);
       yield this.database(server, undefined, [sharedTablesOf(server), ...schemas.map(tablesOf)]);
-      for (let after = '', rows: Row[] = []; ; after = rows.at(-1)!.name) {
-        rows = await this.platform.query<Row[]>(DATABASES, [server, after]);
+      for (let after: string | undefined = ''; after !== undefined;) {
+        const rows: Row[] = await this.platform.query<Row[]>(DATABASES, [server, after]);
         for (const row of rows) yield this.database(server, row.name, [tablesOf(row)]);
-        if (rows.length < PAGE) break;
+        after = rows.length < PAGE ? undefined : rows.at(-1)?.name;
       }
     }
   }
