@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { firstIdAt } from '../common/index.js';
-import { DATABASE, HourlyPurge, type PreparedDatabase, type PurgeRun } from '../database/index.js';
+import { DATABASE, HourlyPurge, PlaceDirectory, type PreparedDatabase, type PurgeRun } from '../database/index.js';
 import { settingOf } from '../settings/index.js';
-import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
+import { placeOf, TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { AUDIT_RETENTION_DAYS, MIN_RETENTION_DAYS } from './audit.settings.js';
 import { PlatformAudit } from './platform.audit.js';
 import { TenantAudit } from './tenant.audit.js';
@@ -12,7 +12,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** For one log in one run, which is one transaction; the rest waits for the next. */
 const MAX_BATCHES = 100;
 
-export interface Purged {
+export interface Purged extends Record<string, number> {
   /** Tenants that lost events, and how many all of them did. */
   tenants: number;
   events: number;
@@ -30,16 +30,17 @@ export interface Purged {
 export class AuditRetention extends HourlyPurge<Purged> {
   constructor(
     @Inject(DATABASE) database: PreparedDatabase,
+    places: PlaceDirectory,
     private readonly directory: TenantDirectory,
     private readonly runner: TenantRunner,
     private readonly tenantAudit: TenantAudit,
     private readonly platformAudit: PlatformAudit,
   ) {
-    super(database);
+    super(database, places);
   }
 
-  protected async work(run: PurgeRun): Promise<Purged> {
-    const purged = { tenants: 0, events: 0, platformEvents: 0 };
+  protected async ofTenants(run: PurgeRun): Promise<Partial<Purged>> {
+    const purged = { tenants: 0, events: 0 };
     for (const tenantId of await this.tenantsWithEventsBefore(run.client, daysAgo(MIN_RETENTION_DAYS))) {
       if (run.stopping) return purged;
       try {
@@ -51,8 +52,11 @@ export class AuditRetention extends HourlyPurge<Purged> {
         this.logger.error({ err: error, tenant_id: tenantId }, 'Old audit events of a tenant could not be removed');
       }
     }
-    purged.platformEvents = await this.purgePlatform(run, purged);
     return purged;
+  }
+
+  protected override async ofPlatform(run: PurgeRun, removed: Partial<Purged>): Promise<Partial<Purged>> {
+    return { platformEvents: await this.purgePlatform(run, removed) };
   }
 
   /** Jumps from tenant to tenant on the key and looks at the oldest event of each: no scan, no index over all tenants. */
@@ -82,7 +86,8 @@ export class AuditRetention extends HourlyPurge<Purged> {
         [tenantId, firstIdAt(before)],
         MAX_BATCHES,
       );
-      if (count > 0 && tenant) {
+      // Where it does not live, there is but a copy left, and its log tells what goes from the original.
+      if (count > 0 && tenant && placeOf(tenant.placement) === run.place) {
         const details = { count, before: before.toISOString(), retention_days: days };
         await this.runner.run(tenant, () => this.tenantAudit.record({ event: 'audit.purged', details }));
       }
@@ -91,7 +96,7 @@ export class AuditRetention extends HourlyPurge<Purged> {
     return removed ?? 0;
   }
 
-  private async purgePlatform(run: PurgeRun, { tenants, events }: Purged): Promise<number> {
+  private async purgePlatform(run: PurgeRun, { tenants = 0, events = 0 }: Partial<Purged>): Promise<number> {
     const before = daysAgo(this.env.auditRetentionDays);
     const count = await run.exclusively('audit-retention', async () => {
       const removed = await run.remove(

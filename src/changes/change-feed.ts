@@ -1,12 +1,4 @@
-import {
-  Global,
-  Inject,
-  Injectable,
-  Logger,
-  Module,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-} from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import type { ChangeSource } from '../tenancy/index.js';
@@ -139,7 +131,3 @@ async function hangUp(client: pg.Client): Promise<void> {
   await client.end().catch(() => undefined);
   clearTimeout(late);
 }
-
-@Global()
-@Module({ providers: [ChangeFeed], exports: [ChangeFeed] })
-export class ChangesModule {}

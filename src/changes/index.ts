@@ -1,1 +1,3 @@
 export * from './change-feed.js';
+export * from './changes.module.js';
+export * from './tenant.feed.js';

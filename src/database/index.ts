@@ -1,6 +1,7 @@
 export * from './database.errors.js';
 export { JOBS_SCHEMA } from './job-schema.js';
 export * from './migrator.js';
+export * from './place.directory.js';
 export * from './place.migrator.js';
 export * from './place.statements.js';
 export * from './prepare.js';

@@ -10,18 +10,28 @@ export interface ChangeSource {
   onChange(listener: (keys: string[] | undefined) => void): void;
 }
 
+interface Fill<V> {
+  lookup: Promise<V | undefined>;
+  began: number;
+}
+
 /** A bounded cache that changes made elsewhere invalidate; absent entries are cached too. A fill that raced a change is dropped. */
 export class LiveCache<V extends object> {
   /** Made on first use: it takes room for `max` entries at once, which a command line never needs. */
   private entries: LRUCache<string, V | typeof ABSENT> | undefined;
-  private readonly inFlight = new Map<string, Promise<V | undefined>>();
+  private readonly inFlight = new Map<string, Fill<V>>();
   private generation = 0;
 
-  /** @param max entries held at most */
+  /**
+   * @param max entries held at most
+   * @param maxAgeOf how long an entry is believed whatever is heard of changes, in ms; asked at every fill, and undefined
+   *   for one that may stay
+   */
   constructor(
     private readonly source: ChangeSource,
     private readonly load: (key: string) => Promise<V | undefined>,
     private readonly max: number,
+    private readonly maxAgeOf: (key: string) => number | undefined = () => undefined,
   ) {
     source.onChange((keys) => this.invalidate(keys));
   }
@@ -47,24 +57,28 @@ export class LiveCache<V extends object> {
     }
   }
 
-  private store(key: string, entry: V | typeof ABSENT): void {
-    this.entries ??= new LRUCache({ max: this.max });
-    this.entries.set(key, entry);
-  }
-
   private fill(key: string): Promise<V | undefined> {
+    const maxAge = this.maxAgeOf(key);
+    const now = maxAge === undefined ? 0 : performance.now();
     const running = this.inFlight.get(key);
-    if (running) return running;
+    if (running && (maxAge === undefined || now - running.began < maxAge)) return running.lookup;
     const generation = this.generation;
     const lookup = this.load(key)
       .then((value) => {
-        if (generation === this.generation) this.store(key, value ?? ABSENT);
+        if (generation === this.generation) this.store(key, value ?? ABSENT, maxAge, now);
         return value;
       })
       .finally(() => {
-        if (this.inFlight.get(key) === lookup) this.inFlight.delete(key);
+        if (this.inFlight.get(key)?.lookup === lookup) this.inFlight.delete(key);
       });
-    this.inFlight.set(key, lookup);
+    this.inFlight.set(key, { lookup, began: now });
     return lookup;
+  }
+
+  /** @param began when it was asked for: its age counts from before it was read */
+  private store(key: string, entry: V | typeof ABSENT, maxAge: number | undefined, began: number): void {
+    this.entries ??= new LRUCache({ max: this.max, perf: performance });
+    if (maxAge === undefined) this.entries.set(key, entry);
+    else this.entries.set(key, entry, { ttl: maxAge, start: began });
   }
 }

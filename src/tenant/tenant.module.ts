@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { PlaceDirectory } from '../database/index.js';
 import { DomainDirectory, ServerDirectory, TenantDirectory } from '../tenancy/index.js';
 import { CertificateQuestion } from './domains/certificate.question.js';
 import { DomainCheckStore } from './domains/domain-check.store.js';
@@ -18,6 +19,7 @@ import { PlaceBuilder } from './places/place.builder.js';
 import { PlaceStore } from './places/place.store.js';
 import { Placements } from './places/placements.js';
 import { ServerRegistry } from './places/server.registry.js';
+import { RegisteredPlaces } from './places/registered.places.js';
 import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
@@ -90,6 +92,7 @@ const DOMAIN_PROVIDERS = [
     TenantStore,
     { provide: TenantDirectory, useClass: PostgresTenantDirectory },
     { provide: ServerDirectory, useExisting: Servers },
+    { provide: PlaceDirectory, useClass: RegisteredPlaces },
     ...DOMAIN_PROVIDERS,
   ],
   exports: [
@@ -99,6 +102,7 @@ const DOMAIN_PROVIDERS = [
     DomainDirectory,
     DomainsService,
     PlaceBuilder,
+    PlaceDirectory,
     Placements,
     PlaceStore,
     PlanRegistry,

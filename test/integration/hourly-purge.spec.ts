@@ -1,13 +1,32 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AuthPurge } from '../../src/auth/index.js';
-import { HourlyPurge, type PreparedDatabase, type PurgeRun } from '../../src/database/index.js';
+import {
+  HourlyPurge,
+  type PlaceDatabase,
+  PlaceDirectory,
+  type PreparedDatabase,
+  type PurgeRun,
+} from '../../src/database/index.js';
 import { SessionPurge } from '../../src/session/index.js';
 import { startProxy, type TcpProxy } from '../kit/tcp-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../kit/test-database.js';
 
+/** An installation without any place but the shared tables. */
+class SharedTables extends PlaceDirectory {
+  constructor(private readonly prepared: PreparedDatabase) {
+    super();
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- nothing to look up
+  async *databases(): AsyncIterable<PlaceDatabase> {
+    const url: PlaceDatabase['url'] = (...which) => Promise.resolve(this.prepared.url(...which));
+    yield { home: true, tables: [{ place: 'default shared', schema: 'shared' }], url };
+  }
+}
+
 /** Works on without asking the database anything, as retention does while it records. */
-class Pondering extends HourlyPurge<void> {
+class Pondering extends HourlyPurge<Record<string, number>> {
   private begun = (): void => undefined;
   private release = (): void => undefined;
   readonly idle = new Promise<void>((resolve) => (this.begun = resolve));
@@ -18,12 +37,13 @@ class Pondering extends HourlyPurge<void> {
     this.release();
   }
 
-  protected async work(run: PurgeRun): Promise<void> {
+  protected async ofTenants(run: PurgeRun): Promise<Record<string, number>> {
     this.run = run;
     await run.client.query('SELECT 1');
     this.begun();
     await this.released;
     await run.client.query('SELECT 1');
+    return {};
   }
 }
 
@@ -49,7 +69,7 @@ describe('a purge whose connection is lost fails, and ends nothing else', () => 
     const blocker = new pg.Client({ connectionString: database.adminUrl });
     await blocker.connect();
     await blocker.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
-    const purged = new Purge(prepared).purge().then(
+    const purged = new Purge(prepared, new SharedTables(prepared)).purge().then(
       () => 'done',
       () => 'failed',
     );
@@ -59,11 +79,11 @@ describe('a purge whose connection is lost fails, and ends nothing else', () => 
     expect(await purged).toBe('failed');
     await blocker.query('COMMIT');
     await blocker.end();
-    await expect(new Purge(prepared).purge()).resolves.toBeDefined();
+    await expect(new Purge(prepared, new SharedTables(prepared)).purge()).resolves.toBeDefined();
   });
 
   it('while it asks nothing: its backend is terminated', async () => {
-    const purge = new Pondering(prepared);
+    const purge = new Pondering(prepared, new SharedTables(prepared));
     const purged = purge.purge().then(
       () => 'done',
       () => 'failed',

@@ -1,7 +1,9 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ProvisioningSteps, type StepName } from '../../src/tenant/index.js';
+import { addServer, sqlAt, type TestServer } from '../kit/places.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
+import { runSql } from '../kit/scratch-server.js';
 import { createTenant, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { whatIsLeft } from '../kit/what-is-left.js';
@@ -35,6 +37,8 @@ interface Hung {
   count(): number;
   /** Lets one of them go on, first to last, and waits until it has come to its end, whatever that is. */
   goOn(index: number): Promise<void>;
+  /** Lets it go on. @returns what it failed with, if it did */
+  release(index: number): Promise<unknown>;
 }
 
 /** Has workers hang as they begin a step of one tenant, as often as said. */
@@ -58,6 +62,10 @@ function hang(slug: string, step: StepName, times: number, timeoutMs?: number): 
   };
   return {
     count: () => hung.length,
+    release: (index) => {
+      hung[index]!.goOn();
+      return hung[index]!.ended;
+    },
     goOn: async (index) => {
       hung[index]!.goOn();
       expect(await hung[index]!.ended).toMatchObject({ name: 'LeaseLost' });
@@ -169,6 +177,49 @@ describe('a worker that hung in a step, and goes on when another has the tenant'
     await expect.poll(async () => (await admin.get(at('writing'))).status, eventually).toBe(404);
     const { ['jobs.job']: _, ['jobs.job_common']: __, ...left } = await whatIsLeft(t.database, id);
     expect(left).toEqual({});
+  });
+});
+
+describe.each([
+  ['in a database of its own', 'database', undefined],
+  ['on another server', 'shared', 'second'],
+] as const)('a worker that writes the data of a tenant %s', (_name, isolation, server) => {
+  const slug = `away-${isolation}`;
+  let second: TestServer | undefined;
+  beforeAll(async () => {
+    second = server && (await addServer(t, server));
+  });
+  afterAll(() => second?.drop());
+
+  it('is waited for by a roll-back', async () => {
+    const sql = (text: string) => sqlAt(t, slug, text, [], second);
+    const hung = hang(slug, 'owner', 1);
+    await createTenant(admin, slug, { isolation, ...(server && { server }) });
+    await expect.poll(() => hung.count(), eventually).toBe(1);
+    const id = await idOf(slug);
+    await sql(`CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$`);
+    await sql('CREATE TRIGGER pause AFTER INSERT ON invitations FOR EACH ROW EXECUTE FUNCTION pause()');
+    const ended = hung.release(0);
+    const writing = async () =>
+      (await t.database.admin(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query ~ 'invitations'`))
+        .length > 0;
+    await expect.poll(writing, eventually).toBe(true);
+    await t.database.admin(`UPDATE platform.provisionings SET state = 'failed', lease = NULL WHERE tenant_id = $1`, [
+      id,
+    ]);
+    await t.database.admin(`UPDATE platform.tenants SET status = 'failed' WHERE id = $1`, [id]);
+    expect((await admin.send('POST', at(slug, '/provisioning/roll-back'))).status).toBe(202);
+    for (;;) {
+      const { status } = await admin.get(at(slug));
+      if (!(await writing())) break;
+      expect(status).toBe(200);
+    }
+    expect(await ended).toBeUndefined();
+    await expect.poll(async () => (await admin.get(at(slug))).status, eventually).toBe(404);
+    const { ['jobs.job']: _, ['jobs.job_common']: __, ...left } = await whatIsLeft(t.database, id);
+    expect(left).toEqual({});
+    if (second) expect(await runSql(second.adminUrl, 'SELECT 1 FROM shared.invitations')).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PlaceDirectory } from '../../src/database/index.js';
 import { SessionPurge, SessionService } from '../../src/session/index.js';
 import { CredentialCodec } from '../../src/tenancy/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -51,7 +52,7 @@ describe('chat sessions', () => {
     await t.request('POST', '/chat', { body: { tenant_id: 'acme', session_id: acme, message: 'hi' } });
     await t.database.admin(`UPDATE shared.chat_sessions SET last_active_at = now() - interval '25 hours'`);
     const fresh = await t.session('globex');
-    expect(await t.app.get(SessionPurge, { strict: false }).purge()).toBe(2);
+    expect(await t.app.get(SessionPurge, { strict: false }).purge()).toMatchObject({ sessions: 2 });
     expect(await t.database.admin('SELECT id FROM shared.chat_messages')).toEqual([]);
     expect((await t.request('GET', `/globex/api/sessions/${fresh}`)).status).toBe(200);
     expect((await t.request('GET', `/globex/api/sessions/${globex}`)).status).toBe(404);
@@ -67,14 +68,14 @@ describe('chat sessions', () => {
     const blocker = new pg.Client({ connectionString: t.database.adminUrl });
     await blocker.connect();
     await blocker.query('BEGIN; SELECT 1 FROM shared.chat_sessions FOR UPDATE');
-    const purge = new SessionPurge(t.database.prepared);
+    const purge = new SessionPurge(t.database.prepared, t.app.get(PlaceDirectory));
     const purged = purge.purge();
     const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await expect.poll(() => t.database.admin(waiting), { timeout: 10_000 }).toHaveLength(1);
     await purge.onApplicationShutdown();
     await blocker.query('COMMIT');
     await blocker.end();
-    expect(await purged).toBe(5000);
+    expect(await purged).toMatchObject({ sessions: 5000 });
   });
 
   it('are not opened for visitors of a tenant that takes none', async () => {

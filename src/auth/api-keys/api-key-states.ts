@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { ChangeFeed } from '../../changes/index.js';
+import { TenantFeed } from '../../changes/index.js';
 import { sha256 } from '../../common/index.js';
-import { LiveCache, TenantContext, TenantTransaction } from '../../tenancy/index.js';
+import { type LiveCache, TenantContext, TenantTransaction } from '../../tenancy/index.js';
 import { permissionNamed } from '../access/permissions.js';
 import { AUTH_CHANNEL } from '../users/user-states.js';
 import { inRange } from './address-range.js';
@@ -43,9 +43,9 @@ export class ApiKeyStates implements OnApplicationShutdown {
   constructor(
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
-    changes: ChangeFeed,
+    changes: TenantFeed,
   ) {
-    this.cache = new LiveCache(changes.channel(AUTH_CHANNEL), (key) => this.load(key), CACHE_SIZE);
+    this.cache = changes.cache(AUTH_CHANNEL, (key) => this.load(key), CACHE_SIZE);
   }
 
   find(id: string): ApiKeyState | undefined | Promise<ApiKeyState | undefined> {

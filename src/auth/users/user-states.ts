@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ChangeFeed } from '../../changes/index.js';
-import { LiveCache, TenantContext, TenantTransaction } from '../../tenancy/index.js';
+import { TenantFeed } from '../../changes/index.js';
+import { type LiveCache, TenantContext, TenantTransaction } from '../../tenancy/index.js';
 import { isBuiltInRole, permissionNamed, permissionsOfBuiltIn } from '../access/permissions.js';
 
 /** Changes to people and programs: `<tenant id>:<user or key id>`, or `<tenant id>:*`. */
@@ -38,9 +38,9 @@ export class UserStates {
   constructor(
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
-    private readonly changes: ChangeFeed,
+    private readonly changes: TenantFeed,
   ) {
-    this.cache = new LiveCache(changes.channel(AUTH_CHANNEL), (key) => this.load(key), CACHE_SIZE);
+    this.cache = changes.cache(AUTH_CHANNEL, (key) => this.load(key), CACHE_SIZE);
   }
 
   /** @returns the state of a user of the current tenant, or undefined when there is none */
@@ -53,9 +53,10 @@ export class UserStates {
    * they hear of it at the commit, this process before the caller goes on: who has just signed in is known here.
    */
   async changed(...ids: string[]): Promise<void> {
-    const keys = ids.map((id) => this.keyOf(id));
-    await this.transaction.query('SELECT pg_notify($1, $2)', [AUTH_CHANNEL, keys.join(',')]);
-    this.transaction.afterCommit(() => this.changes.emit(AUTH_CHANNEL, keys));
+    await this.changes.announce(
+      AUTH_CHANNEL,
+      ids.map((id) => this.keyOf(id)),
+    );
   }
 
   private keyOf(id: string): string {

@@ -28,7 +28,12 @@ export function loginOf(place: Pick<Place, 'kind' | 'name'>, installation: strin
   return place.kind === 'database' ? place.name : `${installation}_${place.name}`;
 }
 
-export function placementOf({ server, kind, name, login }: Place): Placement {
+export function placementOf({
+  server,
+  kind,
+  name,
+  login,
+}: Pick<Place, 'server' | 'kind' | 'name' | 'login'>): Placement {
   return kind === 'database'
     ? { kind, server, database: name, login: login! }
     : { kind, server, schema: name, ...(login !== null && { login }) };

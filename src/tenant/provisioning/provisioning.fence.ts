@@ -2,7 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
-import { InjectPlatformDataSource, TenantTransaction } from '../../tenancy/index.js';
+import {
+  InjectPlatformDataSource,
+  isInHomeDatabase,
+  type Placement,
+  serverOf,
+  TenantTransaction,
+} from '../../tenancy/index.js';
+import { Servers } from '../places/servers.js';
 
 /** What a worker has taken a tenant with. The number only ever grows: whoever takes the tenant next has a greater one. */
 export interface Lease {
@@ -23,6 +30,9 @@ type Queries = Pick<EntityManager, 'query'>;
 const KEY = `hashtextextended('tenantry:provisioning:' || $1, 0)`;
 const SHARE = `SELECT pg_advisory_xact_lock_shared(${KEY})`;
 const TRY = `SELECT pg_try_advisory_xact_lock(${KEY}) AS clear`;
+const CONNECT_MS = 10_000;
+/** There is no such database yet, or nobody may enter it yet (PostgreSQL documentation, appendix A). */
+const NOT_MADE = ['3D000', '42501'];
 const HELD = 'SELECT 1 FROM provisionings WHERE tenant_id = $1 AND lease = $2';
 const HELD_LOCKED = `${HELD} FOR UPDATE`;
 
@@ -37,12 +47,23 @@ export class ProvisioningFence {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(DATABASE) private readonly database: PreparedDatabase,
     private readonly transaction: TenantTransaction,
+    private readonly servers: Servers,
   ) {}
 
-  /** Whether no effect of an earlier lease is under way. */
+  /**
+   * Whether no effect of an earlier lease is under way. Locks belong to one database: effects on the tenant's data hold
+   * theirs where that is, the others in the control plane's.
+   *
+   * @throws when it cannot be told
+   */
   async isClear({ tenantId }: Lease): Promise<boolean> {
     const [row] = await this.platform.query<{ clear: boolean }[]>(TRY, [tenantId]);
-    return row?.clear ?? false;
+    if (!row?.clear) return false;
+    const [tenant] = await this.platform.query<{ placement: Placement }[]>(
+      'SELECT placement FROM tenants WHERE id = $1',
+      [tenantId],
+    );
+    return !tenant || isInHomeDatabase(tenant.placement) || this.isClearAt(tenant.placement, tenantId);
   }
 
   /** First of all in a transaction on the tenant's data. @throws LeaseLost */
@@ -57,21 +78,39 @@ export class ProvisioningFence {
   }
 
   /** Around an effect that is no single transaction. @throws LeaseLost */
-  async during<T>(lease: Lease, effect: () => Promise<T>): Promise<T> {
-    const client = new pg.Client({ connectionString: this.database.url('platform', true) });
-    // Unheard, a connection that breaks would end the process.
-    client.on('error', () => undefined);
-    await client.connect();
-    try {
+  during<T>(lease: Lease, effect: () => Promise<T>): Promise<T> {
+    return withClient(this.database.url('platform', true), async (client) => {
       await client.query('BEGIN');
       await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
       await client.query(SHARE, [lease.tenantId]);
       const { rowCount } = await client.query(HELD, [lease.tenantId, lease.lease]);
       if (rowCount === 0) throw new LeaseLost();
-      return await effect();
-    } finally {
-      await client.end().catch(() => undefined);
+      return effect();
+    });
+  }
+
+  private async isClearAt(placement: Placement, tenantId: string): Promise<boolean> {
+    const address = await this.servers.addressOf(serverOf(placement));
+    const url = address.url('maintenance', true, placement.kind === 'database' ? placement.database : undefined);
+    try {
+      const { rows } = await withClient(url, (client) => client.query<{ clear: boolean }>(TRY, [tenantId]));
+      return rows[0]?.clear ?? false;
+    } catch (error) {
+      if (NOT_MADE.includes((error as pg.DatabaseError).code ?? '')) return true;
+      throw error;
     }
+  }
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
+  // Unheard, a connection that breaks would end the process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
   }
 }
 
