@@ -122,6 +122,11 @@ platform.places.migrate_ms integer
 platform.places.error text
 platform.places.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.places.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.places.held_by bigint
+platform.places.migration_started_at timestamp with time zone
+platform.places.migration_ended_at timestamp with time zone
+platform.places.failures integer NOT NULL DEFAULT 0
+platform.places.retry_at timestamp with time zone
 platform.plans.name text NOT NULL
 platform.plans."position" integer NOT NULL
 platform.plans.trial_days integer NOT NULL
@@ -199,6 +204,13 @@ platform.servers.plans text[]
 platform.servers.url bytea
 platform.servers.direct_url bytea
 platform.servers.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.servers.shared_version text
+platform.servers.shared_started_at timestamp with time zone
+platform.servers.shared_ended_at timestamp with time zone
+platform.servers.shared_ms integer
+platform.servers.shared_error text
+platform.servers.shared_failures integer NOT NULL DEFAULT 0
+platform.servers.shared_retry_at timestamp with time zone
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL

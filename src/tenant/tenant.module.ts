@@ -15,8 +15,12 @@ import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
 import { PlaceBuilder } from './places/place.builder.js';
+import { PlaceKeeper } from './places/place.keeper.js';
+import { PlaceMigrations } from './places/place.migrations.js';
 import { PlaceStore } from './places/place.store.js';
 import { Placements } from './places/placements.js';
+import { SharedMigrations } from './places/shared.migrations.js';
+import { SpareStore } from './places/spare.store.js';
 import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
@@ -58,8 +62,12 @@ const DOMAIN_PROVIDERS = [
     CopyTemplates,
     DataCopier,
     PlaceBuilder,
+    PlaceKeeper,
+    PlaceMigrations,
     Placements,
     PlaceStore,
+    SharedMigrations,
+    SpareStore,
     HeldCopies,
     PlanRegistry,
     Provisioner,
@@ -97,6 +105,8 @@ const DOMAIN_PROVIDERS = [
     DomainDirectory,
     DomainsService,
     PlaceBuilder,
+    PlaceKeeper,
+    PlaceMigrations,
     Placements,
     PlaceStore,
     PlanRegistry,
