@@ -20,7 +20,7 @@ let dataDir: string;
 let service: TestProcess;
 beforeAll(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-cli-'));
-  service = await startProcess({ DATA_DIR: dataDir });
+  service = await startProcess({ DATA_DIR: dataDir, MIGRATE_PLACES: 'off' });
 });
 afterAll(async () => {
   service.child.kill('SIGTERM');
