@@ -1,5 +1,5 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,7 @@ import {
   measureResolution,
   SPREAD_STATES,
 } from './control-plane.mjs';
+import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
 import { summarise } from './profile.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -40,7 +41,7 @@ const { values: options } = parseArgs({
 });
 const SECONDS = Number(options.seconds);
 if (!(SECONDS > 0 && SECONDS <= 60)) throw new Error('--seconds takes a number up to 60');
-const PARTS = ['chat', 'session-read', 'tenants', 'auth', 'control-plane', 'profile', 'profile-read'];
+const PARTS = ['chat', 'session-read', 'tenants', 'auth', 'control-plane', 'migrations', 'profile', 'profile-read'];
 if (options.only && !PARTS.includes(options.only)) throw new Error(`--only takes one of ${PARTS.join(', ')}`);
 const wanted = (name) => (options.only ? options.only === name : !name.startsWith('profile'));
 
@@ -50,6 +51,7 @@ const WARMUP_MS = 3000;
 const POOL_SIZE = '10';
 const REGISTERED = 100_000;
 const SPREAD = 2000;
+const SCHEMAS = options.quick ? 100 : 1000;
 const LIMIT = 1_000_000;
 const MAX_P50_RATIO = 1.1;
 const MIN_SIGNED_IN_RATIO = 0.9;
@@ -425,7 +427,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, control, cpu, machine }) {
+function report({ comparison, tenants, auth, control, migrations, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -497,6 +499,17 @@ function report({ comparison, tenants, auth, control, cpu, machine }) {
     });
     table([['control plane', 'ratio', 'target', ''], ...lines]);
   }
+  if (migrations) {
+    const { schemas, made, noOp, oneColumn } = migrations;
+    const lines = [
+      [`nothing to do over ${schemas} schemas, the whole command, ms`, noOp, MAX_NO_OP_MS],
+      [`one column in ${schemas} schemas, ms`, oneColumn, MAX_ONE_COLUMN_MS],
+    ].map(([against, ratio, target]) => {
+      ratios.push({ scenario: 'migrations', against, ratio, target, ok: ratio <= target });
+      return [against, ratio.toFixed(0), `<= ${target}`, verdict(ratio <= target)];
+    });
+    table([[`migrations (${made.toFixed(0)} ms to make a schema)`, '', 'target', ''], ...lines]);
+  }
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
@@ -517,6 +530,12 @@ function report({ comparison, tenants, auth, control, cpu, machine }) {
   return ratios;
 }
 
+async function compareMigrations(dir, server) {
+  const variables = tenantryEnv(dir, await createDatabase(server, 'migrations'));
+  const env = parseEnv({ ...variables, PORT: '0' }, root);
+  return measureMigrations({ env, variables, schemas: SCHEMAS, say });
+}
+
 async function main() {
   mkdirSync(out, { recursive: true });
   const dir = mkdtempSync(path.join(os.tmpdir(), 'tenantry-bench-'));
@@ -529,6 +548,7 @@ async function main() {
   const tenants = wanted('tenants') ? await compareTenants(dir, server, load) : undefined;
   const auth = wanted('auth') ? await compareAuth(dir, server, load) : undefined;
   const control = wanted('control-plane') ? await compareControlPlane(dir, server, load) : undefined;
+  const migrations = wanted('migrations') ? await compareMigrations(dir, server) : undefined;
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -536,10 +556,10 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, control, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, control, migrations, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
-    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, control, cpu, ratios },
+    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, control, migrations, cpu, ratios },
     null,
     2,
   );

@@ -5,8 +5,8 @@ jobs.job_common owner=migrator rls=f force=f
 jobs.job_dependency owner=migrator rls=f force=f
 jobs.queue owner=migrator rls=f force=f
 jobs.queue_stats owner=migrator rls=f force=f
-jobs.queue_stats_20261121 owner=migrator rls=f force=f
 jobs.queue_stats_20261122 owner=migrator rls=f force=f
+jobs.queue_stats_20261123 owner=migrator rls=f force=f
 jobs.schedule owner=migrator rls=f force=f
 jobs.subscription owner=migrator rls=f force=f
 jobs.version owner=migrator rls=f force=f
@@ -122,6 +122,11 @@ platform.places.migrate_ms integer
 platform.places.error text
 platform.places.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.places.updated_at timestamp with time zone NOT NULL DEFAULT now()
+platform.places.held_by bigint
+platform.places.migration_started_at timestamp with time zone
+platform.places.migration_ended_at timestamp with time zone
+platform.places.failures integer NOT NULL DEFAULT 0
+platform.places.retry_at timestamp with time zone
 platform.plans.name text NOT NULL
 platform.plans."position" integer NOT NULL
 platform.plans.trial_days integer NOT NULL
@@ -199,6 +204,13 @@ platform.servers.plans text[]
 platform.servers.url bytea
 platform.servers.direct_url bytea
 platform.servers.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.servers.shared_version text
+platform.servers.shared_started_at timestamp with time zone
+platform.servers.shared_ended_at timestamp with time zone
+platform.servers.shared_ms integer
+platform.servers.shared_error text
+platform.servers.shared_failures integer NOT NULL DEFAULT 0
+platform.servers.shared_retry_at timestamp with time zone
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -693,8 +705,8 @@ jobs.job_common migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.job_dependency migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.queue migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.queue_stats migrator=arwdDxtm/migrator platform=arwd/migrator
-jobs.queue_stats_20261121 migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.queue_stats_20261122 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261123 migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.schedule migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.subscription migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.version migrator=arwdDxtm/migrator platform=arwd/migrator

@@ -9,6 +9,8 @@ export const EXIT = {
   failed: 6,
   database: 7,
   environment: 8,
+  incomplete: 9,
+  unconfirmed: 10,
   interrupted: 130,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -23,6 +25,8 @@ export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
   failed: 'the provisioning failed; the tenant is there and can be retried or rolled back',
   database: 'the database cannot be reached or set up',
   environment: 'a variable of the environment is wrong',
+  incomplete: 'some tenants were not migrated; they are named, and all others were',
+  unconfirmed: 'stopped after the first places, for a yes',
   interrupted: 'interrupted by Ctrl-C; what was begun goes on or never happened, as the message says',
 };
 

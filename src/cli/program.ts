@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { Commands } from './commands.js';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import { migrating, type MigrationAct } from './migrate.program.js';
 import type { PlanOptions } from './plan.commands.js';
 import type { AddServerOptions, ServerOptions } from './server.commands.js';
 import type { CreateOptions, EditOptions, ListOptions } from './tenant.commands.js';
@@ -8,17 +9,26 @@ import type { CreateOptions, EditOptions, ListOptions } from './tenant.commands.
 type Work = (commands: Commands) => Promise<void>;
 type Act = (work: Work) => Promise<void>;
 
+/** How the work of commands is run. */
+export interface Acts {
+  /** In an application. */
+  commands: Act;
+  /** With the database as it is. */
+  migrations: MigrationAct;
+}
+
 const STATUSES = 'provisioning, active, failed, suspended, archived, deleted';
 const KINDS = 'production, trial, sandbox, training';
 const PLANS = 'see "plans list"';
 
 /**
- * The commands and their options, and nothing of what they do: that is loaded with `act`.
+ * The commands and their options, and nothing of what they do: that is loaded with `acts`.
  *
- * @param act runs the work of a command
+ * @param acts run the work of commands
  * @param writeError takes what is said of wrong usage
  */
-export function buildProgram(act: Act, writeError: (text: string) => void, helpWidth?: number): Command {
+export function buildProgram(acts: Acts, writeError: (text: string) => void, helpWidth?: number): Command {
+  const { commands: act } = acts;
   const program = new Command('tenantry')
     .description('Runs the tenants of an installation, beside a running service or without one.')
     .option('--json', 'JSON on standard output, problems as JSON on standard error')
@@ -36,6 +46,7 @@ export function buildProgram(act: Act, writeError: (text: string) => void, helpW
   changing(tenants, act);
   planning(program.command('plans').description('what plans say of the life of their tenants'), act);
   serving(program.command('servers').description('the servers that tenants are placed on'), act);
+  migrating(program.command('migrate').description('bring the tables of all tenants to head'), acts.migrations);
   program
     .command('keys')
     .description('keys that sign access tokens')

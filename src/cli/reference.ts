@@ -24,6 +24,8 @@ machine.
   database, does the work itself, and stops the database; mail waits in the outbox until the service runs.
 - Ctrl-C while a provisioning is waited for leaves no half tenant: the work goes on with the service, or with
   \`tenants wait\`.
+- \`migrate\` works on the tables as they are; every other command brings platform and shared tables to head first. See
+  [Migrations](migrations.md).
 - A setting is read as JSON where it is JSON and allowed, otherwise as text: \`--setting chat.public=true\`.
 - \`LOG_LEVEL=debug\` writes the log to standard error.
 `;
@@ -31,7 +33,7 @@ machine.
 /** The text of `docs/cli.md`: the help of every command. */
 export function cliReference(): string {
   const program = buildProgram(
-    () => Promise.resolve(),
+    { commands: () => Promise.resolve(), migrations: () => Promise.resolve() },
     () => undefined,
     WIDTH,
   );

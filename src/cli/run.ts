@@ -13,7 +13,10 @@ export async function runCommandLine(args: string[]): Promise<ExitCode> {
   const json = asksForJson(args);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const program = buildProgram(
-    async (work) => (await import('./session.js')).withCommands(json, work),
+    {
+      commands: async (work) => (await import('./session.js')).withCommands(json, work),
+      migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, work),
+    },
     (text) => (json ? undefined : process.stderr.write(text)),
   );
   try {

@@ -25,13 +25,14 @@ export interface SharedDatabase {
  * Opens the database beside a running service, or beside other commands, the first of which starts the embedded server
  * and the last of which it must not be taken from.
  *
+ * @param asItIs leaves the tables as they are
  * @throws DatabaseSetupError, Interrupted
  */
-export async function openShared(env: Env, terminal: Terminal): Promise<SharedDatabase> {
+export async function openShared(env: Env, terminal: Terminal, asItIs = false): Promise<SharedDatabase> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      const opened = await attempt(env, terminal);
+      const opened = await attempt(env, terminal, asItIs);
       if (opened) return opened;
     } catch (error) {
       const passing = error instanceof DataDirInUse || isTrouble(error);
@@ -43,9 +44,10 @@ export async function openShared(env: Env, terminal: Terminal): Promise<SharedDa
 }
 
 /** @returns undefined when the command whose server it is stops it now */
-async function attempt(env: Env, terminal: Terminal): Promise<SharedDatabase | undefined> {
+async function attempt(env: Env, terminal: Terminal, asItIs: boolean): Promise<SharedDatabase | undefined> {
   const database = await prepareDatabase(env, MIGRATIONS, {
     joinRunning: true,
+    asItIs,
     onProgress: (text) => process.stderr.isTTY && terminal.note(text),
   });
   if (!database.embedded) return { database, close: () => database.stop() };

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import { SingleBar } from 'cli-progress';
 
 /** Whoever read our output has gone, as `head` does. Nobody needs to hear of it. */
@@ -39,6 +40,20 @@ export class Terminal {
   note(text: string): void {
     this.bar?.stop();
     process.stderr.write(`${text}\n`);
+  }
+
+  /** @returns undefined when nobody is there to answer */
+  async confirm(question: string): Promise<boolean | undefined> {
+    if (this.json || !process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+    const dialogue = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      const answer = await dialogue.question(`${question} [y/N] `, { signal: this.interrupted });
+      return /^y(es)?$/i.test(answer.trim());
+    } catch {
+      return false;
+    } finally {
+      dialogue.close();
+    }
   }
 
   progress(): Progress {

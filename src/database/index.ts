@@ -1,10 +1,13 @@
 export * from './database.errors.js';
 export { JOBS_SCHEMA } from './job-schema.js';
+export * from './migration.names.js';
 export * from './migrator.js';
 export * from './place.directory.js';
 export * from './place.migrator.js';
 export * from './place.statements.js';
+export * from './place.version.js';
 export * from './prepare.js';
+export { pendingMigrations, rehearse, type RehearsedMigration } from './rehearsal.js';
 export * from './roles.js';
 export * from './server.preparation.js';
 export { EmbeddedPostgres } from './embedded-postgres.js';

@@ -1,13 +1,16 @@
 import pg from 'pg';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
+import type { TenantMigration } from './migration.names.js';
 
-type MigrationClass = new () => MigrationInterface;
+export type MigrationClass = new () => TenantMigration;
 
 export interface MigrationSet {
   /** The schema that the set lives in, with its own ledger. */
   schema: 'platform' | 'shared';
   migrations: MigrationClass[];
+  /** Of tenant-owned tables: the oldest migration at which a place can be served from; the newest when left out. */
+  oldestSupported?: string;
 }
 
 const LOCK = 'tenantry:migrate';

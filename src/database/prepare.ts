@@ -29,6 +29,8 @@ export interface PreparedDatabase extends ServerAddress {
   embedded: boolean;
   /** Whether this process started the embedded server, so that it ends with this process. */
   started: boolean;
+  /** Brings the platform's and the shared tables to head. @returns names of the migrations that ran */
+  migrate(): Promise<string[]>;
   /** Stops the embedded server, if this process started it. Last of all. */
   stop(): Promise<void>;
 }
@@ -37,6 +39,8 @@ export interface PrepareOptions {
   onProgress?: (text: string) => void;
   /** For a command beside a running service: use its embedded server instead of starting one. */
   joinRunning?: boolean;
+  /** Leaves the tables as they are, for whoever calls `migrate` or only looks. */
+  asItIs?: boolean;
 }
 
 /**
@@ -62,10 +66,16 @@ export async function prepareDatabase(
     const address = addressOf({ url: adminUrl, directUrl, roles, keys });
     const url = (kind: RoleKind, direct = false): string => address.url(kind, direct);
     await (await logIn(url('migrator', true))).end();
-    progress('Migrating…');
-    await migrate(url('migrator', true), roles.installation, sets);
+    const toHead = async (): Promise<string[]> => {
+      const ran = await migrate(url('migrator', true), roles.installation, sets);
+      await checkKey(url('platform', true), keys, true);
+      return ran;
+    };
     if (adminUrl !== directUrl) await checkPooler(url('platform'));
-    await checkKey(url('platform', true), keys, true);
+    if (!options.asItIs) {
+      progress('Migrating…');
+      await toHead();
+    }
     return {
       migrations: sets,
       keys,
@@ -73,6 +83,7 @@ export async function prepareDatabase(
       embedded: env.databaseUrl === undefined,
       started: stops.length > 0,
       ...address,
+      migrate: toHead,
       stop,
     };
   } catch (error) {

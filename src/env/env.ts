@@ -4,12 +4,13 @@ import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/dat
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { PEOPLE_VARIABLES, type PeopleEnv, readPeople } from './topics/people.topic.js';
+import { PLACES_VARIABLES, type PlacesEnv, readPlaces } from './topics/places.topic.js';
 import { PROCESS_VARIABLES, type ProcessEnv, readProcess } from './topics/process.topic.js';
 import { readSignup, SIGNUP_VARIABLES, type SignupEnv } from './topics/signup.topic.js';
 import { readTenants, TENANTS_VARIABLES, type TenantsEnv } from './topics/tenants.topic.js';
 
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
-export interface Env extends ModeEnv, ProcessEnv, DatabaseEnv, TenantsEnv, MailEnv, PeopleEnv, SignupEnv {}
+export interface Env extends ModeEnv, ProcessEnv, DatabaseEnv, PlacesEnv, TenantsEnv, MailEnv, PeopleEnv, SignupEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -21,6 +22,7 @@ export const VARIABLES: readonly Variable[] = [
   ...MODE_VARIABLES,
   ...PROCESS_VARIABLES,
   ...DATABASE_VARIABLES,
+  ...PLACES_VARIABLES,
   ...TENANTS_VARIABLES,
   ...MAIL_VARIABLES,
   ...PEOPLE_VARIABLES,
@@ -40,6 +42,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...mode,
     ...reach,
     ...readDatabase(from, mode),
+    ...readPlaces(from),
     ...readTenants(from),
     ...readMail(from, reach),
     ...readPeople(from),

@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ClsModule, ClsService } from 'nestjs-cls';
 import { DataSource } from 'typeorm';
-import type { PreparedDatabase } from '../database/index.js';
+import { type PreparedDatabase, versionOfPlace } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { checkBootPreconditions, placeProblems } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
@@ -86,7 +86,12 @@ export class TenancyModule {
           provide: TenantDataSource,
           inject: [TenantContext, PLATFORM_DATA_SOURCE, ServerDirectory],
           useFactory: async (context: TenantContext, platform: DataSource, servers: ServerDirectory) => {
-            const check: PlaceCheck = (client, schema) => placeProblems(client, schema, maintenance, source);
+            const check: PlaceCheck = async (client, schema) => {
+              const { behind, problems } = await versionOfPlace(client, schema, database.migrations);
+              if (problems.length > 0) return problems;
+              // One that is behind and supported nonetheless may lack what nobody asks for yet.
+              return placeProblems(client, schema, maintenance, behind ? { entityMetadatas: [] } : source);
+            };
             const connections = new TenantConnections(database, servers, limits, check);
             const options = { ...pooled('tenant', 1), entities };
             const source = new TenantDataSource(options, context, connections, env.preparedStatements);

@@ -16,10 +16,14 @@ import { TenantErasure } from './lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from './lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from './lifecycle/tenant.purge.js';
 import { PlaceBuilder } from './places/place.builder.js';
+import { PlaceKeeper } from './places/place.keeper.js';
+import { PlaceMigrations } from './places/place.migrations.js';
 import { PlaceStore } from './places/place.store.js';
 import { Placements } from './places/placements.js';
 import { ServerRegistry } from './places/server.registry.js';
 import { RegisteredPlaces } from './places/registered.places.js';
+import { SharedMigrations } from './places/shared.migrations.js';
+import { SpareStore } from './places/spare.store.js';
 import { Servers } from './places/servers.js';
 import { PlanRegistry } from './plan.registry.js';
 import { PostgresTenantDirectory } from './postgres-tenant.directory.js';
@@ -61,8 +65,12 @@ const DOMAIN_PROVIDERS = [
     CopyTemplates,
     DataCopier,
     PlaceBuilder,
+    PlaceKeeper,
+    PlaceMigrations,
     Placements,
     PlaceStore,
+    SharedMigrations,
+    SpareStore,
     HeldCopies,
     PlanRegistry,
     Provisioner,
@@ -103,6 +111,8 @@ const DOMAIN_PROVIDERS = [
     DomainsService,
     PlaceBuilder,
     PlaceDirectory,
+    PlaceKeeper,
+    PlaceMigrations,
     Placements,
     PlaceStore,
     PlanRegistry,

@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EmbeddedPostgres } from '../../src/database/index.js';
+import { MIGRATIONS } from '../../migrations/index.js';
+import { EmbeddedPostgres, headOf } from '../../src/database/index.js';
 import { TENANT_KINDS, TENANT_STATUSES } from '../../src/tenant/index.js';
 import { CLI, type Outcome, runCommand, schemaErrors, startCommand } from '../kit/command-line.js';
 import { runSql } from '../kit/scratch-server.js';
@@ -19,7 +20,7 @@ let dataDir: string;
 let service: TestProcess;
 beforeAll(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-cli-'));
-  service = await startProcess({ DATA_DIR: dataDir });
+  service = await startProcess({ DATA_DIR: dataDir, MIGRATE_PLACES: 'off' });
 });
 afterAll(async () => {
   service.child.kill('SIGTERM');
@@ -236,6 +237,25 @@ describe('the command line beside a running service', { timeout: LONG }, () => {
       env: { PATH: process.env['PATH'], DATA_DIR: dataDir },
     });
     expect([stdout, stderr]).toEqual([expect.stringMatching(/^\{"items":\[\n.* 0\n$/s), '']);
+  });
+
+  it('finds nothing to migrate where everything is at head, and says so', async () => {
+    const made = await run('tenants', 'create', 'placed', '--name', 'Placed', ...OWNER, '--isolation', 'schema');
+    expect([made.code, made.stderr]).toEqual([0, expect.anything()]);
+    const { code, json } = await run('migrate', '--json');
+    expect([code, json]).toEqual([0, expect.objectContaining({ tables: [], migrated: 0, left: 0, failed: [] })]);
+    expect((await run('migrate', '--dry-run')).stdout).toBe('-- Nothing to do.\n');
+    const status = await run('migrate', 'status');
+    expect(status.stdout).toMatch(/^SERVER +KIND +VERSION +PLACES +SPARE +FAILED\ndefault +schema +head +1 +0 +0$/m);
+    const behind = headOf(MIGRATIONS).replace(/\d+$/, '1763600000050');
+    await sql('UPDATE platform.places SET version = $1', [behind]);
+    const canary = await run('migrate', '--canary', '1', '--tenant', 'nobody');
+    expect([canary.code, canary.stderr]).toEqual([3, expect.stringContaining('There is no tenant nobody.')]);
+    const again = await run('migrate', '--tenant', 'placed');
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('1 place migrated')]);
+    for (const wrong of [['--parallel', '0'], ['--canary', 'x'], ['--yes']]) {
+      expect((await run('migrate', ...wrong)).code).toBe(2);
+    }
   });
 
   it('lists and edits plans, and rotates keys', async () => {

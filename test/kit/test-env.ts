@@ -8,6 +8,8 @@ export function testEnv(overrides: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
     METRICS_PORT: '0',
     HOST: '127.0.0.1',
     DATABASE_POOL_SIZE: '5',
+    WARM_SCHEMAS: '0',
+    WARM_DATABASES: '0',
     LOG_LEVEL: 'silent',
     MASTER_KEY: 'a-master-key-for-tests-of-32-characters',
     ...overrides,

@@ -2,19 +2,21 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
-import { loginOf, newPlaceName, type Place, type PlaceKind } from './place.js';
+import { loginOf, newPlaceName, type Place, PLACE_COLUMNS, type PlaceKind } from './place.js';
 
 type Queries = Pick<EntityManager, 'query'>;
 
-const COLUMNS = 'p.server, p.name, p.kind, p.login, p.tenant_id AS "tenantId", p.state, p.version';
+/** Tells keepers that there is something to do about places. */
+export const PLACES_CHANNEL = 'tenantry_places';
+
 const TAKE_SPARE = `UPDATE places p SET state = 'used', tenant_id = $1, updated_at = now()
    FROM (SELECT server, name FROM places WHERE state = 'spare' AND kind = $2 AND server = $3 AND version = $4
           ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) spare
-  WHERE p.server = spare.server AND p.name = spare.name RETURNING ${COLUMNS}`;
+  WHERE p.server = spare.server AND p.name = spare.name RETURNING ${PLACE_COLUMNS}`;
 const PLAN = `INSERT INTO places AS p (server, name, kind, login, tenant_id, state) VALUES ($1, $2, $3, $4, $5, 'making')
-  RETURNING ${COLUMNS}`;
-const OF_TENANT = `SELECT ${COLUMNS} FROM places p WHERE tenant_id = $1 ORDER BY state = 'dropping', created_at DESC`;
-const LIST = `SELECT ${COLUMNS} FROM places p WHERE $1::text[] IS NULL OR state = ANY ($1) ORDER BY server, kind, name`;
+  RETURNING ${PLACE_COLUMNS}`;
+const OF_TENANT = `SELECT ${PLACE_COLUMNS} FROM places p WHERE tenant_id = $1 ORDER BY state = 'dropping', created_at DESC`;
+const LIST = `SELECT ${PLACE_COLUMNS} FROM places p WHERE $1::text[] IS NULL OR state = ANY ($1) ORDER BY server, kind, name`;
 
 /** Keeps which schemas and databases there are, and whose. What is in them, only the servers know. */
 @Injectable()
@@ -31,7 +33,9 @@ export class PlaceStore {
     { kind, server, version }: { kind: PlaceKind; server: string; version: string },
   ): Promise<Place> {
     const [taken] = await manager.query<[Place[], number]>(TAKE_SPARE, [tenantId, kind, server, version]);
-    return taken[0] ?? this.plan({ kind, server, tenantId }, manager);
+    if (!taken[0]) return this.plan({ kind, server, tenantId }, manager);
+    await manager.query(`SELECT pg_notify($1, '')`, [PLACES_CHANNEL]);
+    return taken[0];
   }
 
   /** Writes down a place before it is made, so that whatever a crash leaves of it is known. */
@@ -60,7 +64,8 @@ export class PlaceStore {
   async made({ server, name }: Place, version: string, ms: number): Promise<void> {
     await this.platform.query(
       `UPDATE places SET state = CASE WHEN state <> 'making' THEN state WHEN tenant_id IS NULL THEN 'spare' ELSE 'used' END,
-              version = $3, migrated_at = now(), migrate_ms = $4, error = NULL, updated_at = now()
+              version = $3, migrated_at = now(), migrate_ms = $4::int, error = NULL, failures = 0, retry_at = NULL,
+              migration_started_at = now() - $4::int * interval '1 millisecond', migration_ended_at = now(), updated_at = now()
         WHERE server = $1 AND name = $2`,
       [server, name, version, Math.round(ms)],
     );
@@ -76,10 +81,10 @@ export class PlaceStore {
 
   /** From now on it only waits to be dropped. */
   async condemn({ server, name }: Place, queries: Queries = this.platform): Promise<void> {
-    await queries.query(`UPDATE places SET state = 'dropping', updated_at = now() WHERE server = $1 AND name = $2`, [
-      server,
-      name,
-    ]);
+    await queries.query(
+      `UPDATE places SET state = 'dropping', retry_at = NULL, failures = 0, updated_at = now() WHERE server = $1 AND name = $2`,
+      [server, name],
+    );
   }
 
   async forget({ server, name }: Place): Promise<void> {

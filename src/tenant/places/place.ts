@@ -15,7 +15,13 @@ export interface Place {
   state: 'making' | 'spare' | 'used' | 'dropping';
   /** The newest migration that it has. */
   version: string | null;
+  /** Attempts in a row that failed. */
+  failures: number;
 }
+
+/** Of the table `places` as `p`. */
+export const PLACE_COLUMNS =
+  'p.server, p.name, p.kind, p.login, p.tenant_id AS "tenantId", p.state, p.version, p.failures';
 
 /** Names are drawn, not derived: a place exists before its tenant does, and goes from one to the next in a move. */
 export function newPlaceName(kind: PlaceKind, installation: string): string {

@@ -1,11 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { DATABASE, isOlder, type PreparedDatabase } from '../../database/index.js';
 import { type Isolation, type Placement, DEFAULT_SERVER, TenantDataSource } from '../../tenancy/index.js';
-import { placementOf } from './place.js';
+import { type Place, placementOf } from './place.js';
 import { PlaceBuilder } from './place.builder.js';
+import { PlaceHold } from './place.hold.js';
 import { PlaceStore } from './place.store.js';
 import { DatabasesUnavailable, Servers, type Wishes } from './servers.js';
+
+/** How long until a place in other hands is looked at again, in ms. */
+const WAIT_MS = 100;
 
 /** What a new tenant asks for. */
 export interface PlacementWishes extends Wishes {
@@ -54,16 +59,33 @@ export class Placements {
   /** Brings the tenant's places to head. */
   async migrate(tenantId: string): Promise<void> {
     for (const place of await this.places.ofTenant(tenantId)) {
-      if (place.state !== 'dropping' && place.version !== this.builder.head) await this.builder.migrate(place);
+      if (place.state !== 'dropping' && isOlder(place.version, this.builder.head)) await this.builder.migrate(place);
     }
   }
 
   /** Drops all that was made for the tenant alone. May be repeated. */
   async drop(tenantId: string): Promise<void> {
-    for (const place of await this.places.ofTenant(tenantId)) {
-      await this.places.condemn(place);
-      this.tenants.connections.forget(placementOf(place));
-      await this.builder.drop(place);
+    const places = await this.places.ofTenant(tenantId);
+    if (places.length === 0) return;
+    const hold = await PlaceHold.open(this.database);
+    try {
+      for (const place of places) {
+        await this.places.condemn(place);
+        this.tenants.connections.forget(placementOf(place));
+        if (await this.takeInHand(hold, tenantId, place)) await this.builder.drop(place);
+      }
+    } finally {
+      await hold.close();
+    }
+  }
+
+  /** Waits for whoever migrates or drops it. @returns false when it is gone */
+  private async takeInHand(hold: PlaceHold, tenantId: string, { name }: Place): Promise<boolean> {
+    for (;;) {
+      const place = (await this.places.ofTenant(tenantId)).find((left) => left.name === name);
+      if (!place) return false;
+      if (await hold.take(place)) return true;
+      await sleep(WAIT_MS);
     }
   }
 }
