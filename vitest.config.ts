@@ -1,15 +1,82 @@
 import { defineConfig } from 'vitest/config';
+import { machineHas } from './test/kit/needs.js';
+import { findPgBouncer } from './test/kit/pgbouncer.js';
+
+const INSTALLATION = 'is about the installation, its server or its connections as such';
+const CONTROL_PLANE = 'is about the registry, the job engine or platform admins; the tenants it makes are mere entries';
+const PROCESS = 'starts processes of its own, which know no more of places than the application in the other specs';
+const BROWSER = 'is about pages and documents';
+
+/**
+ * Every spec runs with tenants in shared tables. Those of the data plane run again, unmodified, with each imported
+ * tenant in a schema and in a database of its own, and through PgBouncer. A new spec is taken for one of the data plane;
+ * those that are not are listed here, each with its reason.
+ */
+const STAYS_OUT = {
+  'integration/boot-preconditions': INSTALLATION,
+  'integration/change-feed': INSTALLATION,
+  'integration/connection-broker': INSTALLATION,
+  'integration/embedded-postgres': INSTALLATION,
+  'integration/external-postgres': INSTALLATION,
+  'integration/hourly-purge': INSTALLATION,
+  'integration/migrations': INSTALLATION,
+  'integration/pgbouncer': 'brings a pooler of its own',
+  'integration/placements': 'chooses the places itself',
+  'integration/prepared-statements': INSTALLATION,
+  'integration/layers': 'takes layers away from the shared tables',
+  'integration/slow-clients': 'touches no rows',
+  'integration/crons': CONTROL_PLANE,
+  'integration/import': CONTROL_PLANE,
+  'integration/job-erasure': CONTROL_PLANE,
+  'integration/jobs': CONTROL_PLANE,
+  'integration/mail': 'is about SMTP',
+  'integration/mail-file': 'is about files of mail',
+  'integration/provisioning-fence': CONTROL_PLANE,
+  'integration/retirement': CONTROL_PLANE,
+  'integration/tenant-events': CONTROL_PLANE,
+  'integration/tenant-lists': CONTROL_PLANE,
+  'e2e/admin-jobs': CONTROL_PLANE,
+  'e2e/admin-tenants': CONTROL_PLANE,
+  'e2e/domains': CONTROL_PLANE,
+  'e2e/platform-admins': CONTROL_PLANE,
+  'e2e/provisioning': CONTROL_PLANE,
+  'e2e/signup': CONTROL_PLANE,
+  'e2e/signing-keys': CONTROL_PLANE,
+  'e2e/tenant-lifecycle': CONTROL_PLANE,
+  'e2e/cli': PROCESS,
+  'e2e/mail-process': PROCESS,
+  'e2e/nginx': PROCESS,
+  'e2e/process': PROCESS,
+  'e2e/process-roles': PROCESS,
+  'e2e/shutdown': PROCESS,
+  'e2e/browser': BROWSER,
+  'e2e/openapi': BROWSER,
+};
+
+const pooled = machineHas(findPgBouncer(), 'install pgbouncer, or set PGBOUNCER to its path, for the model pgbouncer');
+const models = ['shared', 'schema', 'database', ...(pooled ? ['pgbouncer' as const] : [])] as const;
 
 export default defineConfig({
   test: {
-    environment: 'node',
-    include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'],
     globalSetup: './test/kit/global-setup.ts',
-    pool: 'forks',
     maxWorkers: 2,
-    // Generous: a busy machine is no reason to fail. What takes long hangs.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
     reporters: ['default', './scripts/vitest-reporter.mjs'],
+    projects: models.map((model) => ({
+      test: {
+        name: model,
+        provide: { model },
+        environment: 'node',
+        pool: 'forks',
+        ...(model === 'shared'
+          ? { include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'] }
+          : {
+              include: ['test/{integration,e2e}/*.spec.ts'],
+              exclude: Object.keys(STAYS_OUT).map((spec) => `test/${spec}.spec.ts`),
+            }),
+        // Generous: a busy machine is no reason to fail. What takes long hangs.
+        testTimeout: 120_000,
+        hookTimeout: 120_000,
+      },
+    })),
   },
 });

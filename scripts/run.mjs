@@ -237,8 +237,12 @@ const commands = {
   test: vitest,
 
   async t(...args) {
+    const model = args[0] === '--model' ? args.splice(0, 2)[1] : 'shared';
     const [name, ...rest] = args;
-    if (!name) throw new Failure('Usage: npm run t -- <part of a test file path, or of a test name>');
+    if (!model || !name) {
+      throw new Failure('Usage: npm run t -- [--model <model>] <part of a test file path, or of a test name>');
+    }
+    rest.push('--project', model);
     const specs = [...filesUnder(at('src')), ...filesUnder(at('test'))]
       .map((file) => relative(root, file).split(sep).join('/'))
       .filter((file) => file.endsWith('.spec.ts'));

@@ -32,7 +32,7 @@ const login = (email: string, password: string, tenant = 'acme') =>
 const reset = (token: string, tenant = 'acme', password = NEW) =>
   post(tenant, '/api/auth/reset-password', { token, new_password: password });
 const audited = async (event: string, userId: string) =>
-  (await t.database.admin('SELECT 1 FROM shared.audit_events WHERE event = $1 AND target_id = $2', [event, userId]))
+  (await t.database.admin('SELECT 1 FROM everywhere.audit_events WHERE event = $1 AND target_id = $2', [event, userId]))
     .length;
 const meOf = async (who: { get: (path: string) => Promise<{ status: number }> }) =>
   (await who.get('/api/auth/me')).status;
@@ -134,7 +134,7 @@ describe('a platform admin who acts as a user', () => {
 describe('a forgotten password', () => {
   it('is answered alike, with the same work done, for known, unknown and disabled users; only the first gets mail', async () => {
     const [known, disabled] = [await newPerson(t, 'acme'), await newPerson(t, 'acme')];
-    await t.database.admin(`UPDATE shared.users SET status = 'disabled' WHERE id = $1`, [disabled.id]);
+    await t.database.admin(`UPDATE everywhere.users SET status = 'disabled' WHERE id = $1`, [disabled.id]);
     const add = vi.spyOn(t.app.get(Outbox, { strict: false }), 'add');
     const hash = vi.spyOn(t.app.get(PasswordHasher, { strict: false }), 'verify');
     const answers: unknown[][] = [];
@@ -162,7 +162,7 @@ describe('a forgotten password', () => {
     expect((await login(quinn.email, OLD)).status).toBe(401);
     expect((await login(quinn.email, NEW)).status).toBe(200);
     const [row] = await t.database.admin<{ email_verified_at: Date | null }>(
-      'SELECT email_verified_at FROM shared.users WHERE id = $1',
+      'SELECT email_verified_at FROM everywhere.users WHERE id = $1',
       [quinn.id],
     );
     expect(row?.email_verified_at).toBeInstanceOf(Date);
@@ -183,7 +183,7 @@ describe('a forgotten password', () => {
     const newest = await resetToken(quinn.email, 2);
     expect((await reset(older)).json.code).toBe('link_invalid');
     await t.database.admin(
-      `UPDATE shared.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
+      `UPDATE everywhere.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
       [quinn.id],
     );
     expect((await reset(newest)).status).toBe(404);
@@ -205,7 +205,7 @@ describe('a forgotten password', () => {
       .poll(
         () =>
           t.database.admin(
-            `SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/reset-password'`,
+            `SELECT tenant_id FROM everywhere.audit_events WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/reset-password'`,
           ),
         SOON,
       )
@@ -221,10 +221,10 @@ describe('a forgotten password', () => {
     await mailTo(smtp, quinn.email, /Set a new password/, 3);
     await outboxEmpty(t);
     expect(smtp.to(quinn.email)).toHaveLength(3);
-    const good = `SELECT 1 FROM shared.user_tokens WHERE user_id = $1 AND expires_at > now()`;
+    const good = `SELECT 1 FROM everywhere.user_tokens WHERE user_id = $1 AND expires_at > now()`;
     expect(await t.database.admin(good, [quinn.id])).toHaveLength(1);
     await t.database.admin(
-      `UPDATE shared.user_tokens SET created_at = created_at - interval '15 minutes' WHERE user_id = $1`,
+      `UPDATE everywhere.user_tokens SET created_at = created_at - interval '15 minutes' WHERE user_id = $1`,
       [quinn.id],
     );
     await resetToken(quinn.email, 4);
@@ -250,7 +250,7 @@ describe('verifying an address', () => {
     const [first, second] = [await next(1), await next(2)];
     expect((await verify(first)).status).toBe(404);
     await t.database.admin(
-      `UPDATE shared.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
+      `UPDATE everywhere.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
       [quinn.id],
     );
     expect((await verify(second)).status).toBe(404);
@@ -268,7 +268,7 @@ describe('verifying an address', () => {
     const device = await signInAs(t, 'acme', quinn.email, OLD);
     await device.send('POST', '/api/auth/verify-email/send');
     const token = tokenIn(await mailTo(smtp, quinn.email, /Confirm your mail address/));
-    await t.database.admin(`UPDATE shared.users SET email = 'other@acme.example' WHERE id = $1`, [quinn.id]);
+    await t.database.admin(`UPDATE everywhere.users SET email = 'other@acme.example' WHERE id = $1`, [quinn.id]);
     expect((await post('acme', '/api/auth/verify-email', { token })).status).toBe(404);
   });
 });
@@ -329,7 +329,7 @@ describe('the own name', () => {
     expect([answer.status, answer.json.name]).toEqual([200, 'Quinn of Acme']);
     await expect.poll(async () => (await here.get('/api/auth/me')).json.name, SOON).toBe('Quinn of Acme');
     const events = await t.database.admin(
-      `SELECT before, after FROM shared.audit_events WHERE event = 'user.renamed' AND target_id = $1`,
+      `SELECT before, after FROM everywhere.audit_events WHERE event = 'user.renamed' AND target_id = $1`,
       [quinn.id],
     );
     expect(events).toEqual([{ before: { name: 'Quinn' }, after: { name: 'Quinn of Acme' } }]);
@@ -353,12 +353,13 @@ describe('what has expired', () => {
       (await t.database.admin(`SELECT 1 FROM shared.${table} WHERE user_id = ANY ($1)`, [[quinn.id, gale.id]])).length;
     expect([await held('user_tokens'), await held('devices')]).toEqual([3, 2]);
     await t.database.admin(
-      `UPDATE shared.user_tokens SET expires_at = now() - interval '61 minutes' WHERE user_id = ANY ($1)`,
+      `UPDATE everywhere.user_tokens SET expires_at = now() - interval '61 minutes' WHERE user_id = ANY ($1)`,
       [[quinn.id, gale.id]],
     );
-    await t.database.admin(`UPDATE shared.devices SET expires_at = now() - interval '1 second' WHERE user_id = $1`, [
-      quinn.id,
-    ]);
+    await t.database.admin(
+      `UPDATE everywhere.devices SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
+      [quinn.id],
+    );
     expect(await purge.purge()).toMatchObject({ user_tokens: 3, devices: 1 });
     expect([await held('user_tokens'), await held('devices')]).toEqual([0, 1]);
   });

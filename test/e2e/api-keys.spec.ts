@@ -47,7 +47,7 @@ async function make(who: SignedIn, body: object = {}, app = t, tenant = 'acme'):
 const list = (program: SignedIn) => program.get('/api/sessions');
 const audits = (id: string) =>
   t.database.admin<Record<string, unknown>>(
-    `SELECT event, actor_kind, before, after, details FROM shared.audit_events WHERE target_id = $1 ORDER BY id`,
+    `SELECT event, actor_kind, before, after, details FROM everywhere.audit_events WHERE target_id = $1 ORDER BY id`,
     [id],
   );
 
@@ -72,7 +72,7 @@ describe('an API key of acme', () => {
       expect(answer.text).not.toContain('hash');
     }
     const [row] = await t.database.admin<{ row: string }>(
-      'SELECT k::text AS row FROM shared.api_keys k WHERE id = $1',
+      'SELECT k::text AS row FROM everywhere.api_keys k WHERE id = $1',
       [made.id],
     );
     expect(row?.row).not.toContain(made.key);
@@ -134,7 +134,7 @@ describe('an API key of acme', () => {
     const [first, second] = [await send(), await send()];
     expect([first.status, second.status]).toEqual([201, 201]);
     expect(second.json).toEqual(first.json);
-    expect(await t.database.admin(`SELECT id FROM shared.api_keys WHERE name = 'once'`)).toHaveLength(1);
+    expect(await t.database.admin(`SELECT id FROM everywhere.api_keys WHERE name = 'once'`)).toHaveLength(1);
   });
 
   it('is listed in pages, newest first', async () => {
@@ -189,22 +189,23 @@ describe('an API key of acme', () => {
 
   it('works on when the user who made it is disabled and gone, and stays in the list', async () => {
     const { id, program } = await make(await signIn(t, 'acme', 'admin'));
-    const [row] = await t.database.admin<{ id: string }>(`SELECT created_by AS id FROM shared.api_keys WHERE id = $1`, [
-      id,
-    ]);
-    await t.database.admin(`UPDATE shared.users SET status = 'disabled' WHERE id = $1`, [row?.id]);
+    const [row] = await t.database.admin<{ id: string }>(
+      `SELECT created_by AS id FROM everywhere.api_keys WHERE id = $1`,
+      [id],
+    );
+    await t.database.admin(`UPDATE everywhere.users SET status = 'disabled' WHERE id = $1`, [row?.id]);
     await t.database.admin(`SELECT pg_notify('tenantry_auth', '')`);
     await expect.poll(async () => (await list(admin)).status).toBe(401);
     expect((await list(program)).status).toBe(200);
     expect((await owner.get(`/api/api-keys/${id}`)).json.created_by).toBe(row?.id);
-    await t.database.admin(`UPDATE shared.users SET status = 'active' WHERE id = $1`, [row?.id]);
+    await t.database.admin(`UPDATE everywhere.users SET status = 'active' WHERE id = $1`, [row?.id]);
     await t.database.admin(`SELECT pg_notify('tenantry_auth', '')`);
     await expect.poll(async () => (await list(admin)).status).toBe(200);
   });
 
   it('has its use noted behind the answer, which a locked row neither delays nor fails', async () => {
     const { id, program } = await make(owner);
-    const locked = t.database.admin('BEGIN; SELECT 1 FROM shared.api_keys FOR UPDATE; SELECT pg_sleep(1); COMMIT');
+    const locked = t.database.admin('BEGIN; SELECT 1 FROM everywhere.api_keys FOR UPDATE; SELECT pg_sleep(1); COMMIT');
     await expect
       .poll(() =>
         t.database.admin(
@@ -339,28 +340,28 @@ describe('nobody gives a key more than they have:', () => {
     const admins = await make(owner, { permissions: ['api-key:write', 'session:read', 'session:write'] });
     const [adminId, keyId] = [(await admin.get('/api/auth/me')).json.id as string, admins.id];
     const stored = () =>
-      t.database.admin(`SELECT id, permissions, expires_at FROM shared.api_keys WHERE tenant_id = $1 ORDER BY id`, [
+      t.database.admin(`SELECT id, permissions, expires_at FROM everywhere.api_keys WHERE tenant_id = $1 ORDER BY id`, [
         tenantId,
       ]);
     const before = await stored();
     // The demotion is under way: written, locked and not committed, so that no cache has heard of it.
     for (const [who, demotion, id] of [
-      [admin, `UPDATE shared.users SET role = 'member' WHERE id = $1`, adminId],
-      [admins.program, `UPDATE shared.api_keys SET permissions = permissions WHERE id = $1`, keyId],
+      [admin, `UPDATE everywhere.users SET role = 'member' WHERE id = $1`, adminId],
+      [admins.program, `UPDATE everywhere.api_keys SET permissions = permissions WHERE id = $1`, keyId],
     ] as const) {
       await t.app.get(ApiKeyStates, { strict: false }).onApplicationShutdown();
       const held = await holdRows(t.database, demotion, [id]);
       const answering = act(who, key.id);
       await expect.poll(() => held.waiting()).toBeGreaterThan(0);
       if (who === admins.program) {
-        await held.release(`UPDATE shared.api_keys SET permissions = '{}' WHERE id = '${keyId}'`);
+        await held.release(`UPDATE everywhere.api_keys SET permissions = '{}' WHERE id = '${keyId}'`);
       } else await held.release();
       const answer = await answering;
       expect([answer.status, answer.json.code]).toEqual([403, 'permission_missing']);
     }
     const left = (await stored()).map((row) => (row['id'] === keyId ? { ...row, permissions: [] } : row));
     expect(left).toEqual(before.map((row) => (row['id'] === keyId ? { ...row, permissions: [] } : row)));
-    await t.database.admin(`UPDATE shared.users SET role = 'admin' WHERE id = $1`, [adminId]);
+    await t.database.admin(`UPDATE everywhere.users SET role = 'admin' WHERE id = $1`, [adminId]);
   });
 
   it('a key with bounds makes no key that outlives it or works from elsewhere', async () => {

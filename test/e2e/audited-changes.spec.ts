@@ -27,11 +27,11 @@ beforeAll(async () => {
   made.device = (await owner.get('/api/auth/devices')).json.items[0].id;
   const admin = { email: 'second@platform.example', name: 'Second', role: 'support' };
   made.admin = (await root.send('POST', '/api/admin/admins', admin)).json.id;
-  await t.database.admin(`CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$`);
-  for (const schema of ['shared', 'platform']) {
+  for (const schema of ['everywhere', 'platform']) {
+    await t.database.admin(`CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$`);
     await t.database.admin(
-      `CREATE TRIGGER refuse BEFORE INSERT ON ${schema}.audit_events FOR EACH ROW EXECUTE FUNCTION public.refuse()`,
+      `CREATE TRIGGER refuse BEFORE INSERT ON ${schema}.audit_events FOR EACH ROW EXECUTE FUNCTION ${schema}.refuse()`,
     );
   }
 });
@@ -100,14 +100,14 @@ const CHANGES: [what: string, change: () => Promise<Answer>][] = [
 
 describe('a change that the audit log does not take is not made', () => {
   it.each(CHANGES)('%s', async (_what, change) => {
-    const state = async () => [await rows('shared', TENANT), await rows('platform', PLATFORM)];
+    const state = async () => [await rows('everywhere', TENANT), await rows('platform', PLATFORM)];
     const before = await state();
     expect((await change()).status).toBe(500);
     expect(await state()).toEqual(before);
   });
 
   it('and is made, each of them, once the log takes it', async () => {
-    for (const schema of ['shared', 'platform']) {
+    for (const schema of ['everywhere', 'platform']) {
       await t.database.admin(`DROP TRIGGER refuse ON ${schema}.audit_events`);
     }
     // Disabled, a person can neither sign in nor be acted as.

@@ -97,7 +97,7 @@ describe("the demo's contract", () => {
       const answer = await chat('acme', id, 'hi');
       expect([id, answer.status, answer.json.detail]).toEqual([id, 404, 'Unknown session_id']);
     }
-    await t.database.admin(`UPDATE shared.chat_sessions SET last_active_at = now() - interval '25 hours'`);
+    await t.database.admin(`UPDATE everywhere.chat_sessions SET last_active_at = now() - interval '25 hours'`);
     expect((await chat('acme', session, 'hi')).status).toBe(404);
   });
 
@@ -188,7 +188,7 @@ describe("the demo's contract", () => {
     const first = await open();
     expect((await open()).text).toBe(first.text);
     const [row] = await t.database.admin<{ answer: Buffer }>(
-      'SELECT answer FROM shared.idempotency_keys WHERE answer IS NOT NULL LIMIT 1',
+      'SELECT answer FROM everywhere.idempotency_keys WHERE answer IS NOT NULL LIMIT 1',
     );
     expect(row?.answer.toString('latin1')).not.toContain(first.json.session_id);
   });
@@ -256,7 +256,7 @@ describe('limits', () => {
       expect(new Set(sent.map(({ status, json }) => `${status} ${json.code}`))).toEqual(
         new Set(['401 credential_invalid', '429 address_rate_limited']),
       );
-      expect(await t.database.admin('SELECT 1 FROM shared.chat_sessions WHERE tenant_id = $1', [id])).toEqual([]);
+      expect(await t.database.admin('SELECT 1 FROM everywhere.chat_sessions WHERE tenant_id = $1', [id])).toEqual([]);
     },
   );
 

@@ -106,7 +106,7 @@ describe('a person who is attacked from everywhere', () => {
     const there = newPlace();
     await setNewPassword(quinn, there);
     await t.database.admin(
-      `UPDATE shared.known_addresses SET proven_at = now() - interval '25 hours' WHERE user_id = $1`,
+      `UPDATE everywhere.known_addresses SET proven_at = now() - interval '25 hours' WHERE user_id = $1`,
       [quinn.id],
     );
     await besiege(login, quinn.email);
@@ -144,14 +144,14 @@ describe('the places a person is known from', () => {
   it('are twenty at most, the longest unvisited forgotten first, and no address stands in the table', async () => {
     const quinn = await newPerson(t, 'acme');
     await t.database.admin(
-      `INSERT INTO shared.known_addresses (tenant_id, id, user_id, address_hash, signed_in_at, last_seen_at)
+      `INSERT INTO everywhere.known_addresses (tenant_id, id, user_id, address_hash, signed_in_at, last_seen_at)
        SELECT tenant_id, gen_random_uuid(), id, decode(lpad(to_hex(n), 64, '0'), 'hex'), now(), now() - n * interval '1 hour'
-         FROM shared.users, generate_series(1, 30) n WHERE id = $1`,
+         FROM everywhere.users, generate_series(1, 30) n WHERE id = $1`,
       [quinn.id],
     );
     expect(outcome(await login(quinn.email, PASSWORD, newPlace()))).toBe('in');
     const rows = await t.database.admin<{ address_hash: Buffer }>(
-      'SELECT address_hash FROM shared.known_addresses WHERE user_id = $1 ORDER BY last_seen_at DESC',
+      'SELECT address_hash FROM everywhere.known_addresses WHERE user_id = $1 ORDER BY last_seen_at DESC',
       [quinn.id],
     );
     expect(rows).toHaveLength(20);
@@ -184,10 +184,10 @@ describe('a password hash of older parameters', () => {
   it('is made anew when its owner signs in, and only then', async () => {
     const quinn = await newPerson(t, 'acme');
     const old = hashSync(PASSWORD, { memoryCost: 8192, timeCost: 1, parallelism: 1 });
-    await t.database.admin('UPDATE shared.users SET password_hash = $2 WHERE id = $1', [quinn.id, old]);
+    await t.database.admin('UPDATE everywhere.users SET password_hash = $2 WHERE id = $1', [quinn.id, old]);
     const stored = async () => {
       const [row] = await t.database.admin<{ password_hash: string }>(
-        'SELECT password_hash FROM shared.users WHERE id = $1',
+        'SELECT password_hash FROM everywhere.users WHERE id = $1',
         [quinn.id],
       );
       return row?.password_hash;

@@ -75,8 +75,8 @@ describe('no sequence of grants', () => {
 
   const holders = async (): Promise<Map<string, Holder>> => {
     const rows = await t.database.admin<{ id: string; email_key: string; role: string; composed: string[] | null }>(
-      `SELECT u.id, u.email_key, u.role, r.permissions AS composed FROM shared.users u
-         LEFT JOIN shared.roles r ON r.tenant_id = u.tenant_id AND r.name = u.role WHERE u.tenant_id = $1`,
+      `SELECT u.id, u.email_key, u.role, r.permissions AS composed FROM everywhere.users u
+         LEFT JOIN everywhere.roles r ON r.tenant_id = u.tenant_id AND r.name = u.role WHERE u.tenant_id = $1`,
       [tenantId],
     );
     return new Map(
@@ -90,25 +90,25 @@ describe('no sequence of grants', () => {
   /** The cast afresh, whatever the story before made of it. */
   const begin = async (): Promise<SignedIn[]> => {
     // Stories ask for more mails to one guest than an hour allows.
-    await t.database.admin('DELETE FROM shared.member_mails');
-    await t.database.admin('DELETE FROM shared.invitations WHERE tenant_id = $1', [tenantId]);
-    await t.database.admin('DELETE FROM shared.users WHERE tenant_id = $1', [tenantId]);
-    await t.database.admin('DELETE FROM shared.roles WHERE tenant_id = $1', [tenantId]);
+    await t.database.admin('DELETE FROM everywhere.member_mails');
+    await t.database.admin('DELETE FROM everywhere.invitations WHERE tenant_id = $1', [tenantId]);
+    await t.database.admin('DELETE FROM everywhere.users WHERE tenant_id = $1', [tenantId]);
+    await t.database.admin('DELETE FROM everywhere.roles WHERE tenant_id = $1', [tenantId]);
     for (const [name, held] of Object.entries(CAST)) {
       await t.database.admin(
-        'INSERT INTO shared.roles (tenant_id, id, name, permissions) VALUES ($1, gen_random_uuid(), $2, $3)',
+        'INSERT INTO everywhere.roles (tenant_id, id, name, permissions) VALUES ($1, gen_random_uuid(), $2, $3)',
         [tenantId, name, held],
       );
     }
     const { password_hash: hash } = (
       await t.database.admin<{ password_hash: string }>(
-        `SELECT password_hash FROM shared.users WHERE email_key = 'owner@globex.example'`,
+        `SELECT password_hash FROM everywhere.users WHERE email_key = 'owner@globex.example'`,
       )
     )[0] as { password_hash: string };
     const cast = ['people-lead', 'composer', 'admin', 'member'];
     for (const [email, held] of [['owner@acme.example', 'owner'], ...PEOPLE.map((email, at) => [email, cast[at]])]) {
       await t.database.admin(
-        `INSERT INTO shared.users (tenant_id, id, email, email_key, name, role, password_hash)
+        `INSERT INTO everywhere.users (tenant_id, id, email, email_key, name, role, password_hash)
          VALUES ($1, gen_random_uuid(), $2, $2, $2, $3, $4)`,
         [tenantId, email, held, hash],
       );
@@ -124,7 +124,7 @@ describe('no sequence of grants', () => {
     if (next.kind === 'accept') {
       const mails = smtp.to(next.email);
       const open = await t.database.admin<{ token_hash: Buffer }>(
-        'SELECT 1 FROM shared.invitations WHERE email_key = $1 AND accepted_at IS NULL AND revoked_at IS NULL',
+        'SELECT 1 FROM everywhere.invitations WHERE email_key = $1 AND accepted_at IS NULL AND revoked_at IS NULL',
         [next.email],
       );
       if (open.length === 0) return 404;
@@ -192,11 +192,11 @@ describe('no sequence of grants', () => {
     const keys = new Set(['user:write', 'invitation:write', 'role:write', 'session:read', 'session:write']);
     if (next.kind !== 'accept') return next.actor === 3 ? keys : (heldBy(PEOPLE[next.actor]) ?? new Set());
     const [sent] = await t.database.admin<{ invited_by: string }>(
-      'SELECT invited_by FROM shared.invitations WHERE email_key = $1 AND accepted_at IS NULL',
+      'SELECT invited_by FROM everywhere.invitations WHERE email_key = $1 AND accepted_at IS NULL',
       [next.email],
     );
     if (!sent) return new Set();
-    const isKey = await t.database.admin('SELECT 1 FROM shared.api_keys WHERE id = $1', [sent.invited_by]);
+    const isKey = await t.database.admin('SELECT 1 FROM everywhere.api_keys WHERE id = $1', [sent.invited_by]);
     return isKey.length > 0 ? keys : (people.get(sent.invited_by)?.held ?? new Set());
   };
 });

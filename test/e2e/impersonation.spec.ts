@@ -36,10 +36,10 @@ afterAll(async () => {
 /** Copies of acme's people. */
 async function peopleOf(slug: string): Promise<void> {
   await t.database.admin(
-    `INSERT INTO shared.users (tenant_id, id, email, email_key, name, role, status, password_hash, email_verified_at)
+    `INSERT INTO everywhere.users (tenant_id, id, email, email_key, name, role, status, password_hash, email_verified_at)
      SELECT o.id, gen_random_uuid(), u.role || '@${slug}.example', u.role || '@${slug}.example', u.name, u.role,
             u.status, u.password_hash, now()
-       FROM shared.users u JOIN platform.tenants a ON a.id = u.tenant_id AND a.slug = 'acme'
+       FROM everywhere.users u JOIN platform.tenants a ON a.id = u.tenant_id AND a.slug = 'acme'
        JOIN platform.tenants o ON o.slug = '${slug}'`,
   );
 }
@@ -47,7 +47,7 @@ async function peopleOf(slug: string): Promise<void> {
 async function userId(slug: string, role: string): Promise<string> {
   const { id } = await t.tenant(slug);
   const [user] = await t.database.admin<{ id: string }>(
-    'SELECT id FROM shared.users WHERE tenant_id = $1 AND role = $2',
+    'SELECT id FROM everywhere.users WHERE tenant_id = $1 AND role = $2',
     [id, role],
   );
   return user!.id;
@@ -71,7 +71,7 @@ const mailsTo = async (address: string): Promise<string[]> => {
 const tenantLog = async (slug: string) =>
   t.database.admin<Record<string, unknown>>(
     `SELECT event, actor_kind, actor_name, impersonator_id, impersonator_name, target_id, details
-       FROM shared.audit_events WHERE tenant_id = $1 ORDER BY id`,
+       FROM everywhere.audit_events WHERE tenant_id = $1 ORDER BY id`,
     [(await t.tenant(slug)).id],
   );
 const platformLog = async (event: string) => (await root.get(`/api/admin/audit?event=${event}`)).json.items;

@@ -75,14 +75,14 @@ describe('an invitation', () => {
     expect(bare(foreign)).toBe(bare(await accept('nonsense')));
     const { id } = await t.tenant('globex');
     const attempts = () =>
-      t.database.admin(`SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt'`);
+      t.database.admin(`SELECT tenant_id FROM everywhere.audit_events WHERE event = 'cross_tenant_access_attempt'`);
     await expect.poll(attempts).toEqual([{ tenant_id: id }]);
     expect((await accept(token, {}, 'globex')).status).toBe(201);
   });
 
   it('ends after seven days and then stands in the way of no other', async () => {
     const { id, token } = await tokenFor(admin, 'late@acme.example');
-    await t.database.admin(`UPDATE shared.invitations SET expires_at = now() - interval '1 s' WHERE id = $1`, [id]);
+    await t.database.admin(`UPDATE everywhere.invitations SET expires_at = now() - interval '1 s' WHERE id = $1`, [id]);
     expect((await accept(token)).status).toBe(404);
     const expired = await admin.get('/api/invitations?status=expired');
     expect(expired.json.items.map((item: { id: string }) => item.id)).toEqual([id]);
@@ -96,7 +96,7 @@ describe('an invitation', () => {
     expect((await accept(token)).status).toBe(404);
     expect((await admin.send('POST', `/api/invitations/${id}/resend`)).json.code).toBe('invitation_closed');
     const events = await t.database.admin(
-      `SELECT event FROM shared.audit_events WHERE target_id = $1 ORDER BY occurred_at`,
+      `SELECT event FROM everywhere.audit_events WHERE target_id = $1 ORDER BY occurred_at`,
       [id],
     );
     expect(events.map(({ event }) => event)).toEqual(['invitation.created', 'invitation.revoked']);
@@ -162,7 +162,7 @@ describe('an invitation', () => {
     expect((await invite(strict, 'careful@strict.example', 'viewer')).status).toBe(201);
     const answer = await accept(linkIn(await mailTo(smtp, 'careful@strict.example')).token, {}, 'strict');
     expect([answer.status, answer.json.code]).toEqual([401, 'mfa_enrolment_required']);
-    const devices = await t.database.admin('SELECT 1 FROM shared.devices WHERE tenant_id = $1', [tenantId]);
+    const devices = await t.database.admin('SELECT 1 FROM everywhere.devices WHERE tenant_id = $1', [tenantId]);
     expect(devices).toEqual([]);
   });
 

@@ -33,7 +33,7 @@ const wrong = (secret: string) => {
 };
 /** As if the last code had been used long ago, so that the present one is unused. */
 const forgetStep = (person: Person) =>
-  t.database.admin('UPDATE shared.users SET mfa_last_step = 1 WHERE id = $1', [person.id]);
+  t.database.admin('UPDATE everywhere.users SET mfa_last_step = 1 WHERE id = $1', [person.id]);
 
 interface Enrolled extends Person {
   device: SignedIn;
@@ -90,9 +90,9 @@ describe('enrolling', () => {
   it('leaves neither the secret nor a recovery code readable in the database', async () => {
     const quinn = await enrolled();
     const rows = await t.database.admin<{ text: string }>(
-      `SELECT encode(mfa_secret, 'escape') AS text FROM shared.users WHERE id = $1
-       UNION ALL SELECT encode(code_hash, 'escape') FROM shared.recovery_codes WHERE user_id = $1
-       UNION ALL SELECT e::text FROM shared.audit_events e WHERE target_id = $1::text`,
+      `SELECT encode(mfa_secret, 'escape') AS text FROM everywhere.users WHERE id = $1
+       UNION ALL SELECT encode(code_hash, 'escape') FROM everywhere.recovery_codes WHERE user_id = $1
+       UNION ALL SELECT e::text FROM everywhere.audit_events e WHERE target_id = $1::text`,
       [quinn.id],
     );
     expect(rows.length).toBeGreaterThan(11);
@@ -103,7 +103,7 @@ describe('enrolling', () => {
   it("does not open a secret that was copied to a colleague's row", async () => {
     const [quinn, robin] = [await enrolled(), await enrolled()];
     await t.database.admin(
-      'UPDATE shared.users SET mfa_secret = (SELECT mfa_secret FROM shared.users WHERE id = $1) WHERE id = $2',
+      'UPDATE everywhere.users SET mfa_secret = (SELECT mfa_secret FROM everywhere.users WHERE id = $1) WHERE id = $2',
       [quinn.id, robin.id],
     );
     const mfaToken = await challenge(robin);
@@ -172,7 +172,7 @@ describe('the second step of a sign-in', () => {
       challenges.map((mfaToken) => post('login/mfa', { mfa_token: mfaToken, recovery_code: code })),
     );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    const left = await t.database.admin('SELECT 1 FROM shared.recovery_codes WHERE user_id = $1', [quinn.id]);
+    const left = await t.database.admin('SELECT 1 FROM everywhere.recovery_codes WHERE user_id = $1', [quinn.id]);
     expect(left).toHaveLength(9);
   });
 
@@ -182,7 +182,7 @@ describe('the second step of a sign-in', () => {
     const code = codeOf(quinn.secret);
     expect((await post('login/mfa', { mfa_token: mfaToken, code }, 'globex')).json.code).toBe('mfa_refused');
     await t.database.admin(
-      `UPDATE shared.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
+      `UPDATE everywhere.user_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
       [quinn.id],
     );
     expect((await post('login/mfa', { mfa_token: mfaToken, code })).json.code).toBe('mfa_refused');
@@ -233,7 +233,7 @@ describe('the second step of a sign-in', () => {
       .poll(
         () =>
           t.database.admin(
-            `SELECT tenant_id, details->>'target' AS target FROM shared.audit_events
+            `SELECT tenant_id, details->>'target' AS target FROM everywhere.audit_events
               WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = '/api/auth/login/mfa' AND tenant_id = $1`,
             [initech],
           ),
@@ -247,12 +247,12 @@ describe('the second step of a sign-in', () => {
     const quinn = await enrolled();
     const mfaToken = await challenge(quinn);
     expect((await quinn.device.send('POST', '/api/auth/logout-all')).status).toBe(204);
-    const waiting = `SELECT 1 FROM shared.user_tokens WHERE user_id = $1 AND purpose = 'mfa'`;
+    const waiting = `SELECT 1 FROM everywhere.user_tokens WHERE user_id = $1 AND purpose = 'mfa'`;
     expect(await t.database.admin(waiting, [quinn.id])).toEqual([]);
     const code = codeOf(quinn.secret);
     expect((await post('login/mfa', { mfa_token: mfaToken, code })).json.code).toBe('mfa_refused');
     const racing = await challenge(quinn);
-    await t.database.admin('UPDATE shared.users SET token_version = token_version + 1 WHERE id = $1', [quinn.id]);
+    await t.database.admin('UPDATE everywhere.users SET token_version = token_version + 1 WHERE id = $1', [quinn.id]);
     expect((await post('login/mfa', { mfa_token: racing, code })).json.code).toBe('mfa_refused');
     expect((await post('login/mfa', { mfa_token: await challenge(quinn), code })).status).toBe(200);
   });
@@ -293,7 +293,7 @@ describe('a person who has a second factor', () => {
     const answers = await Promise.all([renew(quinn.recoveryCodes[0]), renew(quinn.recoveryCodes[1])]);
     const made = answers.filter(({ status }) => status === 200);
     expect(made.length).toBeGreaterThan(0);
-    const left = await t.database.admin('SELECT 1 FROM shared.recovery_codes WHERE user_id = $1', [quinn.id]);
+    const left = await t.database.admin('SELECT 1 FROM everywhere.recovery_codes WHERE user_id = $1', [quinn.id]);
     expect(left).toHaveLength(10);
     const old = { mfa_token: await challenge(quinn), recovery_code: quinn.recoveryCodes[2] };
     expect((await post('login/mfa', old)).json.code).toBe('mfa_refused');
@@ -361,7 +361,7 @@ describe('a role that must have a second factor', () => {
       ['helper', members],
     ] as const) {
       await t.database.admin(
-        'INSERT INTO shared.roles (tenant_id, id, name, permissions) VALUES ($1, gen_random_uuid(), $2, $3)',
+        'INSERT INTO everywhere.roles (tenant_id, id, name, permissions) VALUES ($1, gen_random_uuid(), $2, $3)',
         [id, name, permissions],
       );
     }

@@ -39,7 +39,7 @@ const say = (who: SignedIn, session: string, message = 'hello') =>
 const idOf = async (who: SignedIn): Promise<string> => (await who.get('/api/auth/me')).json.id;
 const readAny = (id?: string) =>
   t.database.admin<{ actor_name: string; details: Record<string, unknown>; tenant_id: string; target_id: string }>(
-    `SELECT tenant_id, actor_name, target_id, details FROM shared.audit_events
+    `SELECT tenant_id, actor_name, target_id, details FROM everywhere.audit_events
       WHERE event = 'session.read-any' AND target_id IS NOT DISTINCT FROM $1 ORDER BY id`,
     [id ?? null],
   );
@@ -119,7 +119,7 @@ describe("a user's session", () => {
     const answer = await viewer.send('POST', '/session', {});
     expect([answer.status, answer.json.code]).toEqual([403, 'permission_missing']);
     const { id } = await open(member);
-    await t.database.admin('UPDATE shared.chat_sessions SET user_id = $1 WHERE id = $2', [await idOf(viewer), id]);
+    await t.database.admin('UPDATE everywhere.chat_sessions SET user_id = $1 WHERE id = $2', [await idOf(viewer), id]);
     const theirs = await signIn(other, 'acme', 'viewer');
     expect((await theirs.get(`/api/sessions/${id}`)).status).toBe(200);
     expect([(await say(theirs, id)).status, (await theirs.send('DELETE', `/api/sessions/${id}`)).status]).toEqual([
@@ -149,7 +149,7 @@ describe("a user's session", () => {
     }
     expect((await admin.get(`/api/sessions?cursor=${first}`)).json.code).toBe('cursor_invalid');
     await t.database.admin(
-      `UPDATE shared.chat_sessions SET last_active_at = now() - interval '25 hours' WHERE id = $1`,
+      `UPDATE everywhere.chat_sessions SET last_active_at = now() - interval '25 hours' WHERE id = $1`,
       [ids[0]],
     );
     expect((await owner.get('/api/sessions')).json.items.map((item: { id: string }) => item.id)).toEqual(ids.slice(1));
@@ -185,10 +185,10 @@ describe('a deleted session', () => {
       }
     }
     expect((await member.send('DELETE', `/api/sessions/${id}`)).status).toBe(404);
-    expect(await t.database.admin('SELECT 1 FROM shared.chat_messages WHERE session_id = $1', [id])).toEqual([]);
+    expect(await t.database.admin('SELECT 1 FROM everywhere.chat_messages WHERE session_id = $1', [id])).toEqual([]);
     expect(
       await t.database.admin(
-        `SELECT actor_id FROM shared.audit_events WHERE event = 'session.deleted' AND target_id = $1`,
+        `SELECT actor_id FROM everywhere.audit_events WHERE event = 'session.deleted' AND target_id = $1`,
         [id],
       ),
     ).toEqual([{ actor_id: await idOf(member) }]);
@@ -225,14 +225,14 @@ describe('session:read-any', () => {
   it('reads no session when the log cannot be written', async () => {
     const { id } = await open(member);
     await t.database.admin(
-      `ALTER TABLE shared.audit_events ADD CONSTRAINT closed CHECK (event <> 'session.read-any') NOT VALID`,
+      `ALTER TABLE everywhere.audit_events ADD CONSTRAINT closed CHECK (event <> 'session.read-any') NOT VALID`,
     );
     try {
       for (const path of [`/api/sessions/${id}`, `/api/sessions/${id}/messages`, '/api/sessions?all=true']) {
         expect([path, (await admin.get(path)).status]).toEqual([path, 500]);
       }
     } finally {
-      await t.database.admin('ALTER TABLE shared.audit_events DROP CONSTRAINT closed');
+      await t.database.admin('ALTER TABLE everywhere.audit_events DROP CONSTRAINT closed');
     }
   });
 
@@ -267,14 +267,15 @@ describe('session:read-any', () => {
 
   it('does not keep the session of another alive', async () => {
     const { id } = await open(member);
-    await t.database.admin(`UPDATE shared.chat_sessions SET last_active_at = now() - interval '1 hour' WHERE id = $1`, [
-      id,
-    ]);
+    await t.database.admin(
+      `UPDATE everywhere.chat_sessions SET last_active_at = now() - interval '1 hour' WHERE id = $1`,
+      [id],
+    );
     const lastActive = async (): Promise<number> => {
       // The note is written behind the answer; this is how a shutdown waits for it.
       await other.app.get(SessionService, { strict: false }).onApplicationShutdown();
       const [row] = await t.database.admin<{ at: Date }>(
-        'SELECT last_active_at AS at FROM shared.chat_sessions WHERE id = $1',
+        'SELECT last_active_at AS at FROM everywhere.chat_sessions WHERE id = $1',
         [id],
       );
       return row?.at.getTime() ?? 0;

@@ -61,7 +61,7 @@ describe('the download of personal data', () => {
     await owner.send('PATCH', `/api/users/${id}`, { name: 'Renamed by the owner' });
     const { id: tenant } = await t.tenant('initech');
     await t.database.admin(
-      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+      `INSERT INTO everywhere.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
        SELECT $1, gen_random_uuid(), e, e, 'admin', '', now(), now()
          FROM unnest(ARRAY['admin@initech.example', 'other@initech.example']) e`,
       [tenant],
@@ -82,13 +82,13 @@ describe('the download of personal data', () => {
     const user = await idOf(member);
     const { id: tenant } = await t.tenant('globex');
     await t.database.admin(
-      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, user_id)
+      `INSERT INTO everywhere.chat_sessions (tenant_id, id, token_hash, user_id)
        SELECT $1, gen_random_uuid(), sha256(n::text::bytea), $2 FROM generate_series(1, 1001) n`,
       [tenant, user],
     );
     await t.database.admin(
-      `INSERT INTO shared.chat_messages (tenant_id, id, session_id, role, content)
-       SELECT tenant_id, gen_random_uuid(), id, 'user', 'x' FROM shared.chat_sessions WHERE user_id = $1 LIMIT 300`,
+      `INSERT INTO everywhere.chat_messages (tenant_id, id, session_id, role, content)
+       SELECT tenant_id, gen_random_uuid(), id, 'user', 'x' FROM everywhere.chat_sessions WHERE user_id = $1 LIMIT 300`,
       [user],
     );
     const { json } = await member.get(`${ROUTE}/data`);
@@ -142,7 +142,7 @@ describe('deleting the own account', () => {
     expect(refreshed.status).toBe(401);
     await expect(signIn(t, 'acme', 'member')).rejects.toThrow('sign_in_refused');
     const [session] = await t.database.admin<{ user_id: string | null }>(
-      'SELECT user_id FROM shared.chat_sessions WHERE id = $1',
+      'SELECT user_id FROM everywhere.chat_sessions WHERE id = $1',
       [id],
     );
     expect(session).toEqual({ user_id: null });
@@ -155,7 +155,7 @@ describe('deleting the own account', () => {
       expect(await t.database.admin(`SELECT 1 FROM shared.${table} WHERE user_id = $1`, [user])).toEqual([]);
     }
     const [event] = await t.database.admin<{ event: string }>(
-      `SELECT e::text AS event FROM shared.audit_events e WHERE event = 'user.deleted' AND target_id = $1`,
+      `SELECT e::text AS event FROM everywhere.audit_events e WHERE event = 'user.deleted' AND target_id = $1`,
       [user],
     );
     expect(event?.event).toContain('anonymise');
@@ -169,7 +169,7 @@ describe('deleting the own account', () => {
     const kept = await converse(await signIn(t, 'initech', 'owner'), 'stays');
     expect((await member.send('DELETE', ROUTE, { password: 'demo-password' })).status).toBe(204);
     const left = await t.database.admin<{ session_id: string }>(
-      'SELECT DISTINCT session_id FROM shared.chat_messages WHERE session_id = ANY ($1)',
+      'SELECT DISTINCT session_id FROM everywhere.chat_messages WHERE session_id = ANY ($1)',
       [[id, kept.id]],
     );
     expect(left).toEqual([{ session_id: kept.id }]);
@@ -180,14 +180,14 @@ describe('deleting the own account', () => {
     const [leaver, sent] = [await newPerson(t, 'acme'), await newPerson(t, 'acme')];
     const { id: tenant } = await t.tenant('acme');
     await t.database.admin(
-      `INSERT INTO shared.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
+      `INSERT INTO everywhere.invitations (tenant_id, id, email, email_key, role, token_hash, expires_at, accepted_at)
        SELECT $1, gen_random_uuid(), e, e, 'member', '', now(), now() FROM unnest($2::text[]) e`,
       [tenant, [leaver.email, sent.email]],
     );
     const leaving = await signInAs(t, 'acme', leaver.email, 'demo-password');
     expect((await leaving.send('DELETE', ROUTE, { password: 'demo-password' })).status).toBe(204);
     expect((await owner.send('DELETE', `/api/users/${sent.id}`)).status).toBe(204);
-    const left = await t.database.admin('SELECT 1 FROM shared.invitations WHERE email_key = ANY ($1)', [
+    const left = await t.database.admin('SELECT 1 FROM everywhere.invitations WHERE email_key = ANY ($1)', [
       [leaver.email, sent.email],
     ]);
     expect(left).toEqual([]);
@@ -199,7 +199,7 @@ describe('deleting the own account', () => {
     expect([refused.status, refused.json.code]).toEqual([409, 'last_owner']);
 
     const second = await signIn(t, 'initech', 'admin');
-    await t.database.admin(`UPDATE shared.users SET role = 'owner' WHERE id = $1`, [await idOf(second)]);
+    await t.database.admin(`UPDATE everywhere.users SET role = 'owner' WHERE id = $1`, [await idOf(second)]);
     const answers = await Promise.all(
       [owner, second].map((who) => who.send('DELETE', ROUTE, { password: 'demo-password' })),
     );
@@ -213,9 +213,9 @@ describe('deleting the own account', () => {
       const person = await newPerson(t, 'globex');
       // Sorts before the owner, whom both lock as well.
       const id = person.id.replace(/^......../, '00000000');
-      await t.database.admin('UPDATE shared.users SET id = $2 WHERE id = $1', [person.id, id]);
+      await t.database.admin('UPDATE everywhere.users SET id = $2 WHERE id = $1', [person.id, id]);
       const leaving = await signInAs(t, 'globex', person.email, 'demo-password');
-      const held = await holdRows(t.database, 'SELECT 1 FROM shared.users WHERE id = $1 FOR UPDATE', [ownerId]);
+      const held = await holdRows(t.database, 'SELECT 1 FROM everywhere.users WHERE id = $1 FOR UPDATE', [ownerId]);
       const answers = [
         leaving.send('DELETE', ROUTE, { password: 'demo-password' }),
         owner.send('PATCH', `/api/users/${id}`, { name: `Renamed ${n}` }),

@@ -77,7 +77,7 @@ describe('outside demo mode', () => {
       await t.import([{ slug: 'plain' }]);
       const tenant = await t.tenant('plain');
       await expect(t.app.get(DemoUsers).load([tenant])).rejects.toThrow('demo mode only');
-      expect(await t.database.admin('SELECT 1 FROM shared.users')).toEqual([]);
+      expect(await t.database.admin('SELECT 1 FROM everywhere.users')).toEqual([]);
     } finally {
       await t.close();
     }

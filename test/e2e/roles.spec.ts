@@ -93,7 +93,7 @@ describe('roles', () => {
     await expect.poll(async () => (await reader.get('/api/audit')).status, { timeout: 1000 }).toBe(403);
     expect((await reader.get('/api/users')).status).toBe(200);
     const [event] = await t.database.admin<{ before: object; after: object }>(
-      `SELECT before, after FROM shared.audit_events WHERE event = 'role.changed' AND target_id = 'reader'`,
+      `SELECT before, after FROM everywhere.audit_events WHERE event = 'role.changed' AND target_id = 'reader'`,
     );
     expect(event).toMatchObject({ before: { permissions: ['audit:read'] }, after: { permissions: ['user:read'] } });
   });
@@ -130,7 +130,7 @@ describe('roles', () => {
   ])('never go away under %s who gets them at that moment: %s', async (kind, order, give, given, removed) => {
     const role = `${kind}-${order}`.replaceAll(' ', '-');
     expect((await compose(owner, role, ['user:read'])).status).toBe(201);
-    const held = await holdRows(t.database, 'SELECT 1 FROM shared.roles WHERE name = $1 FOR UPDATE', [role]);
+    const held = await holdRows(t.database, 'SELECT 1 FROM everywhere.roles WHERE name = $1 FOR UPDATE', [role]);
     const remove = () => owner.send('DELETE', `/api/roles/${role}`);
     const running = [];
     for (const [index, start] of (removed === 409
@@ -144,7 +144,7 @@ describe('roles', () => {
     const statuses = (await Promise.all(running)).map(({ status }) => status);
     expect(statuses).toEqual(removed === 409 ? [given, removed] : [removed, given]);
     const homeless = await t.database.admin(
-      `SELECT u.role FROM shared.users u WHERE u.role = $1 AND NOT EXISTS (SELECT 1 FROM shared.roles WHERE name = $1)`,
+      `SELECT u.role FROM everywhere.users u WHERE u.role = $1 AND NOT EXISTS (SELECT 1 FROM everywhere.roles WHERE name = $1)`,
       [role],
     );
     expect(homeless).toEqual([]);

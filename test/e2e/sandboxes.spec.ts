@@ -72,14 +72,14 @@ async function talk(slug: string, messages: number, sessions = 20): Promise<void
   const { id } = await t.tenant(slug);
   const ids = Array.from({ length: sessions }, () => newId());
   await t.database.admin(
-    `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, user_id)
+    `INSERT INTO everywhere.chat_sessions (tenant_id, id, token_hash, user_id)
      SELECT $1, s.id, sha256(s.id::text::bytea), CASE WHEN s.n % 2 = 0 THEN
-              (SELECT id FROM shared.users WHERE tenant_id = $1 AND email_key = $3) END
+              (SELECT id FROM everywhere.users WHERE tenant_id = $1 AND email_key = $3) END
        FROM unnest($2::uuid[]) WITH ORDINALITY AS s (id, n)`,
     [id, ids, `owner@${slug}.example`],
   );
   await t.database.admin(
-    `INSERT INTO shared.chat_messages (tenant_id, id, session_id, role, content)
+    `INSERT INTO everywhere.chat_messages (tenant_id, id, session_id, role, content)
      SELECT $1, m.id, ($3::uuid[])[1 + m.n % $4], 'user', 'message ' || m.n
        FROM unnest($2::uuid[]) WITH ORDINALITY AS m (id, n)`,
     [id, Array.from({ length: messages }, () => newId()), ids, sessions],
@@ -271,16 +271,16 @@ describe('the code that lets in', () => {
   it('makes another owner of acme an owner there too, and no one of somebody who is disabled there', async () => {
     const { slug } = await made(acme);
     await t.database.admin(
-      `INSERT INTO shared.users (tenant_id, id, email, email_key, name, role, password_hash)
+      `INSERT INTO everywhere.users (tenant_id, id, email, email_key, name, role, password_hash)
        SELECT tenant_id, $1, 'two@acme.example', 'two@acme.example', 'Two', 'owner', password_hash
-         FROM shared.users WHERE email_key = $2 AND password_hash IS NOT NULL`,
+         FROM everywhere.users WHERE email_key = $2 AND password_hash IS NOT NULL`,
       [newId(), ASKER],
     );
     const two = bearer(t, 'acme', await tokenOf('two@acme.example'));
     const inside = await enter(two, slug);
     expect((await inside.get('/api/auth/me')).json).toMatchObject({ role: 'owner', email: 'two@acme.example' });
     await t.database.admin(
-      `UPDATE shared.users SET status = 'disabled' WHERE email_key = 'two@acme.example'
+      `UPDATE everywhere.users SET status = 'disabled' WHERE email_key = 'two@acme.example'
          AND tenant_id = (SELECT id FROM platform.tenants WHERE slug = $1)`,
       [slug],
     );
@@ -313,7 +313,7 @@ describe('a reset', () => {
     const visitor = await t.request('POST', '/session', { headers: inside.headers, body: {} });
     expect(visitor.status).toBe(201);
     await root.send('PATCH', `/api/admin/tenants/${slug}`, { settings: { welcome: 'Broken' } });
-    await t.database.admin('DELETE FROM shared.chat_messages WHERE tenant_id = $1 AND id = ANY ($2)', [
+    await t.database.admin('DELETE FROM everywhere.chat_messages WHERE tenant_id = $1 AND id = ANY ($2)', [
       id,
       before.slice(0, 100),
     ]);
@@ -339,10 +339,10 @@ describe('a reset', () => {
 
   it('that fails leaves the sandbox suspended, and can be asked for again', async () => {
     const { slug, id } = await made(acme, { with_data: true });
-    await t.database.admin(`CREATE FUNCTION shared.refuse_copy() RETURNS trigger LANGUAGE plpgsql AS
+    await t.database.admin(`CREATE FUNCTION everywhere.refuse_copy() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN IF NEW.tenant_id = '${id}' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$`);
     await t.database.admin(
-      'CREATE TRIGGER refuse BEFORE INSERT ON shared.chat_messages FOR EACH ROW EXECUTE FUNCTION shared.refuse_copy()',
+      'CREATE TRIGGER refuse BEFORE INSERT ON everywhere.chat_messages FOR EACH ROW EXECUTE FUNCTION everywhere.refuse_copy()',
     );
     const hurry = setInterval(
       () =>
@@ -356,7 +356,7 @@ describe('a reset', () => {
       await untilSandbox(acme, slug, 'suspended');
     } finally {
       clearInterval(hurry);
-      await t.database.admin('DROP TRIGGER refuse ON shared.chat_messages');
+      await t.database.admin('DROP TRIGGER refuse ON everywhere.chat_messages');
     }
     expect((await root.send('POST', `/api/admin/tenants/${slug}/resume`)).json.code).toBe('tenant_reset_failed');
     expect((await acme.send('POST', at(slug, '/reset'))).status).toBe(202);
@@ -414,7 +414,7 @@ describe('mail of a sandbox', () => {
       (await inside.send('POST', '/api/invitations', { email: 'real@person.example', role: 'member' })).status,
     ).toBe(201);
     await t.database.admin(
-      `UPDATE shared.users SET email = 'viewer@acme.example', email_key = 'viewer@acme.example', status = 'active'
+      `UPDATE everywhere.users SET email = 'viewer@acme.example', email_key = 'viewer@acme.example', status = 'active'
         WHERE tenant_id = (SELECT id FROM platform.tenants WHERE slug = $1) AND role = 'viewer'`,
       [slug],
     );
@@ -662,12 +662,12 @@ describe('a copy under way', () => {
     await own.app.get(Provisioner, { strict: false }).beforeApplicationShutdown();
     const { id } = await own.tenant('acme');
     const session = newId();
-    await database.admin(`INSERT INTO shared.chat_sessions (tenant_id, id, token_hash) VALUES ($1, $2, '\\x00')`, [
+    await database.admin(`INSERT INTO everywhere.chat_sessions (tenant_id, id, token_hash) VALUES ($1, $2, '\\x00')`, [
       id,
       session,
     ]);
     await database.admin(
-      `INSERT INTO shared.chat_messages (tenant_id, id, session_id, role, content)
+      `INSERT INTO everywhere.chat_messages (tenant_id, id, session_id, role, content)
        SELECT $1, m.id, $3, 'user', m.n::text FROM unnest($2::uuid[]) WITH ORDINALITY AS m (id, n)`,
       [id, Array.from({ length: 1500 }, () => newId()), session],
     );
@@ -677,7 +677,7 @@ describe('a copy under way', () => {
       IF NEW.content = '700' AND EXISTS (SELECT 1 FROM public.pauses p JOIN platform.tenants t ON t.slug = p.slug
          WHERE t.id = NEW.tenant_id) THEN PERFORM pg_sleep(600); END IF; RETURN NEW; END $$`);
     await database.admin(
-      'CREATE TRIGGER pause BEFORE INSERT ON shared.chat_messages FOR EACH ROW EXECUTE FUNCTION public.pause()',
+      'CREATE TRIGGER pause BEFORE INSERT ON everywhere.chat_messages FOR EACH ROW EXECUTE FUNCTION public.pause()',
     );
     const start = async () => {
       const started = await startProcess({
@@ -714,7 +714,7 @@ describe('a copy under way', () => {
     const count = async (slug: string) =>
       (
         await database.admin<{ n: number }>(
-          `SELECT count(*)::int AS n FROM shared.chat_messages m JOIN platform.tenants t ON t.id = m.tenant_id WHERE t.slug = $1`,
+          `SELECT count(*)::int AS n FROM everywhere.chat_messages m JOIN platform.tenants t ON t.id = m.tenant_id WHERE t.slug = $1`,
           [slug],
         )
       )[0]?.n;

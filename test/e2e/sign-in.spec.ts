@@ -28,7 +28,7 @@ const onOther = (tenant: string, { accessToken }: { accessToken: string }) => be
 /** Who was told of an attempt at another tenant, and where it was made. */
 const attemptsAt = (route: string) =>
   t.database.admin(
-    `SELECT tenant_id, details->>'target' AS target FROM shared.audit_events
+    `SELECT tenant_id, details->>'target' AS target FROM everywhere.audit_events
       WHERE event = 'cross_tenant_access_attempt' AND details->>'route' = $1`,
     [route],
   );
@@ -87,7 +87,8 @@ describe('signing in', () => {
     const { id: globexId } = await t.tenant('globex');
     await expect
       .poll(
-        () => t.database.admin(`SELECT tenant_id FROM shared.audit_events WHERE event = 'cross_tenant_access_attempt'`),
+        () =>
+          t.database.admin(`SELECT tenant_id FROM everywhere.audit_events WHERE event = 'cross_tenant_access_attempt'`),
         { timeout: 10_000 },
       )
       .toEqual([{ tenant_id: globexId }]);
@@ -97,7 +98,7 @@ describe('signing in', () => {
 describe('signing in while', () => {
   it('somebody signs the user out everywhere leaves no token that is dead when it is given', async () => {
     const quinn = await newPerson(t, 'acme');
-    const raise = 'UPDATE shared.users SET token_version = token_version + 1 WHERE id = $1';
+    const raise = 'UPDATE everywhere.users SET token_version = token_version + 1 WHERE id = $1';
     const held = await holdRows(t.database, raise, [quinn.id]);
     const signingIn = t.request('POST', '/api/auth/login', {
       headers: { 'x-tenant-id': 'acme' },
@@ -113,14 +114,14 @@ describe('signing in while', () => {
     const quinn = await newPerson(t, 'acme');
     const first = await signInAs(t, 'acme', quinn.email, 'demo-password');
     await t.database.admin(
-      `INSERT INTO shared.devices (tenant_id, id, user_id, name, token_hash, last_used_at, expires_at)
+      `INSERT INTO everywhere.devices (tenant_id, id, user_id, name, token_hash, last_used_at, expires_at)
        SELECT tenant_id, gen_random_uuid(), id, 'device ' || n, '', now() + n * interval '1 second', now() + interval '1 day'
-         FROM shared.users, generate_series(1, 60) n WHERE id = $1`,
+         FROM everywhere.users, generate_series(1, 60) n WHERE id = $1`,
       [quinn.id],
     );
     expect(await meOf(first)).toBe(200);
     const newest = await signInAs(t, 'acme', quinn.email, 'demo-password');
-    const left = await t.database.admin<{ name: string }>('SELECT name FROM shared.devices WHERE user_id = $1', [
+    const left = await t.database.admin<{ name: string }>('SELECT name FROM everywhere.devices WHERE user_id = $1', [
       quinn.id,
     ]);
     const names = left.map(({ name }) => name);
@@ -143,7 +144,7 @@ describe('a refresh token', () => {
     // Reuse has revoked the family: nothing of it works any more.
     expect((await refresh('acme', second.json.refresh_token)).status).toBe(401);
     expect((await bearer(t, 'acme', second.json.access_token).get('/api/auth/me')).status).toBe(401);
-    const reused = await t.database.admin(`SELECT 1 FROM shared.audit_events WHERE event = 'refresh-token.reused'`);
+    const reused = await t.database.admin(`SELECT 1 FROM everywhere.audit_events WHERE event = 'refresh-token.reused'`);
     expect(reused).toHaveLength(1);
   });
 
@@ -151,7 +152,7 @@ describe('a refresh token', () => {
     const { refreshToken } = await signIn(t, 'acme', 'member');
     const next = (await refresh('acme', refreshToken)).json.refresh_token;
     await t.database.admin(
-      `UPDATE shared.devices SET rotated_at = rotated_at - interval '11 seconds' WHERE rotated_at IS NOT NULL`,
+      `UPDATE everywhere.devices SET rotated_at = rotated_at - interval '11 seconds' WHERE rotated_at IS NOT NULL`,
     );
     expect((await refresh('acme', refreshToken)).json.code).toBe('refresh_refused');
     expect((await refresh('acme', next)).status).toBe(401);
@@ -161,16 +162,17 @@ describe('a refresh token', () => {
     const quinn = await newPerson(t, 'acme');
     const { refreshToken } = await signInAs(t, 'acme', quinn.email, 'demo-password');
     const next = (await refresh('acme', (await refresh('acme', refreshToken)).json.refresh_token)).json.refresh_token;
-    await t.database.admin(`CREATE FUNCTION shared.full() RETURNS trigger LANGUAGE plpgsql
+    await t.database.admin(`CREATE FUNCTION everywhere.full() RETURNS trigger LANGUAGE plpgsql
       AS $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$`);
-    await t.database.admin(`CREATE TRIGGER full_log BEFORE INSERT ON shared.audit_events
-      FOR EACH ROW WHEN (NEW.event = 'refresh-token.reused') EXECUTE FUNCTION shared.full()`);
+    await t.database.admin(`CREATE TRIGGER full_log BEFORE INSERT ON everywhere.audit_events
+      FOR EACH ROW WHEN (NEW.event = 'refresh-token.reused') EXECUTE FUNCTION everywhere.full()`);
     const reused = () =>
-      t.database.admin(`SELECT 1 FROM shared.audit_events WHERE event = 'refresh-token.reused' AND target_id = $1`, [
-        quinn.id,
-      ]);
+      t.database.admin(
+        `SELECT 1 FROM everywhere.audit_events WHERE event = 'refresh-token.reused' AND target_id = $1`,
+        [quinn.id],
+      );
     expect((await refresh('acme', refreshToken)).status).toBe(500);
-    await t.database.admin('DROP TRIGGER full_log ON shared.audit_events');
+    await t.database.admin('DROP TRIGGER full_log ON everywhere.audit_events');
     const later = await refresh('acme', next);
     expect(later.status).toBe(200);
     expect((await refresh('acme', refreshToken)).status).toBe(401);

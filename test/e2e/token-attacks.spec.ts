@@ -135,7 +135,7 @@ describe('an access token', () => {
     };
     const workers = Array.from({ length: 20 }, worker);
     const tenant = await t.tenant('initech');
-    await t.database.admin(`UPDATE shared.users SET status = 'disabled' WHERE id = $1`, [id]);
+    await t.database.admin(`UPDATE everywhere.users SET status = 'disabled' WHERE id = $1`, [id]);
     await t.database.admin(`SELECT pg_notify('tenantry_auth', $1)`, [`${tenant.id}:${id}`]);
     revokedAt = performance.now();
     await Promise.all(workers);

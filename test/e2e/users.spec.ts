@@ -57,13 +57,13 @@ describe('a user', () => {
     const opened = t.app.get(CredentialCodec).open('reset-password', token);
     expect(opened?.tenantId).toBe(tenantId);
     const [stored] = await t.database.admin(
-      'SELECT user_id, purpose, token_hash FROM shared.user_tokens WHERE id = $1',
+      'SELECT user_id, purpose, token_hash FROM everywhere.user_tokens WHERE id = $1',
       [opened?.subjectId],
     );
     expect(stored).toEqual({ user_id: added.json.id, purpose: 'reset-password', token_hash: sha256(token) });
     await expect(signInAs(t, 'acme', 'added@acme.example', '')).rejects.toThrow();
     const [event] = await t.database.admin<{ actor_name: string; after: object }>(
-      `SELECT actor_name, after FROM shared.audit_events WHERE event = 'user.created' AND target_id = $1`,
+      `SELECT actor_name, after FROM everywhere.audit_events WHERE event = 'user.created' AND target_id = $1`,
       [added.json.id],
     );
     expect(event).toMatchObject({ actor_name: 'Admin of Acme Corp', after: { role: 'member' } });
@@ -112,7 +112,7 @@ describe('a user', () => {
         expect((await (await signIn(t, 'globex', 'admin')).get(`/api/users?cursor=${cursor}`)).status).toBe(422);
     } while (cursor);
     const { id } = await t.tenant('acme');
-    const all = await t.database.admin('SELECT id FROM shared.users WHERE tenant_id = $1 ORDER BY id', [id]);
+    const all = await t.database.admin('SELECT id FROM everywhere.users WHERE tenant_id = $1 ORDER BY id', [id]);
     expect(seen).toEqual(all.map((row) => row['id']));
     expect((await admin.get('/api/users?limit=200')).text).not.toMatch(/password|argon2|secret/);
   });
@@ -193,12 +193,12 @@ describe('an address that changes', () => {
     });
     expect((await mailTo(smtp, 'victim@acme.example', 4)).text).toContain('mine@evil.example');
     // Links to the address before are void.
-    const tokens = await t.database.admin('SELECT 1 FROM shared.user_tokens WHERE user_id = $1', [id]);
+    const tokens = await t.database.admin('SELECT 1 FROM everywhere.user_tokens WHERE user_id = $1', [id]);
     expect(tokens).toEqual([]);
     await signInAs(t, 'acme', 'mine@evil.example', PASSWORD);
     await expect(signInAs(t, 'acme', 'victim@acme.example', PASSWORD)).rejects.toThrow('401');
     const events = await t.database.admin(
-      `SELECT before, after FROM shared.audit_events WHERE event = 'user.email-changed' AND target_id = $1`,
+      `SELECT before, after FROM everywhere.audit_events WHERE event = 'user.email-changed' AND target_id = $1`,
       [id],
     );
     expect(events).toEqual([{ before: { email: 'victim@acme.example' }, after: { email: 'mine@evil.example' } }]);
@@ -266,7 +266,7 @@ describe('an API key with an expiry or address ranges', () => {
     ['address_ranges', ['127.0.0.0/8']],
   ])('makes no person and changes no role or address, which would shed its %s', async (column, value) => {
     const key = await program(t, 'acme', ['user:write', 'invitation:write', 'role:write', ...MEMBER]);
-    await t.database.admin(`UPDATE shared.api_keys SET ${column} = $1 WHERE key_hash = $2`, [
+    await t.database.admin(`UPDATE everywhere.api_keys SET ${column} = $1 WHERE key_hash = $2`, [
       value,
       sha256(key.accessToken),
     ]);
@@ -296,7 +296,7 @@ describe('an API key with an expiry or address ranges', () => {
     const email = 'late-bounds@acme.example';
     expect((await key.send('POST', '/api/invitations', { email, role: 'member' })).status).toBe(201);
     const { token } = linkIn(await mailTo(smtp, email));
-    await t.database.admin(`UPDATE shared.api_keys SET address_ranges = '{10.0.0.0/8}' WHERE key_hash = $1`, [
+    await t.database.admin(`UPDATE everywhere.api_keys SET address_ranges = '{10.0.0.0/8}' WHERE key_hash = $1`, [
       sha256(key.accessToken),
     ]);
     const answer = await t.request('POST', '/api/invitations/accept', {
@@ -327,7 +327,7 @@ describe('mails that members have sent', () => {
       // Another tenant's are its own.
       expect((await add(admin, email)).status).toBe(201);
       const stored = await t.database.admin<{ text: string }>(
-        `SELECT string_agg(m::text, ' ') AS text FROM shared.member_mails m`,
+        `SELECT string_agg(m::text, ' ') AS text FROM everywhere.member_mails m`,
       );
       expect(stored[0]?.text).not.toContain('stranger');
     } finally {
@@ -345,7 +345,7 @@ describe('mails that members have sent', () => {
     }
     expect(statuses).toEqual([201, 201, 201, 429]);
     expect(
-      await t.database.admin(`SELECT 1 FROM shared.invitations WHERE email_key = 'guest-3@stranger.example'`),
+      await t.database.admin(`SELECT 1 FROM everywhere.invitations WHERE email_key = 'guest-3@stranger.example'`),
     ).toEqual([]);
   });
 });
@@ -367,7 +367,7 @@ describe('whoever is disabled or deleted', () => {
       const refreshed = await here.send('POST', '/api/auth/refresh', { refresh_token: here.refreshToken });
       expect(refreshed.status).toBe(401);
       await expect(signInAs(t, 'acme', email, PASSWORD)).rejects.toThrow('401');
-      expect(await t.database.admin('SELECT 1 FROM shared.devices WHERE user_id = $1', [id])).toEqual([]);
+      expect(await t.database.admin('SELECT 1 FROM everywhere.devices WHERE user_id = $1', [id])).toEqual([]);
       if (how === 'deleted') expect((await remove(admin, id)).status).toBe(404);
       else {
         expect((await change(admin, id, { status: 'active' })).status).toBe(200);
@@ -449,7 +449,9 @@ describe('the last active owner', () => {
     ['delete', (by: SignedIn, id: string) => remove(by, id)],
   ])('is left when two owners %s each other at the same moment', async (what, strike) => {
     const { tenantId, left, right, ids } = await twoOwners(`duel-${what}`);
-    const held = await holdRows(t.database, 'SELECT 1 FROM shared.users WHERE tenant_id = $1 FOR UPDATE', [tenantId]);
+    const held = await holdRows(t.database, 'SELECT 1 FROM everywhere.users WHERE tenant_id = $1 FOR UPDATE', [
+      tenantId,
+    ]);
     const strikes = [strike(left, ids.right), strike(right, ids.left)];
     // Both are past the guard and at the rows.
     await expect.poll(() => held.waiting()).toBe(2);
@@ -461,7 +463,7 @@ describe('the last active owner', () => {
     // The loser is no owner any more, so they reach the other no longer.
     expect([401, 403]).toContain(failed?.status);
     const owners = await t.database.admin(
-      `SELECT 1 FROM shared.users WHERE tenant_id = $1 AND role = 'owner' AND status = 'active'`,
+      `SELECT 1 FROM everywhere.users WHERE tenant_id = $1 AND role = 'owner' AND status = 'active'`,
       [tenantId],
     );
     expect(owners).toHaveLength(1);
@@ -484,7 +486,7 @@ async function twoOwners(slug: string) {
   const key = await program(t, slug, (await admin.get('/api/auth/me')).json.permissions);
   const left = await join(t, smtp, key, `left@${slug}.example`, 'member');
   const right = await join(t, smtp, key, `right@${slug}.example`, 'member');
-  await t.database.admin(`UPDATE shared.users SET role = 'owner' WHERE tenant_id = $1`, [tenantId]);
+  await t.database.admin(`UPDATE everywhere.users SET role = 'owner' WHERE tenant_id = $1`, [tenantId]);
   await t.database.admin(`SELECT pg_notify('tenantry_auth', $1)`, [`${tenantId}:*`]);
   for (const person of [left, right])
     await expect.poll(async () => (await person.get('/api/auth/me')).json.role).toBe('owner');

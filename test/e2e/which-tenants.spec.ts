@@ -29,7 +29,7 @@ const entries = async (email: string) =>
 async function known(email: string, ...tenants: string[]): Promise<void> {
   for (const tenant of tenants) {
     const { id } = await newPerson(t, tenant);
-    await t.database.admin('UPDATE shared.users SET email = $2, email_key = $2 WHERE id = $1', [id, email]);
+    await t.database.admin('UPDATE everywhere.users SET email = $2, email_key = $2 WHERE id = $1', [id, email]);
     await changed(tenant, email);
   }
   await outboxEmpty(t);
@@ -101,7 +101,7 @@ describe('the directory of addresses', () => {
   it('forgets an address with the user, whichever of the two events comes last', async () => {
     await known('brief@mail.example', 'acme');
     expect(await entries('brief@mail.example')).toBe(1);
-    await t.database.admin(`DELETE FROM shared.users WHERE email_key = 'brief@mail.example'`);
+    await t.database.admin(`DELETE FROM everywhere.users WHERE email_key = 'brief@mail.example'`);
     await Promise.all(Array.from({ length: 5 }, () => changed('acme', 'brief@mail.example')));
     await outboxEmpty(t);
     expect(await entries('brief@mail.example')).toBe(0);
@@ -115,6 +115,6 @@ describe('the directory of addresses', () => {
       });
       await expect(undone).rejects.toThrow('undone');
     });
-    expect(await t.database.admin('SELECT 1 FROM shared.outbox_events')).toEqual([]);
+    expect(await t.database.admin('SELECT 1 FROM everywhere.outbox_events')).toEqual([]);
   });
 });

@@ -49,10 +49,13 @@ beforeAll(async () => {
   query = t.app.get(AuditQuery);
 });
 afterAll(() => t.close());
-beforeEach(() => t.database.admin('TRUNCATE shared.audit_events, platform.audit_events'));
+beforeEach(async () => {
+  await t.database.admin('DELETE FROM everywhere.audit_events');
+  await t.database.admin('TRUNCATE platform.audit_events');
+});
 
 const ofTenant = (tenant: Tenant) =>
-  t.database.admin<Stored>('SELECT * FROM shared.audit_events WHERE tenant_id = $1 ORDER BY id', [tenant.id]);
+  t.database.admin<Stored>('SELECT * FROM everywhere.audit_events WHERE tenant_id = $1 ORDER BY id', [tenant.id]);
 /** But for the imports by which tests set their scene. */
 const ofPlatform = () =>
   t.database.admin<Stored>(`SELECT * FROM platform.audit_events WHERE event <> 'tenants.imported' ORDER BY id`);
@@ -65,12 +68,12 @@ const as = <T>(tenant: Tenant, fn: () => Promise<T>, actor?: Actor): Promise<T> 
   });
 
 /** Puts events of a given age into a log, as they would have been written then. */
-async function age(table: 'shared' | 'platform', tenant: Tenant, days: number, count = 1): Promise<void> {
+async function age(schema: 'everywhere' | 'platform', tenant: Tenant, days: number, count = 1): Promise<void> {
   const columns = '(tenant_id, id, occurred_at, event, actor_kind)';
   const at = new Date(Date.now() - days * DAY_MS);
   const head = firstIdAt(at).slice(0, 24);
   await t.database.admin(
-    `INSERT INTO ${table}.audit_events ${columns}
+    `INSERT INTO ${schema}.audit_events ${columns}
      SELECT $1, ($2 || lpad(to_hex(n), 12, '0'))::uuid, $3, 'user.created', 'system' FROM generate_series(1, $4) n`,
     [tenant.id, head, at, count],
   );
@@ -241,9 +244,9 @@ describe('a cross-tenant attempt', () => {
       await own.app.close();
       const rows = (schema: string) =>
         own.database.admin<Stored>(`SELECT * FROM ${schema}.audit_events WHERE tenant_id = $1 ORDER BY id`, [id]);
-      expect((await rows('shared')).map((row) => row.occurrences)).toEqual([1, 24]);
+      expect((await rows('everywhere')).map((row) => row.occurrences)).toEqual([1, 24]);
       expect((await rows('platform')).map((row) => row.occurrences)).toEqual([25]);
-      expect(await own.database.admin('SELECT count(*)::int AS n FROM shared.audit_events')).toEqual([{ n: 2 }]);
+      expect(await own.database.admin('SELECT count(*)::int AS n FROM everywhere.audit_events')).toEqual([{ n: 2 }]);
     } finally {
       await own.database.drop();
     }
@@ -307,11 +310,11 @@ describe('retention', () => {
   it('follows the setting of each tenant, keeps the rest, and is itself recorded in the logs concerned', async () => {
     await t.import([{ slug: 'keeper' }, { slug: 'forgetter', settings: { 'audit.retention_days': 30 } }]);
     const [keeper, forgetter] = [await t.tenant('keeper'), await t.tenant('forgetter')];
-    await age('shared', keeper, 364, 2);
-    await age('shared', keeper, 366, 3);
-    await age('shared', forgetter, 29, 2);
-    await age('shared', forgetter, 31, 4);
-    await age('shared', acme, 40, 1);
+    await age('everywhere', keeper, 364, 2);
+    await age('everywhere', keeper, 366, 3);
+    await age('everywhere', forgetter, 29, 2);
+    await age('everywhere', forgetter, 31, 4);
+    await age('everywhere', acme, 40, 1);
     await age('platform', acme, 729, 1);
     await age('platform', acme, 731, 5);
     expect(await retention().purge()).toEqual({ tenants: 2, events: 7, platformEvents: 5 });
@@ -329,7 +332,7 @@ describe('retention', () => {
   });
 
   it('removes more than one batch, and counts each event once when two processes do it together', async () => {
-    await age('shared', acme, 400, 12_000);
+    await age('everywhere', acme, 400, 12_000);
     const purged = await Promise.all([retention().purge(), retention().purge()]);
     expect(purged.map(({ events }) => events).reduce((a, b) => a + b)).toBe(12_000);
     const events = await ofTenant(acme);
@@ -338,8 +341,8 @@ describe('retention', () => {
   });
 
   it('removes nothing that it could not record', async () => {
-    await age('shared', acme, 400, 3);
-    await age('shared', globex, 400, 2);
+    await age('everywhere', acme, 400, 3);
+    await age('everywhere', globex, 400, 2);
     const record = vi
       .spyOn(TenantAudit.prototype, 'record')
       .mockImplementationOnce(() => Promise.reject(new Error('full')));
@@ -360,9 +363,9 @@ describe('retention', () => {
     await t.import([{ slug: 'hasty', settings: { 'audit.retention_days': 1 } }]);
     const hasty = await t.tenant('hasty');
     const gone = { ...acme, id: newId() };
-    await age('shared', hasty, 31);
-    await age('shared', gone, 366);
-    await age('shared', gone, 364);
+    await age('everywhere', hasty, 31);
+    await age('everywhere', gone, 366);
+    await age('everywhere', gone, 364);
     expect(await retention().purge()).toMatchObject({ tenants: 1, events: 1 });
     expect((await ofTenant(hasty)).length).toBe(1);
     expect((await ofTenant(gone)).length).toBe(1);
@@ -395,10 +398,10 @@ describe('the list', () => {
   ])('of acme by %j, newest first', async (filter, expected) => expect(await found(filter)).toEqual(expected));
 
   it('is cut by time, from inclusive and to exclusive', async () => {
-    await t.database.admin('TRUNCATE shared.audit_events');
-    await age('shared', acme, 3);
-    await age('shared', acme, 2);
-    await age('shared', acme, 1);
+    await t.database.admin('DELETE FROM everywhere.audit_events');
+    await age('everywhere', acme, 3);
+    await age('everywhere', acme, 2);
+    await age('everywhere', acme, 1);
     const [, middle, last] = (await ofTenant(acme)).map((row) => row['occurred_at'] as Date);
     const between = async (from?: Date, to?: Date) =>
       as(acme, async () => (await query.list({ from, to }, 50)).items.map((event) => event.occurredAt));
@@ -424,12 +427,12 @@ describe('the list', () => {
     [{ from: new Date() }, 'audit_events_pkey', '(id >='],
   ])('by %j is served by an index, row-level security or not', async (filter, index, condition) => {
     await t.database.admin(
-      `INSERT INTO shared.audit_events (tenant_id, id, occurred_at, event, actor_kind, actor_id, target_kind, target_id)
+      `INSERT INTO everywhere.audit_events (tenant_id, id, occurred_at, event, actor_kind, actor_id, target_kind, target_id)
        SELECT $1, gen_random_uuid(), now(), 'noun' || n || '.made', 'user', 'a-' || n, 'user', 'u-' || n
          FROM generate_series(1, 3000) n`,
       [acme.id],
     );
-    await t.database.admin('ANALYZE shared.audit_events');
+    await t.database.admin('ANALYZE everywhere.audit_events');
     const log = vi.spyOn(t.app.get(TenantDataSource).logger, 'logQuery');
     const plan = await as(acme, async () => {
       await query.list(filter, 10);
@@ -479,7 +482,7 @@ describe('GET /api/audit', () => {
   /** Events of about a kilobyte each. */
   const fill = (tenant: Tenant, count: number) =>
     t.database.admin(
-      `INSERT INTO shared.audit_events (tenant_id, id, occurred_at, event, actor_kind, details)
+      `INSERT INTO everywhere.audit_events (tenant_id, id, occurred_at, event, actor_kind, details)
        SELECT $1, uuidv7(), now(), 'user.created', 'system', jsonb_build_object('n', n, 'text', repeat('x', 1000))
          FROM generate_series(1, $2) n`,
       [tenant.id, count],

@@ -117,11 +117,11 @@ describe('a scope', () => {
     });
     await Promise.all(requests);
     const crossed = await t.database.admin(
-      `SELECT m.content FROM shared.chat_messages m JOIN platform.tenants t ON t.id = m.tenant_id
+      `SELECT m.content FROM everywhere.chat_messages m JOIN platform.tenants t ON t.id = m.tenant_id
         WHERE m.role = 'user' AND m.content NOT LIKE t.slug || ' %'`,
     );
     expect(crossed).toEqual([]);
-    expect(await t.database.admin(`SELECT 1 FROM shared.chat_messages WHERE role = 'user'`)).toHaveLength(140);
+    expect(await t.database.admin(`SELECT 1 FROM everywhere.chat_messages WHERE role = 'user'`)).toHaveLength(140);
     expect((await t.request('GET', `/acme/api/sessions/${opened.acme}`)).json.tenant_id).toBe('acme');
   });
 });
@@ -253,7 +253,7 @@ describe('a transaction', () => {
 const SELECT = 'SELECT id FROM chat_sessions';
 
 async function stored(): Promise<number> {
-  return (await t.database.admin('SELECT 1 FROM shared.chat_sessions')).length;
+  return (await t.database.admin('SELECT 1 FROM everywhere.chat_sessions')).length;
 }
 
 function abort(port: number, path: string, afterMs: number): Promise<void> {

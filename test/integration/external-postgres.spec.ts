@@ -77,6 +77,8 @@ describe.each(servers)('on %s', (_, server) => {
       prepared,
       adminUrl: at.adminUrl,
       admin: (sql, values) => at.admin(sql, values),
+      placed: (sql) => sql,
+      keepSpares: () => Promise.resolve(),
       drop: () => prepared.stop(),
     });
     drops.push(() => t.close());

@@ -19,7 +19,7 @@ describe('the log line of a failed statement', () => {
 
   it("tells what failed and not what acme's visitor wrote", async () => {
     await t.database.admin(
-      `ALTER TABLE shared.chat_messages ADD CONSTRAINT no_telling CHECK (content NOT LIKE '%told nobody%')`,
+      `ALTER TABLE everywhere.chat_messages ADD CONSTRAINT no_telling CHECK (content NOT LIKE '%told nobody%')`,
     );
     const session = await t.session('acme');
     const answer = await t.request('POST', '/chat', {

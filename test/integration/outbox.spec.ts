@@ -36,7 +36,7 @@ const stored = (type: string) =>
   t.database.admin<StoredEvent>(
     `SELECT id, type, tenant_id, attempts, dead_at IS NOT NULL AS dead, last_error,
             extract(epoch FROM next_attempt_at - now())::float8 AS due_in
-       FROM shared.outbox_events WHERE type = $1 ORDER BY id`,
+       FROM everywhere.outbox_events WHERE type = $1 ORDER BY id`,
     [type],
   );
 const eventually = { timeout: 15_000, interval: 20 };
@@ -93,7 +93,7 @@ describe('an event of acme in the outbox', () => {
     const type = freshType();
     await add(acme, type, { token: 'a-reset-token' });
     const [row] = await t.database.admin<{ payload: Buffer }>(
-      'SELECT payload FROM shared.outbox_events WHERE type = $1',
+      'SELECT payload FROM everywhere.outbox_events WHERE type = $1',
       [type],
     );
     expect(row?.payload.length).toBeGreaterThan(20);
@@ -104,9 +104,9 @@ describe('an event of acme in the outbox', () => {
     const type = freshType();
     await add(acme, type, 'secret');
     await t.database.admin(
-      `INSERT INTO shared.outbox_events (tenant_id, id, type, payload)
-       SELECT $2, id, type, payload FROM shared.outbox_events WHERE type = $1
-       UNION ALL SELECT tenant_id, gen_random_uuid(), type, payload FROM shared.outbox_events WHERE type = $1`,
+      `INSERT INTO everywhere.outbox_events (tenant_id, id, type, payload)
+       SELECT $2, id, type, payload FROM everywhere.outbox_events WHERE type = $1
+       UNION ALL SELECT tenant_id, gen_random_uuid(), type, payload FROM everywhere.outbox_events WHERE type = $1`,
       [type, globex.id],
     );
     const seen: unknown[] = [];
@@ -151,14 +151,14 @@ describe('an event of acme in the outbox', () => {
       if (!last) {
         waits.push((await stored(type))[0]?.due_in ?? 0);
         await t.database.admin(
-          'UPDATE shared.outbox_events SET next_attempt_at = now(), last_error = NULL WHERE type = $1',
+          'UPDATE everywhere.outbox_events SET next_attempt_at = now(), last_error = NULL WHERE type = $1',
           [type],
         );
       }
     }
     expect(waits[5]).toBeGreaterThan(600);
     expect(Math.max(...waits)).toBeLessThan(4600);
-    await t.database.admin('UPDATE shared.outbox_events SET next_attempt_at = now() WHERE type = $1', [type]);
+    await t.database.admin('UPDATE everywhere.outbox_events SET next_attempt_at = now() WHERE type = $1', [type]);
     await aWhile();
     expect(attempts).toBe(10);
   }, 60_000);
@@ -206,7 +206,7 @@ describe('an event of acme in the outbox', () => {
     expect((await stored(type))[0]?.due_in).toBeGreaterThan(20);
     // As another relay's claim would, after this one's lease had run out.
     await t.database.admin(
-      `UPDATE shared.outbox_events SET attempts = 2, next_attempt_at = now() + interval '1 hour' WHERE type = $1`,
+      `UPDATE everywhere.outbox_events SET attempts = 2, next_attempt_at = now() + interval '1 hour' WHERE type = $1`,
       [type],
     );
     await expect.poll(() => reason, eventually).toBe('the lease was lost');
@@ -246,7 +246,7 @@ describe('the relay', () => {
     const meanwhile = order.indexOf('globex') - before;
     expect(order.length).toBeLessThan(9000);
     expect(meanwhile).toBeLessThan(100);
-    await t.database.admin('DELETE FROM shared.outbox_events WHERE type = $1', [type]);
+    await t.database.admin('DELETE FROM everywhere.outbox_events WHERE type = $1', [type]);
   }, 60_000);
 
   it('handles no event twice or at the same time as the relay of another process', async () => {

@@ -98,14 +98,14 @@ export class Rows {
 
   /** Everything the tenant has in the table, seen past every layer. */
   stored(metadata: EntityMetadata, tenant: Tenant): Promise<Record<string, unknown>[]> {
-    return this.t.database.admin(`SELECT * FROM shared.${metadata.tableName} WHERE tenant_id = $1 ORDER BY id`, [
+    return this.t.database.admin(`SELECT * FROM everywhere.${metadata.tableName} WHERE tenant_id = $1 ORDER BY id`, [
       tenant.id,
     ]);
   }
 
   async clear(): Promise<void> {
-    const tables = this.metadatas.map((metadata) => `shared.${metadata.tableName}`);
-    await this.t.database.admin(`TRUNCATE ${tables.join(', ')}`);
+    const deletions = this.metadatas.map((metadata) => `DELETE FROM everywhere.${metadata.tableName}`);
+    await this.t.database.admin(deletions.join('; '));
   }
 
   private plainColumns(metadata: EntityMetadata): ColumnMetadata[] {

@@ -15,7 +15,7 @@ describe('chat sessions', () => {
   it('are stored as a hash, never as the credential', async () => {
     const session = await t.session('acme');
     const [row] = await t.database.admin<{ row: string }>(
-      `SELECT chat_sessions::text AS row FROM shared.chat_sessions LIMIT 1`,
+      `SELECT chat_sessions::text AS row FROM everywhere.chat_sessions LIMIT 1`,
     );
     expect(row?.row).not.toContain(session);
   });
@@ -29,7 +29,7 @@ describe('chat sessions', () => {
     const acme = await t.tenant('acme');
     const credential = codec.mint('session', acme.id);
     const [before] = await t.database.admin<{ id: string; at: Date }>(
-      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, last_active_at)
+      `INSERT INTO everywhere.chat_sessions (tenant_id, id, token_hash, last_active_at)
        VALUES ($1, gen_random_uuid(), $2, now() - $3::interval) RETURNING id, last_active_at AS at`,
       [acme.id, codec.hash(credential), idle],
     );
@@ -40,20 +40,20 @@ describe('chat sessions', () => {
     await t.app.get(SessionService, { strict: false }).onApplicationShutdown();
     const [after] = await t.database.admin<{ at: Date; recent: boolean }>(
       `SELECT last_active_at AS at, last_active_at > now() - interval '1 minute' AS recent
-         FROM shared.chat_sessions WHERE id = $1`,
+         FROM everywhere.chat_sessions WHERE id = $1`,
       [before?.id],
     );
     expect(after).toEqual({ at: noted ? expect.any(Date) : before?.at, recent: noted });
   });
 
   it('are purged with their messages once expired, in every tenant, by the maintenance role', async () => {
-    await t.database.admin('DELETE FROM shared.chat_sessions');
+    await t.database.admin('DELETE FROM everywhere.chat_sessions');
     const [acme, globex] = [await t.session('acme'), await t.session('globex')];
     await t.request('POST', '/chat', { body: { tenant_id: 'acme', session_id: acme, message: 'hi' } });
-    await t.database.admin(`UPDATE shared.chat_sessions SET last_active_at = now() - interval '25 hours'`);
+    await t.database.admin(`UPDATE everywhere.chat_sessions SET last_active_at = now() - interval '25 hours'`);
     const fresh = await t.session('globex');
     expect(await t.app.get(SessionPurge, { strict: false }).purge()).toMatchObject({ sessions: 2 });
-    expect(await t.database.admin('SELECT id FROM shared.chat_messages')).toEqual([]);
+    expect(await t.database.admin('SELECT id FROM everywhere.chat_messages')).toEqual([]);
     expect((await t.request('GET', `/globex/api/sessions/${fresh}`)).status).toBe(200);
     expect((await t.request('GET', `/globex/api/sessions/${globex}`)).status).toBe(404);
   });
@@ -61,13 +61,13 @@ describe('chat sessions', () => {
   it('stop being purged after the batch at hand when the process stops', async () => {
     const acme = await t.tenant('acme');
     await t.database.admin(
-      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash, last_active_at)
+      `INSERT INTO everywhere.chat_sessions (tenant_id, id, token_hash, last_active_at)
        SELECT $1, gen_random_uuid(), sha256(n::text::bytea), now() - interval '25 hours' FROM generate_series(1, 12000) n`,
       [acme.id],
     );
     const blocker = new pg.Client({ connectionString: t.database.adminUrl });
     await blocker.connect();
-    await blocker.query('BEGIN; SELECT 1 FROM shared.chat_sessions FOR UPDATE');
+    await blocker.query(t.database.placed('BEGIN; SELECT 1 FROM everywhere.chat_sessions FOR UPDATE'));
     const purge = new SessionPurge(t.database.prepared, t.app.get(PlaceDirectory));
     const purged = purge.purge();
     const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;

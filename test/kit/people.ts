@@ -13,8 +13,8 @@ let count = 0;
 export async function newPerson(t: TestApp, tenant: string, role = 'member'): Promise<Person> {
   const person = { id: newId(), email: `person-${(count += 1)}@${tenant}.example` };
   await t.database.admin(
-    `INSERT INTO shared.users (tenant_id, id, email, email_key, name, role, password_hash)
-     SELECT tenant_id, $1, $2, $2, 'Quinn', $3, password_hash FROM shared.users WHERE email_key = $4`,
+    `INSERT INTO everywhere.users (tenant_id, id, email, email_key, name, role, password_hash)
+     SELECT tenant_id, $1, $2, $2, 'Quinn', $3, password_hash FROM everywhere.users WHERE email_key = $4`,
     [person.id, person.email, role, `owner@${tenant}.example`],
   );
   return person;
@@ -47,7 +47,7 @@ export function tokenIn(mail: ReceivedMail): string {
 /** Waits until the relay has handled everything. */
 export async function outboxEmpty(t: TestApp): Promise<void> {
   const end = Date.now() + 15_000;
-  while ((await t.database.admin('SELECT 1 FROM shared.outbox_events WHERE dead_at IS NULL LIMIT 1')).length > 0) {
+  while ((await t.database.admin('SELECT 1 FROM everywhere.outbox_events WHERE dead_at IS NULL LIMIT 1')).length > 0) {
     if (Date.now() > end) throw new Error('the outbox does not empty');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

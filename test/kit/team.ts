@@ -28,7 +28,7 @@ export async function program(t: TestApp, slug: string, permissions: string[]): 
   const id = newId();
   const key = encodeApiKey(t.app.get(CredentialCodec).mintBytes('api-key', tenantId, id));
   await t.database.admin(
-    `INSERT INTO shared.api_keys (tenant_id, id, name, hint, key_hash, permissions) VALUES ($1, $2, 'program', '', $3, $4)`,
+    `INSERT INTO everywhere.api_keys (tenant_id, id, name, hint, key_hash, permissions) VALUES ($1, $2, 'program', '', $3, $4)`,
     [tenantId, id, sha256(key), permissions],
   );
   return bearer(t, slug, key);
@@ -38,7 +38,7 @@ export async function program(t: TestApp, slug: string, permissions: string[]): 
 export async function userId(t: TestApp, slug: string, email: string): Promise<string> {
   const { id } = await t.tenant(slug);
   const rows = await t.database.admin<{ id: string }>(
-    'SELECT id FROM shared.users WHERE tenant_id = $1 AND email_key = $2',
+    'SELECT id FROM everywhere.users WHERE tenant_id = $1 AND email_key = $2',
     [id, email],
   );
   return rows[0]?.id ?? '';

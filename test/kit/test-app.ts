@@ -91,6 +91,7 @@ export async function serveTestApp(
         ...line,
         settings: { 'chat.public': true, model: 'mock-1', welcome: '', ...line.settings },
       }));
+      await database.keepSpares(lines.length);
       await app.get(TenantImport).import(full, { mode: 'upsert' });
     },
     close: async () => {

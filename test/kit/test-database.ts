@@ -7,36 +7,51 @@ import { inject } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { prepareDatabase, type PreparedDatabase } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
+import { DEMO_SLUGS } from '../../src/tenant/index.js';
+import { placeKind, templateOf } from './models.js';
+import { placed, runPlaced } from './placed-sql.js';
 import { runSql } from './scratch-server.js';
-import { TEMPLATE, testEnv, withDatabase } from './test-env.js';
+import { testEnv, withDatabase } from './test-env.js';
+import { dropPlaces, keepSpares } from './test-places.js';
 
 export interface TestDatabase {
   env: Env;
   prepared: PreparedDatabase;
   /** Superuser URL of this database, for setting a scene. */
   adminUrl: string;
-  /** Runs SQL as the superuser, past every layer. */
+  /** Runs SQL as the superuser, past every layer. `everywhere.users` are the users of all tenants, wherever they live. */
   admin<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
+  /** The same SQL for a connection that a test opens to `adminUrl` itself. */
+  placed(sql: string): string;
+  /** Makes sure that so many tenants can be imported into places of their own, where this run has such. */
+  keepSpares(count: number): Promise<void>;
   drop(): Promise<void>;
 }
 
 export type Overrides = NodeJS.ProcessEnv | ((adminUrl: string) => NodeJS.ProcessEnv);
 
-/** A database of its own, cloned from the migrated template. */
+/** A database of its own, cloned from the migrated template, with places for the demo tenants. */
 export async function createTestDatabase(overrides: Overrides = {}): Promise<TestDatabase> {
   const serverUrl = inject('adminUrl');
+  const kind = placeKind();
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${templateOf(inject('model'))}`);
   const adminUrl = withDatabase(serverUrl, name);
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-data-'));
   const more = typeof overrides === 'function' ? overrides(adminUrl) : overrides;
-  const env = parseEnv(testEnv({ DATABASE_URL: adminUrl, DEMO: 'on', DATA_DIR: dataDir, ...more }));
+  const env = parseEnv(testEnv({ ...reachedBy(adminUrl), DEMO: 'on', DATA_DIR: dataDir, ...more }));
   const prepared = await prepareDatabase(env, MIGRATIONS);
+  const spares = async (count: number): Promise<void> => {
+    if (kind !== undefined) await keepSpares(prepared, adminUrl, kind, count);
+  };
+  if (env.demo) await spares(DEMO_SLUGS.length);
   return {
     env,
     prepared,
     adminUrl,
-    admin: (sql, values) => runSql(adminUrl, sql, values) as never,
+    admin: (sql, values) => runPlaced(adminUrl, kind, sql, values) as never,
+    placed: (sql) => placed(sql, kind),
+    keepSpares: spares,
     drop: async () => {
       await prepared.stop();
       await dropPlaces(serverUrl, adminUrl);
@@ -46,18 +61,9 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
   };
 }
 
-/** Databases and login roles of tenants belong to the server, and would stay. */
-async function dropPlaces(serverUrl: string, adminUrl: string): Promise<void> {
-  const places = (await runSql(adminUrl, 'SELECT name, kind, login FROM platform.places')) as {
-    name: string;
-    kind: string;
-    login: string | null;
-  }[];
-  for (const { name, kind, login } of places) {
-    if (kind === 'database') await runSql(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    else await runSql(adminUrl, `DROP SCHEMA IF EXISTS ${name} CASCADE`);
-    if (login === null) continue;
-    const there = await runSql(adminUrl, 'SELECT 1 FROM pg_roles WHERE rolname = $1', [login]);
-    if (there.length > 0) await runSql(adminUrl, `DROP OWNED BY ${login}; DROP ROLE ${login}`);
-  }
+function reachedBy(adminUrl: string): NodeJS.ProcessEnv {
+  if (inject('model') !== 'pgbouncer') return { DATABASE_URL: adminUrl };
+  const { pathname } = new URL(adminUrl);
+  const pooled = withDatabase(inject('poolerUrl'), pathname.slice(1));
+  return { DATABASE_URL: pooled, DATABASE_DIRECT_URL: adminUrl };
 }
