@@ -242,6 +242,7 @@ const commands = {
     if (!model || !name) {
       throw new Failure('Usage: npm run t -- [--model <model>] <part of a test file path, or of a test name>');
     }
+    process.env.TEST_MODELS = model;
     rest.push('--project', model);
     const specs = [...filesUnder(at('src')), ...filesUnder(at('test'))]
       .map((file) => relative(root, file).split(sep).join('/'))
