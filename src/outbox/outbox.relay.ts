@@ -29,8 +29,6 @@ const POLL_MS = 400;
 const SWEEP_MS = 30_000;
 /** Outboxes of tenants' own that are looked at in one round. */
 const OWN_AT_ONCE = 8;
-/** After an outbox could not be read, in ms. */
-const UNREADABLE_MS = 15_000;
 /** Tenants looked at in one statement. */
 const STEP = 500;
 const STRANGERS_MS = 60_000;
@@ -181,12 +179,11 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
       this.unreadable.delete(tenantId);
       return events.length;
     } catch (error) {
-      // Told once: this tenant's alone is missed, and looked for again.
+      // Told once. The next sweep looks again, unless the tenant and its place are gone by then.
       if (!this.unreadable.has(tenantId)) {
         this.logger.error({ err: error, tenant_id: tenantId }, "A tenant's outbox cannot be read; trying again");
       }
       this.unreadable.add(tenantId);
-      this.own.later(tenantId, placement, UNREADABLE_MS);
       return 0;
     }
   }

@@ -40,9 +40,4 @@ export class OwnOutboxes {
       return { tenantId, placement };
     });
   }
-
-  /** Forgets a tenant that is gone. */
-  forget(tenantId: string): void {
-    this.appointments.delete(tenantId);
-  }
 }

@@ -71,14 +71,6 @@ export class PlaceStore {
     );
   }
 
-  async failed({ server, name }: Place, reason: string): Promise<void> {
-    await this.platform.query('UPDATE places SET error = $3, updated_at = now() WHERE server = $1 AND name = $2', [
-      server,
-      name,
-      reason,
-    ]);
-  }
-
   /** From now on it only waits to be dropped. */
   async condemn({ server, name }: Place, queries: Queries = this.platform): Promise<void> {
     await queries.query(
