@@ -69,25 +69,33 @@ export async function compareLists({ few, many, inTurn, measure, load }) {
   return results;
 }
 
-/** @returns milliseconds from the request for a tenant until it is in service, and tenants made per second */
-export async function measureCreates(port, seconds) {
+/** The admin API of one process, as a script would use it. */
+export async function adminOf(port) {
   const token = await signIn(port);
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
   const base = `http://127.0.0.1:${port}/api/admin/tenants`;
-  const create = async (slug) => {
-    const body = JSON.stringify({ slug, name: slug, owner: { email: `${slug}@example.com` } });
-    const response = await fetch(base, { method: 'POST', headers, body });
-    if (response.status !== 201) throw new Error(`${slug}: ${response.status} ${await response.text()}`);
-    await response.arrayBuffer();
+  const call = async (method, path, body) => {
+    const response = await fetch(`${base}${path}`, { method, headers, body: body && JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
   };
-  const active = async (slug) => {
-    for (;;) {
-      const { status } = await (await fetch(`${base}/${slug}`, { headers })).json();
-      if (status === 'active') return;
-      if (status === 'failed') throw new Error(`${slug} failed`);
-      await sleep(5);
-    }
+  return {
+    call,
+    create: (slug, more) => call('POST', '', { slug, name: slug, owner: { email: `${slug}@example.com` }, ...more }),
+    active: async (slug) => {
+      for (;;) {
+        const { status } = await call('GET', `/${slug}`);
+        if (status === 'active') return;
+        if (status === 'failed') throw new Error(`${slug} failed`);
+        await sleep(5);
+      }
+    },
   };
+}
+
+/** @returns milliseconds from the request for a tenant until it is in service, and tenants made per second */
+export async function measureCreates(port, seconds) {
+  const { create, active } = await adminOf(port);
   const times = [];
   for (let index = 0; index < 40; index++) {
     const started = performance.now();

@@ -1,5 +1,5 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|models|history|moves|memory|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,16 @@ import {
   measureResolution,
   SPREAD_STATES,
 } from './control-plane.mjs';
+import {
+  compareHistory,
+  compareModels,
+  MAX_CREATE_S,
+  MAX_PAUSE_S,
+  MAX_SCHEMAS_MB,
+  measureMemory,
+  measureMoves,
+  MIN_MODEL_RATIO,
+} from './models.mjs';
 import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
 import { summarise } from './profile.mjs';
 
@@ -41,7 +51,20 @@ const { values: options } = parseArgs({
 });
 const SECONDS = Number(options.seconds);
 if (!(SECONDS > 0 && SECONDS <= 60)) throw new Error('--seconds takes a number up to 60');
-const PARTS = ['chat', 'session-read', 'tenants', 'auth', 'control-plane', 'migrations', 'profile', 'profile-read'];
+const PARTS = [
+  'chat',
+  'session-read',
+  'tenants',
+  'auth',
+  'control-plane',
+  'migrations',
+  'models',
+  'history',
+  'moves',
+  'memory',
+  'profile',
+  'profile-read',
+];
 if (options.only && !PARTS.includes(options.only)) throw new Error(`--only takes one of ${PARTS.join(', ')}`);
 const wanted = (name) => (options.only ? options.only === name : !name.startsWith('profile'));
 
@@ -52,6 +75,7 @@ const POOL_SIZE = '10';
 const REGISTERED = 100_000;
 const SPREAD = 2000;
 const SCHEMAS = options.quick ? 100 : 1000;
+const MOVED_ROWS = options.quick ? 100_000 : 1_000_000;
 const LIMIT = 1_000_000;
 const MAX_P50_RATIO = 1.1;
 const MIN_SIGNED_IN_RATIO = 0.9;
@@ -208,8 +232,9 @@ const tenantryEnv = (dir, url) => ({
 });
 
 /** The limiter still runs, it only never says no. */
-async function startTenantry(dir, label, url, nodeArgs) {
-  const server = await startServer(dir, label, path.join(root, 'dist/src/main.js'), tenantryEnv(dir, url), nodeArgs);
+async function startTenantry(dir, label, url, nodeArgs, env = {}) {
+  const main = path.join(root, 'dist/src/main.js');
+  const server = await startServer(dir, label, main, { ...tenantryEnv(dir, url), ...env }, nodeArgs);
   await sql(
     url,
     `UPDATE platform.tenants SET settings = settings
@@ -427,7 +452,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, control, migrations, cpu, machine }) {
+function report({ comparison, tenants, auth, control, migrations, placements, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -510,6 +535,7 @@ function report({ comparison, tenants, auth, control, migrations, cpu, machine }
     });
     table([[`migrations (${made.toFixed(0)} ms to make a schema)`, '', 'target', ''], ...lines]);
   }
+  reportPlacements(placements, ratios);
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
@@ -528,6 +554,57 @@ function report({ comparison, tenants, auth, control, migrations, cpu, machine }
   }
   console.log(`  ${machine}`);
   return ratios;
+}
+
+/** What the parts about placements need of this one. */
+function placementTools(dir, server, load) {
+  const prepare = (label) => createDatabase(server, `bench_${label}`);
+  const start = async (label, env, known) => {
+    const url = known ?? (await prepare(label));
+    const inspect = await freePort();
+    const { port, stop } = await startTenantry(dir, label, url, [`--inspect=127.0.0.1:${inspect}`], env);
+    return { port, stop, url, inspect };
+  };
+  const register = (url, count) => registerTenants(dir, url, count);
+  const envOf = (url) => parseEnv({ ...tenantryEnv(dir, url), PORT: '0' }, root);
+  return { load, start, prepare, register, envOf, sql, inTurn, measure, say, limit: LIMIT, dir };
+}
+
+function reportPlacements({ models, history, moves, memory }, ratios) {
+  const lines = [];
+  const line = (against, ratio, relation, target, digits = 2) => {
+    const ok = relation === '>=' ? ratio >= target : ratio <= target;
+    ratios.push({ scenario: 'placements', against, ratio, target, ok });
+    lines.push([against, ratio.toFixed(digits), `${relation} ${target}`, verdict(ok)]);
+  };
+  for (const [scenario, cells] of Object.entries(models?.results ?? {})) {
+    const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+    table([[`${scenario} by model`, ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
+    for (const model of ['schema', 'database'])
+      line(`${scenario}, requests/s, ${model} / shared`, cells[model].rps / cells.shared.rps, '>=', MIN_MODEL_RATIO);
+    const fence = cells.shared.rps / cells['shared, no fence'].rps;
+    lines.push([`${scenario}, requests/s, with / without the fence`, fence.toFixed(2), '-', 'information']);
+  }
+  if (history) {
+    const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+    table([['chat of a tenant with', ...head], ...Object.entries(history).map(([name, r]) => row(name, r))]);
+    const share = history.history.rps / history['no history'].rps;
+    lines.push(['chat, requests/s, with / without history', share.toFixed(2), '-', 'information']);
+  }
+  for (const [model, ms] of Object.entries(models?.creates ?? {}))
+    line(`create until active, s, ${model}${model === 'shared' ? '' : ' with a spare'}`, ms / 1000, '<=', MAX_CREATE_S);
+  for (const { from, to, rowsPerSecond, pauseMs } of moves ?? [])
+    line(`pause of ${from} -> ${to}, s (${rowsPerSecond.toFixed(0)} rows/s)`, pauseMs / 1000, '<=', MAX_PAUSE_S, 3);
+  if (memory) {
+    line(`${SCHEMAS} tenants in schemas, MB in the process`, memory.process, '<=', MAX_SCHEMAS_MB, 1);
+    lines.push([
+      `… and MB in each backend, which had ${memory.backendBefore.toFixed(1)}`,
+      memory.backend.toFixed(1),
+      '-',
+      'information',
+    ]);
+  }
+  if (lines.length > 0) table([['placements', '', 'target', ''], ...lines]);
 }
 
 async function compareMigrations(dir, server) {
@@ -549,6 +626,13 @@ async function main() {
   const auth = wanted('auth') ? await compareAuth(dir, server, load) : undefined;
   const control = wanted('control-plane') ? await compareControlPlane(dir, server, load) : undefined;
   const migrations = wanted('migrations') ? await compareMigrations(dir, server) : undefined;
+  const tools = placementTools(dir, server, load);
+  const placements = {
+    models: wanted('models') ? await compareModels(tools) : undefined,
+    history: wanted('history') ? await compareHistory(tools) : undefined,
+    moves: wanted('moves') ? await measureMoves({ ...tools, rows: MOVED_ROWS }) : undefined,
+    memory: wanted('memory') ? await measureMemory({ ...tools, schemas: SCHEMAS }) : undefined,
+  };
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -556,10 +640,23 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, control, migrations, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, control, migrations, placements, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
-    { when, machine, rounds: ROUNDS, seconds: SECONDS, comparison, tenants, auth, control, migrations, cpu, ratios },
+    {
+      when,
+      machine,
+      rounds: ROUNDS,
+      seconds: SECONDS,
+      comparison,
+      tenants,
+      auth,
+      control,
+      migrations,
+      placements,
+      cpu,
+      ratios,
+    },
     null,
     2,
   );

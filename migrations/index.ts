@@ -17,6 +17,11 @@ import { FenceProvisioning1763600000072 } from './platform/1763600000072-fence-p
 import { CreateJobCrons1763600000073 } from './platform/1763600000073-create-job-crons.js';
 import { CreateServers1763600000080 } from './platform/1763600000080-create-servers.js';
 import { KeepPlaceMigrations1763600000081 } from './platform/1763600000081-keep-place-migrations.js';
+import { ReserveForPlans1763600000082 } from './platform/1763600000082-reserve-for-plans.js';
+import { CreateMoves1763600000092 } from './platform/1763600000092-create-moves.js';
+import { CreateBackups1763600000096 } from './platform/1763600000096-create-backups.js';
+import { CreateRestores1763600000098 } from './platform/1763600000098-create-restores.js';
+import { CreateHistories1763600000099 } from './platform/1763600000099-create-histories.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -25,13 +30,14 @@ import { CreateOutbox1763600000002 } from './tenant/1763600000002-create-outbox.
 import { HoldChangedAddresses1763600000015 } from './tenant/1763600000015-hold-changed-addresses.js';
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
 import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
+import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-create-fence-and-capture.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
  * The oldest tenant migration at which this application works: all that its entities and statements use is there. Raise it
  * in the release that begins to use what an earlier one added; see docs/migrations.md.
  */
-export const OLDEST_SUPPORTED = CreateSentNotices1763600000051.name;
+export const OLDEST_SUPPORTED = CreateFenceAndCapture1763600000090.name;
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -56,6 +62,11 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateJobCrons1763600000073,
       CreateServers1763600000080,
       KeepPlaceMigrations1763600000081,
+      ReserveForPlans1763600000082,
+      CreateMoves1763600000092,
+      CreateBackups1763600000096,
+      CreateRestores1763600000098,
+      CreateHistories1763600000099,
     ],
   },
   {
@@ -71,6 +82,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateProvisioningMarks1763600000022,
       IndexDeadEvents1763600000031,
       CreateSentNotices1763600000051,
+      CreateFenceAndCapture1763600000090,
     ],
   },
 ];

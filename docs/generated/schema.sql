@@ -12,7 +12,9 @@ jobs.subscription owner=migrator rls=f force=f
 jobs.version owner=migrator rls=f force=f
 jobs.warning owner=migrator rls=f force=f
 platform.audit_events owner=migrator rls=f force=f
+platform.backups owner=migrator rls=f force=f
 platform.email_directory owner=migrator rls=f force=f
+platform.histories owner=migrator rls=f force=f
 platform.idempotency_keys owner=migrator rls=f force=f
 platform.impersonations owner=migrator rls=f force=f
 platform.installation owner=migrator rls=f force=f
@@ -20,6 +22,8 @@ platform.job_clocks owner=migrator rls=f force=f
 platform.job_crons owner=migrator rls=f force=f
 platform.job_lanes owner=migrator rls=f force=f
 platform.migrations owner=migrator rls=f force=f
+platform.move_steps owner=migrator rls=f force=f
+platform.moves owner=migrator rls=f force=f
 platform.places owner=migrator rls=f force=f
 platform.plans owner=migrator rls=f force=f
 platform.platform_admins owner=migrator rls=f force=f
@@ -28,6 +32,7 @@ platform.platform_known_addresses owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
+platform.restores owner=migrator rls=f force=f
 platform.sandbox_access owner=migrator rls=f force=f
 platform.servers owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
@@ -41,9 +46,12 @@ platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
 shared.audit_events owner=migrator rls=t force=t
+shared.changes owner=migrator rls=t force=t
 shared.chat_messages owner=migrator rls=t force=t
 shared.chat_sessions owner=migrator rls=t force=t
+shared.closures owner=migrator rls=t force=t
 shared.devices owner=migrator rls=t force=t
+shared.history owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
 shared.known_addresses owner=migrator rls=t force=t
@@ -76,8 +84,28 @@ platform.audit_events.target_id text
 platform.audit_events.before jsonb
 platform.audit_events.after jsonb
 platform.audit_events.reason text
+platform.backups.id uuid NOT NULL
+platform.backups.tenant_id uuid NOT NULL
+platform.backups.state text NOT NULL DEFAULT 'waiting'::text
+platform.backups.scheduled boolean NOT NULL
+platform.backups.migration text
+platform.backups.tenant_rows bigint
+platform.backups.bytes bigint
+platform.backups.sha256 text
+platform.backups.error text
+platform.backups.lease bigint
+platform.backups.held_until timestamp with time zone
+platform.backups.made_at timestamp with time zone
+platform.backups.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.backups.finished_at timestamp with time zone
 platform.email_directory.email_hmac bytea NOT NULL
 platform.email_directory.tenant_id uuid NOT NULL
+platform.histories.tenant_id uuid NOT NULL
+platform.histories.days integer NOT NULL
+platform.histories.state text NOT NULL DEFAULT 'starting'::text
+platform.histories.since timestamp with time zone
+platform.histories.trimmed_to timestamp with time zone
+platform.histories.changed_at timestamp with time zone NOT NULL DEFAULT now()
 platform.idempotency_keys.key_hash bytea NOT NULL
 platform.idempotency_keys.request_hash bytea NOT NULL
 platform.idempotency_keys.answer jsonb NOT NULL
@@ -110,6 +138,36 @@ platform.job_lanes.tag integer NOT NULL
 platform.migrations.id integer NOT NULL DEFAULT nextval('platform.migrations_id_seq'::regclass)
 platform.migrations."timestamp" bigint NOT NULL
 platform.migrations.name character varying NOT NULL
+platform.move_steps.move_id uuid NOT NULL
+platform.move_steps."position" integer NOT NULL
+platform.move_steps.name text NOT NULL
+platform.move_steps.started_at timestamp with time zone
+platform.move_steps.finished_at timestamp with time zone
+platform.moves.id uuid NOT NULL
+platform.moves.tenant_id uuid NOT NULL
+platform.moves.state text NOT NULL DEFAULT 'running'::text
+platform.moves.step text NOT NULL
+platform.moves.source jsonb NOT NULL
+platform.moves.target jsonb NOT NULL
+platform.moves.table_name text
+platform.moves.last_key uuid
+platform.moves.rows_total bigint NOT NULL DEFAULT 0
+platform.moves.rows_copied bigint NOT NULL DEFAULT 0
+platform.moves.changes_applied bigint NOT NULL DEFAULT 0
+platform.moves.copies integer NOT NULL DEFAULT 0
+platform.moves.pauses integer NOT NULL DEFAULT 0
+platform.moves.pause_ms integer
+platform.moves.error text
+platform.moves.failures integer NOT NULL DEFAULT 0
+platform.moves.abort_requested_at timestamp with time zone
+platform.moves.held_by bigint
+platform.moves.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+platform.moves.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.moves.switched_at timestamp with time zone
+platform.moves.finished_at timestamp with time zone
+platform.moves.keep_until timestamp with time zone
+platform.moves.source_hidden_at timestamp with time zone
+platform.moves.source_gone_at timestamp with time zone
 platform.places.server text NOT NULL
 platform.places.name text NOT NULL
 platform.places.kind text NOT NULL
@@ -135,6 +193,8 @@ platform.plans.purge_after_days integer
 platform.plans.revision integer NOT NULL DEFAULT 1
 platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.plans.roll_back_after_days integer NOT NULL DEFAULT 7
+platform.plans.reserved_connections integer NOT NULL DEFAULT 0
+platform.plans.reserved_workers integer NOT NULL DEFAULT 0
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -193,6 +253,30 @@ platform.provisionings.error text
 platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.provisionings.finished_at timestamp with time zone
 platform.provisionings.lease bigint
+platform.restores.id uuid NOT NULL
+platform.restores.tenant_id uuid NOT NULL
+platform.restores.backup_id uuid NOT NULL
+platform.restores.until timestamp with time zone
+platform.restores.state text NOT NULL DEFAULT 'running'::text
+platform.restores.step text NOT NULL
+platform.restores.source jsonb NOT NULL
+platform.restores.target jsonb NOT NULL
+platform.restores.tenant_rows bigint
+platform.restores.difference jsonb
+platform.restores.compared_at timestamp with time zone
+platform.restores.undo_backup_id uuid
+platform.restores.move_id uuid
+platform.restores.moves_back_at timestamp with time zone
+platform.restores.pause_ms integer
+platform.restores.error text
+platform.restores.failures integer NOT NULL DEFAULT 0
+platform.restores.held_by bigint
+platform.restores.next_attempt_at timestamp with time zone NOT NULL DEFAULT now()
+platform.restores.created_at timestamp with time zone NOT NULL DEFAULT now()
+platform.restores.discard_at timestamp with time zone
+platform.restores.swap_requested_at timestamp with time zone
+platform.restores.swapped_at timestamp with time zone
+platform.restores.finished_at timestamp with time zone
 platform.sandbox_access.code_hash bytea NOT NULL
 platform.sandbox_access.tenant_id uuid NOT NULL
 platform.sandbox_access.person bytea NOT NULL
@@ -322,6 +406,14 @@ shared.audit_events.details jsonb
 shared.audit_events.address text
 shared.audit_events.request_id text
 shared.audit_events.occurrences integer NOT NULL DEFAULT 1
+shared.changes.tenant_id uuid NOT NULL
+shared.changes.id uuid NOT NULL DEFAULT gen_random_uuid()
+shared.changes.seq bigint NOT NULL
+shared.changes.at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+shared.changes.purpose text NOT NULL
+shared.changes.relation text NOT NULL
+shared.changes.operation text NOT NULL
+shared.changes.key uuid NOT NULL
 shared.chat_messages.tenant_id uuid NOT NULL
 shared.chat_messages.id uuid NOT NULL
 shared.chat_messages.session_id uuid NOT NULL
@@ -335,6 +427,10 @@ shared.chat_sessions.token_hash bytea NOT NULL
 shared.chat_sessions.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.chat_sessions.last_active_at timestamp with time zone NOT NULL DEFAULT now()
 shared.chat_sessions.user_id uuid
+shared.closures.tenant_id uuid NOT NULL
+shared.closures.id uuid NOT NULL DEFAULT gen_random_uuid()
+shared.closures.place text NOT NULL
+shared.closures.closed_at timestamp with time zone NOT NULL DEFAULT now()
 shared.devices.tenant_id uuid NOT NULL
 shared.devices.id uuid NOT NULL
 shared.devices.user_id uuid NOT NULL
@@ -348,6 +444,16 @@ shared.devices.in_cookie boolean NOT NULL DEFAULT false
 shared.devices.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
 shared.devices.expires_at timestamp with time zone NOT NULL
+shared.history.tenant_id uuid NOT NULL
+shared.history.id uuid NOT NULL DEFAULT gen_random_uuid()
+shared.history.seq bigint NOT NULL
+shared.history.at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+shared.history.began timestamp with time zone NOT NULL DEFAULT now()
+shared.history.pid integer NOT NULL DEFAULT pg_backend_pid()
+shared.history.relation text NOT NULL
+shared.history.key uuid NOT NULL
+shared.history."row" jsonb
+shared.history.json_nulls text[]
 shared.idempotency_keys.tenant_id uuid NOT NULL
 shared.idempotency_keys.id uuid NOT NULL
 shared.idempotency_keys.key_hash bytea NOT NULL
@@ -443,7 +549,14 @@ shared.users.pending_email_by uuid
 -- constraints
 platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 platform.audit_events audit_events_pkey PRIMARY KEY (id)
+platform.backups backups_done_known CHECK (((state <> 'done'::text) OR ((bytes IS NOT NULL) AND (sha256 IS NOT NULL))))
+platform.backups backups_pkey PRIMARY KEY (id)
+platform.backups backups_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
 platform.email_directory email_directory_pkey PRIMARY KEY (email_hmac, tenant_id)
+platform.histories histories_days_positive CHECK ((days > 0))
+platform.histories histories_on_since CHECK (((state <> 'on'::text) OR (since IS NOT NULL)))
+platform.histories histories_pkey PRIMARY KEY (tenant_id)
+platform.histories histories_state_known CHECK ((state = ANY (ARRAY['starting'::text, 'on'::text, 'stopping'::text])))
 platform.idempotency_keys idempotency_keys_pkey PRIMARY KEY (key_hash)
 platform.impersonations impersonations_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id)
 platform.impersonations impersonations_pkey PRIMARY KEY (id)
@@ -455,14 +568,20 @@ platform.job_clocks job_clocks_pkey PRIMARY KEY (name)
 platform.job_crons job_crons_pkey PRIMARY KEY (name, expression, time_zone)
 platform.job_lanes job_lanes_pkey PRIMARY KEY (name, tenant_id, step)
 platform.migrations "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+platform.move_steps move_steps_move_id_fkey FOREIGN KEY (move_id) REFERENCES platform.moves(id) ON DELETE CASCADE
+platform.move_steps move_steps_pkey PRIMARY KEY (move_id, name)
+platform.moves moves_pkey PRIMARY KEY (id)
+platform.moves moves_state_known CHECK ((state = ANY (ARRAY['running'::text, 'undoing'::text, 'done'::text, 'failed'::text, 'aborted'::text])))
 platform.places places_kind_known CHECK ((kind = ANY (ARRAY['schema'::text, 'database'::text])))
 platform.places places_pkey PRIMARY KEY (server, name)
 platform.places places_server_fkey FOREIGN KEY (server) REFERENCES platform.servers(name)
-platform.places places_state_known CHECK ((state = ANY (ARRAY['making'::text, 'spare'::text, 'used'::text, 'dropping'::text])))
+platform.places places_state_known CHECK ((state = ANY (ARRAY['making'::text, 'spare'::text, 'used'::text, 'dropping'::text, 'filling'::text, 'kept'::text])))
 platform.places places_used_by_a_tenant CHECK (((state <> 'used'::text) OR (tenant_id IS NOT NULL)))
 platform.plans plans_archive_after_days_range CHECK (((archive_after_days >= 1) AND (archive_after_days <= 3650)))
 platform.plans plans_pkey PRIMARY KEY (name)
 platform.plans plans_purge_after_days_range CHECK (((purge_after_days >= 1) AND (purge_after_days <= 3650)))
+platform.plans plans_reserved_connections_range CHECK (((reserved_connections >= 0) AND (reserved_connections <= 1000)))
+platform.plans plans_reserved_workers_range CHECK (((reserved_workers >= 0) AND (reserved_workers <= 100)))
 platform.plans plans_roll_back_after_days_range CHECK (((roll_back_after_days >= 1) AND (roll_back_after_days <= 365)))
 platform.plans plans_trial_days_range CHECK (((trial_days >= 1) AND (trial_days <= 365)))
 platform.platform_admins platform_admins_email_key UNIQUE (email_key)
@@ -481,6 +600,8 @@ platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenan
 platform.provisionings provisionings_pkey PRIMARY KEY (tenant_id)
 platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'undoing'::text])))
 platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.restores restores_pkey PRIMARY KEY (id)
+platform.restores restores_state_known CHECK ((state = ANY (ARRAY['running'::text, 'ready'::text, 'swapping'::text, 'undoing'::text, 'done'::text, 'failed'::text, 'discarded'::text])))
 platform.sandbox_access sandbox_access_pkey PRIMARY KEY (code_hash)
 platform.sandbox_access sandbox_access_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.servers servers_default_by_environment CHECK (((name = 'default'::text) = (url IS NULL)))
@@ -520,14 +641,18 @@ platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'
 shared.api_keys api_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 shared.audit_events audit_events_pkey PRIMARY KEY (tenant_id, id)
+shared.changes changes_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_role_known CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
 shared.chat_messages chat_messages_session FOREIGN KEY (tenant_id, session_id) REFERENCES shared.chat_sessions(tenant_id, id) ON DELETE CASCADE
 shared.chat_sessions chat_sessions_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_sessions chat_sessions_token_key UNIQUE (tenant_id, token_hash)
 shared.chat_sessions chat_sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE SET NULL (user_id)
+shared.closures closures_pkey PRIMARY KEY (tenant_id, id)
+shared.closures closures_place_key UNIQUE (tenant_id, place)
 shared.devices devices_pkey PRIMARY KEY (tenant_id, id)
 shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
+shared.history history_pkey PRIMARY KEY (tenant_id, id)
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.invitations invitations_pkey PRIMARY KEY (tenant_id, id)
@@ -558,11 +683,15 @@ CREATE INDEX audit_events_event ON shared.audit_events USING btree (tenant_id, e
 CREATE INDEX audit_events_target ON shared.audit_events USING btree (tenant_id, target_kind, target_id, id)
 CREATE INDEX audit_events_tenant ON platform.audit_events USING btree (tenant_id, id)
 CREATE INDEX audit_events_time ON platform.audit_events USING btree (occurred_at, id)
+CREATE INDEX backups_by_age ON platform.backups USING btree (created_at)
+CREATE INDEX backups_of_tenant ON platform.backups USING btree (tenant_id, id)
+CREATE INDEX changes_of_moves ON shared.changes USING btree (tenant_id, relation, key) WHERE (purpose = 'move'::text)
 CREATE INDEX chat_messages_history ON shared.chat_messages USING btree (tenant_id, session_id, id)
 CREATE INDEX chat_sessions_idle ON shared.chat_sessions USING btree (last_active_at)
 CREATE INDEX chat_sessions_of_user ON shared.chat_sessions USING btree (tenant_id, user_id, id)
 CREATE INDEX devices_expiry ON shared.devices USING btree (expires_at)
 CREATE INDEX devices_of_user ON shared.devices USING btree (tenant_id, user_id)
+CREATE INDEX history_by_time ON shared.history USING btree (tenant_id, at)
 CREATE INDEX idempotency_keys_expiry ON platform.idempotency_keys USING btree (expires_at)
 CREATE INDEX idempotency_keys_expiry ON shared.idempotency_keys USING btree (expires_at)
 CREATE INDEX impersonations_of_admin ON platform.impersonations USING btree (admin_id, id)
@@ -573,6 +702,8 @@ CREATE INDEX job_lanes_by_tag ON platform.job_lanes USING btree (name, tag)
 CREATE INDEX known_addresses_age ON shared.known_addresses USING btree (last_seen_at)
 CREATE INDEX member_mails_recipient ON shared.member_mails USING btree (tenant_id, recipient_hmac, sent_at)
 CREATE INDEX member_mails_time ON shared.member_mails USING btree (sent_at)
+CREATE INDEX moves_of_tenant ON platform.moves USING btree (tenant_id, id)
+CREATE INDEX moves_with_kept_source ON platform.moves USING btree (keep_until) WHERE ((state = 'done'::text) AND (source_gone_at IS NULL))
 CREATE INDEX outbox_events_dead ON shared.outbox_events USING btree (id) WHERE (dead_at IS NOT NULL)
 CREATE INDEX outbox_events_due ON shared.outbox_events USING btree (tenant_id, next_attempt_at, id) WHERE (dead_at IS NULL)
 CREATE INDEX places_by_state ON platform.places USING btree (state, kind, server, created_at)
@@ -581,6 +712,7 @@ CREATE INDEX platform_devices_of_user ON platform.platform_devices USING btree (
 CREATE INDEX platform_mfa_challenges_of_admin ON platform.platform_mfa_challenges USING btree (admin_id)
 CREATE INDEX provisionings_due ON platform.provisionings USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
 CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant_id, user_id)
+CREATE INDEX restores_of_tenant ON platform.restores USING btree (tenant_id, id)
 CREATE INDEX sandbox_access_expiry ON platform.sandbox_access USING btree (expires_at)
 CREATE INDEX sandbox_access_of_tenant ON platform.sandbox_access USING btree (tenant_id)
 CREATE INDEX signup_invites_expiry ON platform.signup_invites USING btree (expires_at)
@@ -610,11 +742,18 @@ CREATE UNIQUE INDEX "PK_8c82d7f526340ab734260ea46be" ON shared.migrations USING 
 CREATE UNIQUE INDEX api_keys_pkey ON shared.api_keys USING btree (tenant_id, id)
 CREATE UNIQUE INDEX audit_events_pkey ON platform.audit_events USING btree (id)
 CREATE UNIQUE INDEX audit_events_pkey ON shared.audit_events USING btree (tenant_id, id)
+CREATE UNIQUE INDEX backups_one_at_a_time ON platform.backups USING btree (tenant_id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]))
+CREATE UNIQUE INDEX backups_pkey ON platform.backups USING btree (id)
+CREATE UNIQUE INDEX changes_pkey ON shared.changes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_messages_pkey ON shared.chat_messages USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_sessions_pkey ON shared.chat_sessions USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_sessions_token_key ON shared.chat_sessions USING btree (tenant_id, token_hash)
+CREATE UNIQUE INDEX closures_pkey ON shared.closures USING btree (tenant_id, id)
+CREATE UNIQUE INDEX closures_place_key ON shared.closures USING btree (tenant_id, place)
 CREATE UNIQUE INDEX devices_pkey ON shared.devices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX email_directory_pkey ON platform.email_directory USING btree (email_hmac, tenant_id)
+CREATE UNIQUE INDEX histories_pkey ON platform.histories USING btree (tenant_id)
+CREATE UNIQUE INDEX history_pkey ON shared.history USING btree (tenant_id, id)
 CREATE UNIQUE INDEX idempotency_keys_key ON shared.idempotency_keys USING btree (tenant_id, key_hash)
 CREATE UNIQUE INDEX idempotency_keys_pkey ON platform.idempotency_keys USING btree (key_hash)
 CREATE UNIQUE INDEX idempotency_keys_pkey ON shared.idempotency_keys USING btree (tenant_id, id)
@@ -628,6 +767,9 @@ CREATE UNIQUE INDEX job_lanes_pkey ON platform.job_lanes USING btree (name, tena
 CREATE UNIQUE INDEX known_addresses_key ON shared.known_addresses USING btree (tenant_id, user_id, address_hash)
 CREATE UNIQUE INDEX known_addresses_pkey ON shared.known_addresses USING btree (tenant_id, id)
 CREATE UNIQUE INDEX member_mails_pkey ON shared.member_mails USING btree (tenant_id, id)
+CREATE UNIQUE INDEX move_steps_pkey ON platform.move_steps USING btree (move_id, name)
+CREATE UNIQUE INDEX moves_one_at_a_time ON platform.moves USING btree (tenant_id) WHERE (state = ANY (ARRAY['running'::text, 'undoing'::text]))
+CREATE UNIQUE INDEX moves_pkey ON platform.moves USING btree (id)
 CREATE UNIQUE INDEX outbox_events_pkey ON shared.outbox_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX places_pkey ON platform.places USING btree (server, name)
 CREATE UNIQUE INDEX plans_pkey ON platform.plans USING btree (name)
@@ -641,6 +783,8 @@ CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USI
 CREATE UNIQUE INDEX provisioning_steps_pkey ON platform.provisioning_steps USING btree (tenant_id, "position")
 CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (tenant_id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
+CREATE UNIQUE INDEX restores_one_at_a_time ON platform.restores USING btree (tenant_id) WHERE (state = ANY (ARRAY['running'::text, 'ready'::text, 'swapping'::text, 'undoing'::text]))
+CREATE UNIQUE INDEX restores_pkey ON platform.restores USING btree (id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
 CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
 CREATE UNIQUE INDEX sandbox_access_pkey ON platform.sandbox_access USING btree (code_hash)
@@ -669,12 +813,18 @@ shared.api_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true 
 shared.api_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.audit_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.audit_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.changes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.changes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.chat_messages maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.chat_messages tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.chat_sessions maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.chat_sessions tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.closures maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.closures tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.devices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.devices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.history maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.history tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.idempotency_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.invitations maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -712,7 +862,10 @@ jobs.subscription migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.version migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.warning migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator platform=ar/migrator
+platform.backup_leases migrator=rwU/migrator platform=U/migrator
+platform.backups migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.email_directory migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.histories migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.idempotency_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.impersonations migrator=arwdDxtm/migrator platform=arw/migrator
 platform.installation migrator=arwdDxtm/migrator platform=ar/migrator
@@ -721,6 +874,8 @@ platform.job_crons migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.job_lanes migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.migrations 
 platform.migrations_id_seq 
+platform.move_steps migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.moves migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.places migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.plans migrator=arwdDxtm/migrator platform=rw/migrator
 platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -730,6 +885,7 @@ platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migra
 platform.provisioning_leases migrator=rwU/migrator platform=U/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.restores migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator
 platform.servers migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -742,10 +898,15 @@ platform.tenant_notices migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
-shared.audit_events maintenance=rd/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
+shared.audit_events maintenance=ard/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
+shared.changes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=a/migrator
+shared.changes_seq_seq 
 shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.closures maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=r/migrator
 shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.history maintenance=ard/migrator migrator=arwdDxtm/migrator tenant=a/migrator
+shared.history_seq_seq maintenance=rw/migrator migrator=rwU/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.invitations maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.known_addresses maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
@@ -763,6 +924,9 @@ shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/mi
 -- functions
 platform.keep_tenant_words() owner=migrator c7332bf0a7b66cceea867587ada1ac32
 platform.words_of(slug text, name text) owner=migrator 1fad22d8332aab83965b49c5afd4fbbd
+shared.capture_change() owner=migrator 82b4068c14b8206d0a18e00054feb31e
+shared.enter(tenant text, place text) owner=migrator 6f1fd639a5bfdcd81e9b2d29f8e1d9ba
+shared.fence_key(tenant uuid) owner=migrator d41d8cd98f00b204e9800998ecf8427e
 
 -- triggers
 platform.tenants CREATE TRIGGER tenants_words_deleted AFTER DELETE ON platform.tenants REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION platform.keep_tenant_words()

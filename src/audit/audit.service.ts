@@ -39,7 +39,7 @@ export class AuditService implements OnApplicationShutdown {
   private readonly logger = new Logger('Audit');
   private readonly recent = new Map<string, Flood>();
   private readonly pending = new Set<Promise<unknown>>();
-  private readonly timer = setInterval(() => void this.tick(), 1000).unref();
+  private readonly timer = setInterval(() => this.tick(), 1000).unref();
 
   constructor(
     private readonly platform: PlatformAudit,
@@ -70,7 +70,7 @@ export class AuditService implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     this.closeEnded(Infinity);
-    await Promise.all([...this.pending, this.tenants.drain()]);
+    await Promise.all([...this.pending, this.tenants.end()]);
   }
 
   private entryOf({ event, tenantId, actor, target, address, details }: AuditEvent): AuditEntry {
@@ -82,9 +82,9 @@ export class AuditService implements OnApplicationShutdown {
     );
   }
 
-  private async tick(): Promise<void> {
+  private tick(): void {
     this.closeEnded(Date.now());
-    await this.tenants.drain();
+    this.tenants.drain();
   }
 
   private closeEnded(now: number): void {

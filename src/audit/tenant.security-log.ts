@@ -1,22 +1,34 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { InjectTenantRepository, TenantDirectory, type TenantRepository, TenantRunner } from '../tenancy/index.js';
+import {
+  ConnectionsExhausted,
+  InjectTenantRepository,
+  PlaceLanes,
+  PlacementUnavailable,
+  TenantDirectory,
+  type TenantRepository,
+  TenantRunner,
+} from '../tenancy/index.js';
 import type { AuditEntry } from './audit.entry.js';
 import { TenantAuditEvent } from './tenant-audit-event.entity.js';
 
 /** Events that may wait; what comes on top stands in the platform's log only. */
 const MAX_WAITING = 10_000;
+/** How long those wait whose place could not be reached, in ms. */
+const RETRY_MS = 10_000;
 
 /**
  * Brings security events into the log of the tenant whose credential was used. The request at hand runs in the scope of
  * the tenant aimed at, in which no other tenant's scope may open: so events wait here, and {@link drain} is called
- * where no scope is open.
+ * where no scope is open. A place that cannot be reached delays its own tenants' events alone.
  */
 @Injectable()
 export class TenantSecurityLog {
   private readonly logger = new Logger('Audit');
-  private waiting = new Map<string, AuditEntry[]>();
+  private readonly waiting = new Map<string, AuditEntry[]>();
   private count = 0;
-  private draining: Promise<void> = Promise.resolve();
+  /** Tenants whose events are being stored, or were just now not to be. */
+  private readonly resting = new Set<string>();
+  private readonly lanes = new PlaceLanes();
 
   constructor(
     @InjectTenantRepository(TenantAuditEvent) private readonly events: TenantRepository<TenantAuditEvent>,
@@ -38,23 +50,51 @@ export class TenantSecurityLog {
     else this.waiting.set(tenantId, [entry]);
   }
 
-  /** Stores what waits, one statement for each tenant. Never fails. */
-  drain(): Promise<void> {
-    this.draining = this.draining.then(() => this.storeWaiting());
-    return this.draining;
+  /** Begins to store what waits, one statement for each tenant. */
+  drain(): void {
+    for (const tenantId of this.waiting.keys()) if (!this.resting.has(tenantId)) void this.store(tenantId);
   }
 
-  private async storeWaiting(): Promise<void> {
-    const batch = this.waiting;
-    this.waiting = new Map();
-    for (const [tenantId, entries] of batch) {
-      this.count -= entries.length;
-      try {
-        const tenant = await this.directory.findById(tenantId);
-        if (tenant) await this.runner.run(tenant, () => this.events.insert(entries));
-      } catch (error) {
-        this.logger.error({ err: error, tenant_id: tenantId, events: entries }, 'Audit events could not be stored');
-      }
+  /** Stores what waits, or else logs it. Never fails. */
+  async end(): Promise<void> {
+    this.drain();
+    await this.lanes.idle();
+    for (const [tenantId, entries] of this.waiting) this.lose(tenantId, entries);
+  }
+
+  private async store(tenantId: string): Promise<void> {
+    this.resting.add(tenantId);
+    let entries: AuditEntry[] = [];
+    try {
+      const tenant = await this.directory.findById(tenantId);
+      const write = async (): Promise<void> => {
+        // Those that came meanwhile, too.
+        entries = this.take(tenantId);
+        if (tenant && entries.length > 0) await this.runner.run(tenant, () => this.events.insert(entries));
+      };
+      await this.lanes.run(tenant?.placement ?? { kind: 'shared' }, write);
+      this.resting.delete(tenantId);
+    } catch (error) {
+      const later = error instanceof PlacementUnavailable || error instanceof ConnectionsExhausted;
+      if (later && entries.length > 0) this.putBack(tenantId, entries);
+      else if (entries.length > 0) this.lose(tenantId, entries, error);
+      setTimeout(() => this.resting.delete(tenantId), RETRY_MS).unref();
     }
+  }
+
+  private take(tenantId: string): AuditEntry[] {
+    const entries = this.waiting.get(tenantId) ?? [];
+    this.waiting.delete(tenantId);
+    this.count -= entries.length;
+    return entries;
+  }
+
+  private putBack(tenantId: string, entries: AuditEntry[]): void {
+    this.waiting.set(tenantId, [...entries, ...(this.waiting.get(tenantId) ?? [])]);
+    this.count += entries.length;
+  }
+
+  private lose(tenantId: string, events: AuditEntry[], error?: unknown): void {
+    this.logger.error({ err: error, tenant_id: tenantId, events }, 'Audit events could not be stored');
   }
 }

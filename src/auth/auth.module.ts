@@ -71,6 +71,8 @@ import { PlatformSignInService } from './platform/platform-sign-in.service.js';
 import { SupportController } from './platform/support.controller.js';
 import { ActiveOwners } from './provisioning/active.owners.js';
 import { FirstSignIn } from './provisioning/first.sign-in.js';
+import { TenantExportController } from './exports/tenant-export.controller.js';
+import { AuthArchives } from './provisioning/auth.archives.js';
 import { AuthCopies } from './provisioning/auth.copies.js';
 import { OwnerSteps } from './provisioning/owner.steps.js';
 import { Grants } from './roles/grants.js';
@@ -159,6 +161,7 @@ export const AUTH_ENTITIES = [
     RolesController,
     InvitationsController,
     SandboxAccessController,
+    TenantExportController,
   ],
   providers: [
     AccessTokens,
@@ -167,6 +170,7 @@ export const AUTH_ENTITIES = [
     AdminStates,
     ApiKeyService,
     ApiKeyStates,
+    AuthArchives,
     AuthCopies,
     AuthPurge,
     { provide: CredentialReader, useClass: BearerReader },

@@ -1,9 +1,15 @@
 import { Injectable, type Provider } from '@nestjs/common';
+import { ArchiveCommands } from './archive.commands.js';
+import { BackupCommands } from './backup.commands.js';
+import { ErasureCommands } from './erasure.commands.js';
+import { HistoryCommands } from './history.commands.js';
 import { ImportCommand } from './import.command.js';
 import { KeyCommands } from './key.commands.js';
 import { LifecycleCommands } from './lifecycle.commands.js';
+import { MoveCommands } from './move.commands.js';
 import { PlanCommands } from './plan.commands.js';
 import { ProvisioningWatch } from './provisioning.watch.js';
+import { RestoreCommands } from './restore.commands.js';
 import { ServerCommands } from './server.commands.js';
 import { TenantCommands } from './tenant.commands.js';
 
@@ -13,7 +19,13 @@ export class Commands {
   constructor(
     readonly tenants: TenantCommands,
     readonly lifecycle: LifecycleCommands,
+    readonly erasures: ErasureCommands,
+    readonly moves: MoveCommands,
+    readonly restores: RestoreCommands,
+    readonly histories: HistoryCommands,
     readonly imports: ImportCommand,
+    readonly archives: ArchiveCommands,
+    readonly backups: BackupCommands,
     readonly plans: PlanCommands,
     readonly servers: ServerCommands,
     readonly keys: KeyCommands,
@@ -21,12 +33,18 @@ export class Commands {
 }
 
 export const COMMAND_PROVIDERS: Provider[] = [
+  ArchiveCommands,
+  BackupCommands,
   Commands,
+  ErasureCommands,
+  HistoryCommands,
   ImportCommand,
   KeyCommands,
   LifecycleCommands,
+  MoveCommands,
   PlanCommands,
   ProvisioningWatch,
+  RestoreCommands,
   ServerCommands,
   TenantCommands,
 ];

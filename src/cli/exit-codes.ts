@@ -11,6 +11,8 @@ export const EXIT = {
   environment: 8,
   incomplete: 9,
   unconfirmed: 10,
+  remains: 11,
+  unrestored: 12,
   interrupted: 130,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -22,11 +24,14 @@ export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
   unknown: 'there is no such tenant or plan',
   refused: 'not allowed now: a slug that is taken, a status that does not permit it, another ETag by now',
   invalid: 'a value or a file that is not valid; each field at fault is named',
-  failed: 'the provisioning failed; the tenant is there and can be retried or rolled back',
+  failed:
+    'the provisioning failed, and can be retried or rolled back; or the move or restore did, and the tenant is as it was',
   database: 'the database cannot be reached or set up',
   environment: 'a variable of the environment is wrong',
   incomplete: 'some tenants were not migrated; they are named, and all others were',
+  remains: 'something is left of a tenant that was erased, or not everything could be looked through',
   unconfirmed: 'stopped after the first places, for a yes',
+  unrestored: 'places of tenants are not there yet, or belong to no tenant that is known; they are named',
   interrupted: 'interrupted by Ctrl-C; what was begun goes on or never happened, as the message says',
 };
 

@@ -11,10 +11,21 @@ export interface PlanOptions {
   archiveAfterDays?: string;
   purgeAfterDays?: string;
   rollBackAfterDays?: string;
+  reservedConnections?: string;
+  reservedWorkers?: string;
   ifMatch?: string;
 }
 
-const TITLES = ['PLAN', 'TRIAL DAYS', 'ARCHIVED AFTER', 'PURGED AFTER', 'ROLLED BACK AFTER', 'ETAG'];
+const TITLES = [
+  'PLAN',
+  'TRIAL DAYS',
+  'ARCHIVED AFTER',
+  'PURGED AFTER',
+  'ROLLED BACK AFTER',
+  'CONNECTIONS',
+  'WORKERS',
+  'ETAG',
+];
 
 /** The plans, and what they say of the life of their tenants. */
 @Injectable()
@@ -35,6 +46,8 @@ export class PlanCommands {
       archive_after_days: daysOf(options.archiveAfterDays),
       purge_after_days: daysOf(options.purgeAfterDays),
       roll_back_after_days: daysOf(options.rollBackAfterDays),
+      reserved_connections: daysOf(options.reservedConnections),
+      reserved_workers: daysOf(options.reservedWorkers),
     };
     if (Object.values(rules).every((value) => value === undefined)) throw new UsageFailure('Nothing to change.');
     const body = await checked(ChangePlanRequest, rules);
@@ -45,6 +58,7 @@ export class PlanCommands {
 
 function row(plan: PlanView): string[] {
   const days = (value: number | null): string => (value === null ? 'never' : `${value} days`);
-  const { name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, etag } = plan;
-  return [name, String(trial_days), days(archive_after_days), days(purge_after_days), days(roll_back_after_days), etag];
+  const lives = [days(plan.archive_after_days), days(plan.purge_after_days), days(plan.roll_back_after_days)];
+  const reserved = [String(plan.reserved_connections), String(plan.reserved_workers)];
+  return [plan.name, String(plan.trial_days), ...lives, ...reserved, plan.etag];
 }

@@ -1,8 +1,14 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { backingUp } from './backup.program.js';
+import type { ExportCommandOptions, ImportCommandOptions } from './archive.commands.js';
 import type { Commands } from './commands.js';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import { remembering } from './history.program.js';
 import { migrating, type MigrationAct } from './migrate.program.js';
+import { moving } from './move.program.js';
+import { restoring } from './restore.program.js';
 import type { PlanOptions } from './plan.commands.js';
+import { recovering, type RecoveryAct } from './recovery.program.js';
 import type { AddServerOptions, ServerOptions } from './server.commands.js';
 import type { CreateOptions, EditOptions, ListOptions } from './tenant.commands.js';
 
@@ -15,6 +21,8 @@ export interface Acts {
   commands: Act;
   /** With the database as it is. */
   migrations: MigrationAct;
+  /** Without an application, on a database that may still be empty. */
+  recovery: RecoveryAct;
 }
 
 const STATUSES = 'provisioning, active, failed, suspended, archived, deleted';
@@ -44,9 +52,14 @@ export function buildProgram(acts: Acts, writeError: (text: string) => void, hel
   making(tenants, act);
   finding(tenants, act);
   changing(tenants, act);
-  planning(program.command('plans').description('what plans say of the life of their tenants'), act);
+  moving(tenants, act);
+  restoring(tenants, act);
+  remembering(tenants, act);
+  planning(program.command('plans').description('what plans say of the life of their tenants, and keep for them'), act);
   serving(program.command('servers').description('the servers that tenants are placed on'), act);
+  backingUp(program.command('backups').description('backups of tenants, in BACKUP_DIR or BACKUP_S3_BUCKET'), act);
   migrating(program.command('migrate').description('bring the tables of all tenants to head'), acts.migrations);
+  recovering(program.command('recover').description('restore an installation from dumps'), acts.recovery);
   program
     .command('keys')
     .description('keys that sign access tokens')
@@ -78,6 +91,7 @@ function making(tenants: Command, act: Act): void {
     .option('--plan <plan>', `${PLANS}; free unless given`)
     .option('--kind <kind>', `${KINDS}; production unless given`)
     .option('--isolation <isolation>', 'shared, schema or database; shared unless given')
+    .option('--login', 'a login role of its own for its schema; a database always has one')
     .option('--server <server>', 'where its data is to be; chosen unless given')
     .option('--region <region>', 'of the server')
     .addOption(settings('a setting to begin with; may be repeated'))
@@ -102,9 +116,24 @@ function making(tenants: Command, act: Act): void {
     .action((name: string, { wait }: { wait: boolean }) => act((commands) => commands.tenants.rollBack(name, wait)));
   tenants
     .command('import')
-    .description('bring in tenants from a file of JSON lines, all or nothing')
-    .argument('<file>', 'one JSON object to a line')
-    .action((file: string) => act((commands) => commands.imports.run(file)));
+    .description('make a tenant of an archive, or bring in tenants from a file of JSON lines; all or nothing')
+    .argument('<file>', 'an archive, or one JSON object to a line')
+    .option('--same', 'of an archive: the same tenant, ids and all, where there is none of its id; else a new one')
+    .option('--slug <slug>', 'of an archive: that of the archive unless given')
+    .option('--name <text>', 'of an archive: what people call it; that of the archive unless given')
+    .option('--isolation <isolation>', 'of an archive: shared, schema or database; shared unless given')
+    .option('--server <server>', 'of an archive: where its data is to be; chosen unless given')
+    .option('--region <region>', 'of the server')
+    .option('--passphrase-file <file>', 'holds the passphrase of an encrypted archive')
+    .action((file: string, options: ImportCommandOptions) => act((commands) => commands.imports.run(file, options)));
+  tenants
+    .command('export')
+    .description('write all that a tenant has into an archive')
+    .argument('<tenant>', 'slug or UUID')
+    .requiredOption('--out <file>', 'the archive')
+    .option('--passphrase-file <file>', 'holds a passphrase to encrypt it under; without one secrets are left out')
+    .option('--compression <compression>', 'zstd or gzip; zstd unless given')
+    .action((name: string, options: ExportCommandOptions) => act(({ archives }) => archives.export(name, options)));
 }
 
 function finding(tenants: Command, act: Act): void {
@@ -170,6 +199,11 @@ function changing(tenants: Command, act: Act): void {
     .command('purge-due')
     .description('erase the tenants whose time of grace is over, now')
     .action(() => act(({ lifecycle }) => lifecycle.purgeDue()));
+  tenants
+    .command('prove-erased')
+    .description('look through everything there is for what is left of an erased tenant')
+    .argument('<tenant>', 'slug or UUID')
+    .action((name: string) => act(({ erasures }) => erasures.prove(name)));
 }
 
 function planning(plans: Command, act: Act): void {
@@ -186,6 +220,11 @@ function planning(plans: Command, act: Act): void {
     .option('--purge-after-days <days>', 'a tenant archived for longer is erased; or never')
     .option('--roll-back-after-days <days>', 'a tenant whose provisioning failed longer ago is taken back')
     .option('--if-match <etag>', 'the ETag last seen; refused when it is another by now')
+    .option('--reserved-connections <number>', 'database connections that each process keeps for its tenants')
+    .option(
+      '--reserved-workers <number>',
+      'events, and jobs of each name, that each process can work at once for its tenants',
+    )
     .action((name: string, options: PlanOptions) => act((commands) => commands.plans.edit(name, options)));
 }
 

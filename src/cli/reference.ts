@@ -33,7 +33,7 @@ machine.
 /** The text of `docs/cli.md`: the help of every command. */
 export function cliReference(): string {
   const program = buildProgram(
-    { commands: () => Promise.resolve(), migrations: () => Promise.resolve() },
+    { commands: () => Promise.resolve(), migrations: () => Promise.resolve(), recovery: () => Promise.resolve() },
     () => undefined,
     WIDTH,
   );

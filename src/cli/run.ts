@@ -16,6 +16,7 @@ export async function runCommandLine(args: string[]): Promise<ExitCode> {
     {
       commands: async (work) => (await import('./session.js')).withCommands(json, work),
       migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, work),
+      recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, work),
     },
     (text) => (json ? undefined : process.stderr.write(text)),
   );

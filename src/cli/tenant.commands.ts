@@ -34,6 +34,7 @@ export interface CreateOptions {
   plan?: string;
   kind?: string;
   isolation?: string;
+  login?: boolean;
   server?: string;
   region?: string;
   setting?: string[];
@@ -79,13 +80,14 @@ export class TenantCommands {
   ) {}
 
   async create(slug: string, options: CreateOptions): Promise<void> {
-    const { name, plan, kind, isolation, server, region, owner: email, ownerName, setting } = options;
+    const { name, plan, kind, isolation, login, server, region, owner: email, ownerName, setting } = options;
     const body = await checked(CreateTenantRequest, {
       slug,
       name,
       plan,
       kind,
       isolation,
+      login,
       server,
       region,
       owner: { email, ...(ownerName !== undefined && { name: ownerName }) },

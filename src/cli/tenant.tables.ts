@@ -20,6 +20,7 @@ export function tenantCard(tenant: TenantView | TenantDetails): string[] {
       ['kind', tenant.kind],
       ['plan', tenant.plan],
       ['isolation', tenant.isolation],
+      ...optional('login', tenant.login ? 'a role of its own' : null),
       ['server', tenant.server],
       ['settings', settings.join(', ') || 'as by default'],
       ...optional('expires', tenant.expires_at),

@@ -1,4 +1,6 @@
+export * from './change.capture.js';
 export * from './database.errors.js';
+export * from './dump.roles.js';
 export { JOBS_SCHEMA } from './job-schema.js';
 export * from './migration.names.js';
 export * from './migrator.js';
@@ -10,6 +12,8 @@ export * from './prepare.js';
 export { pendingMigrations, rehearse, type RehearsedMigration } from './rehearsal.js';
 export * from './roles.js';
 export * from './server.preparation.js';
+export * from './tenant.tables.js';
+export { configure, KEEPALIVE, withConnection } from './with-connection.js';
 export { EmbeddedPostgres } from './embedded-postgres.js';
 export { snapshotCatalog } from './catalog.js';
 export * from './database.module.js';

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { distribute } from './citus.js';
 import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
 import type { TenantMigration } from './migration.names.js';
 
@@ -42,6 +43,7 @@ export async function migrate(url: string, installation: string, sets: Migration
         await source.destroy();
       }
     }
+    await distribute(client);
     await migrateJobs(client, `${installation}_platform`);
     return done;
   });

@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { KeyRing } from '../common/index.js';
 import { loginPassword, type ServerAddress } from './prepare.js';
 import { type Roles, scramVerifier } from './roles.js';
+import { withConnection } from './with-connection.js';
 
 /** Tables that one statement drops at most, each with its indexes and sequences: every one is a lock. */
 const DROPPED_AT_ONCE = 50;
@@ -31,6 +32,7 @@ export async function makeLogin(server: PlaceServer, login: string, schema: stri
     await client.query(`ALTER ROLE ${role} SET search_path = ${pg.escapeIdentifier(schema)}`);
     await client.query(`ALTER ROLE ${role} SET statement_timeout = '30s'`);
     await client.query(`ALTER ROLE ${role} SET idle_in_transaction_session_timeout = '60s'`);
+    await client.query(`ALTER ROLE ${role} SET default_transaction_isolation = 'read committed'`);
     if (enters) await client.query(`GRANT CONNECT ON DATABASE ${ownDatabase(client)} TO ${role}`);
   });
 }
@@ -67,7 +69,7 @@ export async function dropDatabase(server: PlaceServer, name: string, login: str
       await client.query(`SET ROLE ${pg.escapeIdentifier(login)}`);
       await client.query(END_CONNECTIONS, [name]);
     }
-    await withClient(
+    await withConnection(
       server.address.url('maintenance', true),
       async (own) => void (await own.query(END_CONNECTIONS, [name])),
     );
@@ -88,10 +90,14 @@ const OBJECT_IN_USE = '55006';
 const END_CONNECTIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = $1 AND usename = current_user AND pid <> pg_backend_pid()`;
 
-/** Drops a schema some tables at a time, so that thousands of them exhaust no lock table. */
-export async function dropSchema({ address }: PlaceServer, schema: string): Promise<void> {
+/**
+ * Drops a schema some tables at a time, so that thousands of them exhaust no lock table.
+ *
+ * @param login who entered it, if it had a role of its own: what it was granted beside its schema goes, too
+ */
+export async function dropSchema({ address }: PlaceServer, schema: string, login: string | null = null): Promise<void> {
   const name = pg.escapeIdentifier(schema);
-  await withClient(address.url('migrator', true), async (client) => {
+  await withConnection(address.url('migrator', true), async (client) => {
     for (;;) {
       const { rows } = await client.query<{ name: string }>(
         `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -103,6 +109,28 @@ export async function dropSchema({ address }: PlaceServer, schema: string): Prom
       await client.query(`DROP TABLE ${tables} CASCADE`);
     }
     await client.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`);
+    if (login === null || !(await hasRole(client, login))) return;
+    const role = pg.escapeIdentifier(login);
+    await client.query(`REVOKE ALL ON ALL TABLES IN SCHEMA shared FROM ${role}`);
+    await client.query(`REVOKE ALL ON SCHEMA shared FROM ${role}`);
+  });
+}
+
+/** Keeps the role that serves from a schema out of it, for as long as it is kept unused. */
+export async function hideSchema({ address }: PlaceServer, schema: string, role: string): Promise<void> {
+  await withConnection(address.url('migrator', true), async (client) => {
+    await client.query(`REVOKE USAGE ON SCHEMA ${pg.escapeIdentifier(schema)} FROM ${pg.escapeIdentifier(role)}`);
+  });
+}
+
+/** The same for a database, whose connections end. */
+export async function hideDatabase(server: PlaceServer, name: string, login: string): Promise<void> {
+  const role = pg.escapeIdentifier(login);
+  await asProvisioner(server, async (client) => {
+    await client.query(`SET ROLE ${pg.escapeIdentifier(server.roles.name('migrator'))}`);
+    await client.query(`REVOKE CONNECT ON DATABASE ${pg.escapeIdentifier(name)} FROM ${role}`);
+    await client.query(`RESET ROLE; SET ROLE ${role}`);
+    await client.query(END_CONNECTIONS, [name]);
   });
 }
 
@@ -125,17 +153,5 @@ function ownDatabase(client: pg.Client): string {
 }
 
 function asProvisioner(server: PlaceServer, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  return withClient(server.address.url('provisioner', true), work);
-}
-
-async function withClient(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: url, keepAlive: true });
-  // Unheard, a connection that breaks would end the process; its statement fails all the same.
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return withConnection(server.address.url('provisioner', true), work);
 }

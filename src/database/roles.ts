@@ -142,6 +142,8 @@ function missingOf(roles: Roles, kind: RoleKind, state: RoleState): string[] {
     search_path: kind === 'platform' ? 'platform' : 'shared',
     statement_timeout: kind === 'maintenance' ? "'10min'" : "'30s'",
     idle_in_transaction_session_timeout: "'60s'",
+    // The fence rests on it: an older snapshot would not see that a tenant has moved.
+    default_transaction_isolation: "'read committed'",
   };
   for (const [setting, value] of Object.entries(settings)) {
     if (!state.settings.includes(setting)) statements.push(`ALTER ROLE ${name} SET ${setting} = ${value}`);

@@ -1,10 +1,11 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { KeyRing } from '../common/index.js';
 import { DatabaseSetupError } from './database.errors.js';
 import type { MigrationSet } from './migrator.js';
 import { PlaceMigrator } from './place.migrator.js';
 import { addressOf, checkVersion, type ServerAddress } from './prepare.js';
 import { ensureRoles, type Roles } from './roles.js';
+import { withConnection } from './with-connection.js';
 
 /** A database on another server, for shared tables of its own and for schemas and databases of tenants beside them. */
 export interface NewServer {
@@ -24,7 +25,7 @@ export interface NewServer {
 export async function prepareServer(server: NewServer): Promise<ServerAddress> {
   const { roles, keys, migrations } = server;
   const address = addressOf({ url: server.url, directUrl: server.directUrl, roles, keys });
-  await withClient(server.directUrl, async (client) => {
+  await withServer(server.directUrl, async (client) => {
     await checkVersion(client);
     await checkOwner(client, roles.installation);
     await ensureRoles(client, roles);
@@ -37,7 +38,7 @@ export async function prepareServer(server: NewServer): Promise<ServerAddress> {
     await migrator.close();
   }
   // By way of the pooler, if there is one: a server that only we can prepare is of no use to those who serve from it.
-  await withClient(address.url('tenant'), async (client) => void (await client.query('SELECT 1')));
+  await withServer(address.url('tenant'), async (client) => void (await client.query('SELECT 1')));
   return address;
 }
 
@@ -57,21 +58,20 @@ async function checkOwner(client: pg.Client, installation: string): Promise<void
 
 const noteOf = (installation: string): string => `shared tables of tenantry installation ${installation}`;
 
-async function withClient(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
-  client.on('error', () => undefined);
+async function withServer(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  let reached = false;
+  const reaching = (client: pg.Client): Promise<void> => {
+    reached = true;
+    return work(client);
+  };
   try {
-    await client.connect();
+    await withConnection(url, reaching, { connectionTimeoutMillis: 5000 });
   } catch (error) {
+    if (reached) throw error;
     throw new DatabaseSetupError(
       `The server cannot be reached: ${(error as Error).message}`,
       'Check host, port, user and password, and that it takes connections from here.',
       { cause: error },
     );
-  }
-  try {
-    await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
   }
 }

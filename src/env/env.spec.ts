@@ -54,11 +54,18 @@ describe('the environment', () => {
     ['SMTP_URL', 'smtp://me:sec%ZZret@mail'],
     ['SMTP_URL', 'smtp://mail?tls.rejectUnauthorized=false'],
     ['MAIL_FROM', 'nobody'],
+    ['BACKUP_S3_BUCKET', 'Not A Bucket'],
+    ['BACKUP_S3_ENDPOINT', 'ftp://s3'],
+    ['BACKUP_S3_ENDPOINT', 'https://me:secret@s3.example'],
+    ['BACKUP_S3_ENDPOINT', 'https://s3.example/bucket'],
+    ['BACKUP_S3_REGION', 'eu central'],
+    ['BACKUP_S3_PREFIX', 'of us?'],
+    ['BACKUP_S3_FORCE_PATH_STYLE', 'maybe'],
     ['MAIL_FROM', 'Eve <eve@example.com>, mallory@example.com'],
   ])('refuses %s=%s by name, value and what is allowed', (name, value) => {
     const allowed = VARIABLES.find((variable) => variable.name === name)?.allowed ?? '';
     const message = problems({ [name]: value });
-    expect(message).toContain(`${name}="${/KEY|DATABASE|SMTP/.test(name) ? '***' : value}"`);
+    expect(message).toContain(`${name}="${/KEY|DATABASE|SMTP|ENDPOINT/.test(name) ? '***' : value}"`);
     expect(message).toContain(allowed);
   });
 
@@ -118,6 +125,35 @@ describe('the environment', () => {
     const short = problems({ PLATFORM_ADMIN_EMAIL, PLATFORM_ADMIN_PASSWORD: 'otter' });
     expect(short).toContain('PLATFORM_ADMIN_PASSWORD="***"');
     expect(short).not.toContain('otter');
+  });
+
+  it('takes a bucket for backups whole or not at all, and not beside a folder', () => {
+    const bucket = {
+      BACKUP_S3_BUCKET: 'tenantry',
+      BACKUP_S3_REGION: 'eu-central-1',
+      BACKUP_S3_ACCESS_KEY_ID: 'id-of-a-key',
+      BACKUP_S3_SECRET_ACCESS_KEY: 'its-secret',
+    };
+    expect(parseEnv({}).backupBucket).toBeUndefined();
+    expect(parseEnv({ ...bucket, BACKUP_S3_PREFIX: '/of/us/' }).backupBucket).toEqual({
+      bucket: 'tenantry',
+      region: 'eu-central-1',
+      endpoint: undefined,
+      accessKeyId: 'id-of-a-key',
+      secretAccessKey: 'its-secret',
+      prefix: 'of/us/',
+      forcePathStyle: false,
+    });
+    const own = { ...bucket, BACKUP_S3_ENDPOINT: 'https://s3.example:9000', BACKUP_S3_REGION: undefined };
+    expect(parseEnv(own).backupBucket).toMatchObject({ region: 'us-east-1', forcePathStyle: true, prefix: '' });
+    expect(parseEnv({ ...own, BACKUP_S3_FORCE_PATH_STYLE: 'off' }).backupBucket?.forcePathStyle).toBe(false);
+    for (const missing of Object.keys(bucket)) {
+      expect(problems({ ...bucket, [missing]: undefined })).toMatch(new RegExp(`also set ${missing};`));
+    }
+    expect(problems({ BACKUP_S3_SECRET_ACCESS_KEY: 'its-secret' })).not.toContain('its-secret');
+    expect(problems({ ...bucket, BACKUP_DIR: '/mnt/backups' })).toContain('unset one of them');
+    expect(problems({ BACKUP_SCHEDULE: '17 2 * * *' })).toContain('needs BACKUP_DIR or BACKUP_S3_BUCKET');
+    expect(problems({ ...bucket, BACKUP_SCHEDULE: '17 2 * * *' })).toBe('');
   });
 
   it('documents every variable that it reads, and no other', () => {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { EnvError, EnvReader, type Variable } from './env.reader.js';
+import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backups.topic.js';
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
@@ -10,7 +11,8 @@ import { readSignup, SIGNUP_VARIABLES, type SignupEnv } from './topics/signup.to
 import { readTenants, TENANTS_VARIABLES, type TenantsEnv } from './topics/tenants.topic.js';
 
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
-export interface Env extends ModeEnv, ProcessEnv, DatabaseEnv, PlacesEnv, TenantsEnv, MailEnv, PeopleEnv, SignupEnv {}
+export interface Env
+  extends ModeEnv, ProcessEnv, DatabaseEnv, PlacesEnv, TenantsEnv, MailEnv, PeopleEnv, SignupEnv, BackupsEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -27,6 +29,7 @@ export const VARIABLES: readonly Variable[] = [
   ...MAIL_VARIABLES,
   ...PEOPLE_VARIABLES,
   ...SIGNUP_VARIABLES,
+  ...BACKUPS_VARIABLES,
 ];
 
 /**
@@ -47,6 +50,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readMail(from, reach),
     ...readPeople(from),
     ...readSignup(from, mode),
+    ...readBackups(from, cwd),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;

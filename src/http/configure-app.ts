@@ -17,6 +17,9 @@ import { validationPipe } from './validation.pipe.js';
 /** Larger than the longest message with every character escaped would need. */
 const MAX_BODY = '256kb';
 
+/** Routes that read their body themselves, once the caller is let in: what they take has no bounds. */
+const STREAMED = /^\/api\/admin\/tenants\/imports\/?$/;
+
 /** Levels of nesting in a request body. */
 const MAX_DEPTH = 32;
 
@@ -39,8 +42,8 @@ export function configureApp(
         contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
         hsts: env.publicUrl.startsWith('https:'),
       }),
-      json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 }),
-      refuseUnreadBody,
+      unlessStreamed(json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 })),
+      unlessStreamed(refuseUnreadBody),
       tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved, env.baseDomain),
       corsMiddleware(app.get(TenantContext)),
     ),
@@ -77,6 +80,14 @@ function inOneLayer(...steps: RequestHandler[]): RequestHandler {
       }
     };
     proceed();
+  };
+}
+
+function unlessStreamed(step: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    if (request.method !== 'POST' || !STREAMED.test(request.path)) return step(request, response, next);
+    request.body = {};
+    next();
   };
 }
 

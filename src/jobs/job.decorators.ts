@@ -42,6 +42,14 @@ export interface JobDeclaration extends JobOptions {
   cron?: { expression: string; timeZone: string };
 }
 
+/** A cron expression; or what the provider says, once it is made, and undefined when there is to be no such cron. */
+export type CronTime<T = never> = string | ((provider: T) => string | undefined);
+
+/** As it is written at a method: when a cron is due may be known by its provider alone. */
+export interface DeclaredMethod extends Omit<JobDeclaration, 'cron'> {
+  cron?: { expression: CronTime; timeZone: string };
+}
+
 export const JOB = 'tenantry:job';
 const NAME = /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$/;
 const MAX_NAME = 60;
@@ -61,14 +69,23 @@ export const PlatformJobHandler = <P extends object>(options: JobOptions<P>): Me
  * Runs the method at the times of a cron expression, in one process; never two runs at once: a time that comes while
  * one is waiting or running is left out, and after a pause one run makes up for those missed.
  */
-export const PlatformCron = (name: string, expression: string, options: CronOptions = {}): MethodDecorator =>
-  declare({ ...options, name, scope: 'platform', cron: { expression, timeZone: options.timeZone ?? 'UTC' } });
+export const PlatformCron = <T = never>(
+  name: string,
+  expression: CronTime<T>,
+  options: CronOptions = {},
+): MethodDecorator =>
+  declare({
+    ...options,
+    name,
+    scope: 'platform',
+    cron: { expression: expression as CronTime, timeZone: options.timeZone ?? 'UTC' },
+  });
 
 /** Runs the method at the times of a cron expression for every active tenant, each as a job of that tenant. */
 export const TenantCron = (name: string, expression: string, options: CronOptions = {}): MethodDecorator =>
   declare({ ...options, name, scope: 'tenant', cron: { expression, timeZone: options.timeZone ?? 'UTC' } });
 
-function declare(declaration: JobDeclaration): MethodDecorator {
+function declare(declaration: DeclaredMethod): MethodDecorator {
   const { name } = declaration;
   if (!NAME.test(name) || name.length > MAX_NAME) throw new Error(`"${name}" is no name of a job; use noun.verb.`);
   return SetMetadata(JOB, declaration);

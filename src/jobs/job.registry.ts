@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { plainToInstance } from 'class-transformer';
 import { validate } from 'class-validator';
-import { JOB, type JobDeclaration, type JobRun } from './job.decorators.js';
+import { type DeclaredMethod, JOB, type JobDeclaration, type JobRun } from './job.decorators.js';
 import { JobPayloadInvalid, UnknownJob } from './job.errors.js';
 
 export interface JobDefinition extends JobDeclaration {
@@ -71,8 +71,9 @@ export class JobRegistry {
       if (typeof instance !== 'object' || instance === null || !metatype) return [];
       const provider = instance as Record<string, (...args: unknown[]) => Promise<unknown>>;
       return this.scanner.getAllMethodNames(Object.getPrototypeOf(provider) as object).flatMap((method) => {
-        const declaration = Reflect.getMetadata(JOB, provider[method]!) as JobDeclaration | undefined;
-        if (!declaration) return [];
+        const declared = Reflect.getMetadata(JOB, provider[method]!) as DeclaredMethod | undefined;
+        if (!declared) return [];
+        const declaration = timed(declared, provider);
         // A cron has no payload; its handler is called with the run alone.
         const handle: JobDefinition['handle'] = async (payload, run) =>
           declaration.payload ? provider[method]!(payload, run) : provider[method]!(run);
@@ -87,6 +88,13 @@ export class JobRegistry {
       async (_, run) => this.fanOut?.(cron.name, run),
     );
   }
+}
+
+/** A cron that has no time is a job that nobody enqueues. */
+function timed({ cron, ...declared }: DeclaredMethod, provider: unknown): JobDeclaration {
+  const time = cron?.expression;
+  const expression = typeof time === 'function' ? time(provider as never) : time;
+  return expression === undefined ? declared : { ...declared, cron: { expression, timeZone: cron!.timeZone } };
 }
 
 function definitionOf(declaration: JobDeclaration, handle: JobDefinition['handle']): JobDefinition {

@@ -28,6 +28,26 @@ export class JobStore {
     return rows.map(({ name }) => name);
   }
 
+  /**
+   * Takes due jobs of tenants of a plan, in the order in which the engine would.
+   *
+   * @returns their ids
+   */
+  async takeOfPlan(name: string, plan: string, most: number): Promise<string[]> {
+    const rows = await this.engine.query<{ id: string }>(
+      `WITH next AS (
+         SELECT j.id FROM jobs.job j
+          WHERE j.name = $1 AND j.state < 'active' AND NOT j.blocked AND j.start_after <= now()
+            AND EXISTS (SELECT 1 FROM platform.tenants t WHERE t.id::text = j.group_id AND t.plan = $2)
+          ORDER BY j.priority DESC, j.created_on LIMIT $3 FOR UPDATE OF j SKIP LOCKED)
+       UPDATE jobs.job j SET state = 'active', started_on = now(), heartbeat_on = clock_timestamp(),
+              retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+         FROM next WHERE j.name = $1 AND j.id = next.id RETURNING j.id`,
+      [name, plan, most],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** @returns the ids of the holds that still hold */
   async beat(holds: Hold[]): Promise<Set<string>> {
     const rows = await this.engine.query<{ id: string }>(

@@ -9,6 +9,7 @@ import type { JobWithMetadata } from 'pg-boss';
 import { WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
+import { WorkedPlacesFactory } from '../tenancy/index.js';
 import { HEARTBEAT_SECONDS, JobEngine } from './job.engine.js';
 import { JobFailure, reasonOf } from './job.errors.js';
 import { JobLanes } from './job.lanes.js';
@@ -54,6 +55,7 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
     private readonly runner: JobRunner,
     private readonly lanes: JobLanes,
     private readonly metrics: JobMetrics,
+    private readonly places: WorkedPlacesFactory,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -93,20 +95,42 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
     let taken = 0;
     for (const definition of free) {
       if (!ready.has(definition.name) || this.loop.stopped) continue;
-      const jobs = await this.engine.boss.fetch<object>(definition.name, {
-        batchSize: this.room(definition),
-        includeMetadata: true,
-      });
+      const jobs = await this.take(definition);
       for (const job of jobs) this.start(definition, job);
       taken += jobs.length;
     }
     return taken > 0;
   }
 
-  private room({ name, concurrency }: JobDefinition): number {
-    let busy = 0;
-    for (const { definition } of this.running) if (definition.name === name) busy += 1;
-    return concurrency - busy;
+  /** As many as there is room for: first whatever is next, then what has places kept for its plan. */
+  private async take(definition: JobDefinition): Promise<JobWithMetadata[]> {
+    const { name, concurrency } = definition;
+    const busy = this.busy(definition).map(({ job }): [string | null | undefined, number] => [job.groupId, 1]);
+    const places = await this.places.count(concurrency, busy);
+    const whole = definition.scope === 'platform' || !places.kept;
+    const batchSize = whole ? this.room(definition) : places.freeFor(undefined);
+    const jobs: JobWithMetadata[] =
+      batchSize > 0 ? await this.engine.boss.fetch<object>(name, { batchSize, includeMetadata: true }) : [];
+    if (whole) return jobs;
+    for (const { groupId } of jobs) await places.take(groupId);
+    for (const plan of places.plansWithReserve()) {
+      const room = places.freeFor(plan);
+      for (const id of room > 0 ? await this.store.takeOfPlan(name, plan, room) : []) {
+        const [job] = await this.engine.boss.findJobs<object>(name, { id });
+        if (!job) continue;
+        jobs.push(job);
+        await places.take(job.groupId);
+      }
+    }
+    return jobs;
+  }
+
+  private room(definition: JobDefinition): number {
+    return definition.concurrency - this.busy(definition).length;
+  }
+
+  private busy({ name }: JobDefinition): Running[] {
+    return [...this.running].filter(({ definition }) => definition.name === name);
   }
 
   private start(definition: JobDefinition, job: JobWithMetadata): void {

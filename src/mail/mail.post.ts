@@ -64,6 +64,7 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     const sender = tenant ? oneLine(`${brand} via ${platform}`, 150) : platform;
     const mail: OutgoingMail = {
       id,
+      tenantId: tenant?.id,
       template: letter.template,
       from: { name: sender, address: mailFrom.address },
       to: letter.to,

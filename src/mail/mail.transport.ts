@@ -8,6 +8,8 @@ import { OutboxFailure } from '../outbox/index.js';
 export interface OutgoingMail {
   /** The same at every attempt: Message-ID, and name of the file, come from it. */
   id: string;
+  /** Whose it is; undefined for the platform's. */
+  tenantId: string | undefined;
   template: string;
   from: { name: string; address: string };
   to: { name: string; address: string };
@@ -16,6 +18,13 @@ export interface OutgoingMail {
   html: string;
   /** The link of its button, for the demo's log. */
   link: string | undefined;
+}
+
+/** In files alone, so that those of a tenant can be erased with it. */
+export const TENANT_HEADER = 'X-Tenantry-Tenant';
+
+export function mailFolder({ dataDir }: Pick<Env, 'dataDir'>): string {
+  return path.join(dataDir, 'mail');
 }
 
 /** Where mail leaves the process. */
@@ -99,11 +108,13 @@ export class FileTransport implements MailTransport {
     env: Pick<Env, 'dataDir'>,
     private readonly onWritten: (mail: OutgoingMail, file: string) => void,
   ) {
-    this.folder = path.join(env.dataDir, 'mail');
+    this.folder = mailFolder(env);
   }
 
   async deliver(mail: OutgoingMail): Promise<void> {
-    const { message: content } = await this.composer.sendMail(message(mail));
+    const plain = message(mail);
+    const headers = { ...(mail.tenantId !== undefined && { [TENANT_HEADER]: mail.tenantId }), ...plain.headers };
+    const { message: content } = await this.composer.sendMail({ ...plain, headers });
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const file = path.join(this.folder, `${mail.id}-${mail.template}.eml`);
     const temporary = `${file}.tmp`;

@@ -3,7 +3,11 @@ import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { OutboxFailure, OutboxHandlers, reasonOf } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
 import type { ClaimedEvent, OutboxTable } from './outbox.table.js';
+import { OutboxTables } from './outbox.tables.js';
 
+/** Events handled at once in this process, and of these how many of one tenant. */
+export const CONCURRENCY = 16;
+export const PER_TENANT = 4;
 const MAX_ATTEMPTS = 10;
 export const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 4;
@@ -14,7 +18,7 @@ const DRAIN_MS = 10_000;
 
 interface Running {
   event: ClaimedEvent;
-  /** Where it was claimed. */
+  /** Where it was claimed; it goes along when its tenant moves. */
   table: OutboxTable;
   abort: AbortController;
   /** By this process's monotonic clock, started before the database's. */
@@ -37,6 +41,7 @@ export class EventRunner {
     private readonly seal: OutboxSeal,
     private readonly tenants: TenantDirectory,
     private readonly runner: TenantRunner,
+    private readonly tables: OutboxTables,
   ) {}
 
   /** How many run. */
@@ -95,7 +100,7 @@ export class EventRunner {
       await this.fail(event, table, error);
       return;
     }
-    await table.done(event);
+    await this.tables.follow(event.tenantId, table, (there) => there.done(event));
   }
 
   private open(event: ClaimedEvent): unknown {
@@ -121,25 +126,26 @@ export class EventRunner {
     };
     if (dead) this.logger.error(line, 'An event was given up');
     else this.logger.warn(line, 'An event failed and will be tried again');
-    await table.failed(event, reason, dead ? undefined : retryMs(event.attempts));
+    const retry = dead ? undefined : retryMs(event.attempts);
+    await this.tables.follow(event.tenantId, table, (there) => there.failed(event, reason, retry));
   }
 
   private async renew(): Promise<void> {
-    const byTable = new Map<OutboxTable, Running[]>();
-    for (const running of this.running.values()) {
-      byTable.set(running.table, [...(byTable.get(running.table) ?? []), running]);
-    }
-    await Promise.all([...byTable].map(([table, held]) => this.renewAt(table, held)));
+    const byTenant = Map.groupBy(this.running.values(), ({ event }) => event.tenantId);
+    await Promise.all([...byTenant].map(([tenantId, held]) => this.renewOf(tenantId, held)));
   }
 
-  private async renewAt(table: OutboxTable, held: Running[]): Promise<void> {
+  private async renewOf(tenantId: string, held: Running[]): Promise<void> {
+    const byTable = Map.groupBy(held, ({ table }) => table);
+    await Promise.all([...byTable].map(([table, some]) => this.renewAt(tenantId, table, some)));
+  }
+
+  private async renewAt(tenantId: string, table: OutboxTable, held: Running[]): Promise<void> {
     const leaseUntil = performance.now() + LEASE_MS;
+    const claims = held.map(({ event }) => event);
     let kept: Set<string> | undefined;
     try {
-      kept = await table.renew(
-        held.map(({ event }) => event),
-        LEASE_MS,
-      );
+      kept = await this.tables.follow(tenantId, table, (there) => there.renew(tenantId, claims, LEASE_MS));
     } catch (error) {
       this.logger.error({ err: error }, 'Leases could not be renewed');
     }

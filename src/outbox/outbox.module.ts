@@ -7,10 +7,21 @@ import { OutboxRelay } from './outbox.relay.js';
 import { OutboxSeal } from './outbox.seal.js';
 import { Outbox } from './outbox.service.js';
 import { OutboxTables } from './outbox.tables.js';
+import { OwnOutboxes } from './own.outboxes.js';
 
 @Global()
 @Module({
-  providers: [OutboxSeal, OutboxTables, EventRunner, OutboxHandlers, OutboxRelay, Outbox, DeadEvents, OutboxMetrics],
+  providers: [
+    OutboxSeal,
+    OutboxTables,
+    EventRunner,
+    OutboxHandlers,
+    OwnOutboxes,
+    OutboxRelay,
+    Outbox,
+    DeadEvents,
+    OutboxMetrics,
+  ],
   exports: [Outbox, OutboxHandlers, DeadEvents],
 })
 export class OutboxModule {}

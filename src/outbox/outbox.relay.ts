@@ -11,8 +11,14 @@ import { ChangeFeed } from '../changes/index.js';
 import { WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
-import { InjectPlatformDataSource, type OwnPlace, type Tenant, TenantDirectory } from '../tenancy/index.js';
-import { EventRunner, LEASE_MS } from './event.runner.js';
+import {
+  InjectPlatformDataSource,
+  type OwnPlace,
+  type Tenant,
+  TenantDirectory,
+  WorkedPlacesFactory,
+} from '../tenancy/index.js';
+import { CONCURRENCY, EventRunner, LEASE_MS, PER_TENANT } from './event.runner.js';
 import { OutboxHandlers } from './outbox.handlers.js';
 import type { Share } from './outbox.table.js';
 import { OutboxTables } from './outbox.tables.js';
@@ -20,15 +26,12 @@ import { OwnOutboxes } from './own.outboxes.js';
 
 /** Ids of tenants with a place of their own that have added something. */
 const CHANNEL = 'tenantry_outbox';
-/** Events handled at once in this process, and of these how many of one tenant. */
-const CONCURRENCY = 16;
-const PER_TENANT = 4;
 /** How often the shared outbox is looked at unasked, in ms; what another process added waits at most this long. */
 const POLL_MS = 400;
 /** How often each outbox of a tenant's own is looked at unasked, in ms: what is in it was told of, unless a process died. */
 const SWEEP_MS = 30_000;
-/** Outboxes of tenants' own that are looked at in one round. */
-const OWN_AT_ONCE = 8;
+/** A sweep looks at one each so often, in ms, unless there are too many for that. */
+const PACE_MS = 30;
 /** Tenants looked at in one statement. */
 const STEP = 500;
 const STRANGERS_MS = 60_000;
@@ -38,16 +41,18 @@ const FIRST_TENANT = '00000000-0000-0000-0000-000000000000';
 @Injectable()
 export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Outbox');
-  private readonly own = new OwnOutboxes();
-  private readonly unreadable = new Set<string>();
   private readonly loop = new WorkLoop({
     pollMs: POLL_MS,
     pass: () => this.round(),
     failed: (error) => this.logger.error({ err: error }, 'The outbox cannot be read; trying again'),
   });
   private after = FIRST_TENANT;
+  /** Whether one was served since all shared tenants with something waiting were looked at in a row. */
+  private served = false;
   private strangersAt = 0;
   private sweptAt = -Infinity;
+  /** How many types the last sweep was for. */
+  private sweptTypes = 0;
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
@@ -57,9 +62,12 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly events: EventRunner,
     private readonly tenants: TenantDirectory,
     private readonly changes: ChangeFeed,
+    private readonly places: WorkedPlacesFactory,
+    private readonly own: OwnOutboxes,
   ) {}
 
   onModuleInit(): void {
+    this.own.onFound(() => this.wake());
     if (worksInBackground(this.env)) this.changes.on(CHANNEL, (ids) => void this.hear(ids));
   }
 
@@ -81,7 +89,7 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
   /** After a tenant's transaction that added something has committed. */
   added({ id, placement }: Tenant): void {
     if (placement.kind === 'shared' && placement.server === undefined) return this.wake();
-    if (worksInBackground(this.env)) return this.ring({ tenantId: id, placement });
+    if (worksInBackground(this.env) && !this.loop.stopped) return this.ring({ tenantId: id, placement });
     // Unheard, it is found by the next sweep.
     this.platform.query('SELECT pg_notify($1, $2)', [CHANNEL, id]).catch((error: unknown) => {
       this.logger.warn({ err: error, tenant_id: id }, 'Workers could not be told of an event; they find it later');
@@ -91,6 +99,7 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
   /** Before the shutdown of what handlers use. Waits for those that run; what is not taken yet stays in the outbox. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.loop.stop();
+    await this.own.drain();
     await this.events.drain();
   }
 
@@ -107,21 +116,39 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
   private async round(): Promise<boolean> {
     const types = this.handlers.types();
     await this.reportStrangers(types);
-    if (this.events.size >= CONCURRENCY || types.length === 0) return false;
-    const more = await this.roundOfOwn(types);
-    const free = CONCURRENCY - this.events.size;
+    if (this.free() <= 0 || types.length === 0) return false;
+    await this.sweep(types.length);
+    // Half of what is free is left to the shared one.
+    const more = await this.own.look(types, Math.ceil(this.free() / 2), this.busy());
+    const free = this.free();
     return (free > 0 && (await this.roundOfShared(types, free))) || more;
+  }
+
+  /** How many more events may run, beside those that run or are being looked for. */
+  private free(): number {
+    return CONCURRENCY - this.events.size - this.own.sought;
+  }
+
+  private busy(): Map<string, number> {
+    const busy = this.events.busy();
+    for (const [tenantId, sought] of this.own.soughtOf()) busy.set(tenantId, (busy.get(tenantId) ?? 0) + sought);
+    return busy;
   }
 
   private async roundOfShared(types: string[], free: number): Promise<boolean> {
     const { shared } = this.tables;
     const pending = await shared.pendingTenants(this.after, types, STEP);
-    const wrapped = this.after !== FIRST_TENANT;
-    const { shares, last } = this.share(pending, free);
+    const { shares, last } = await this.share(pending, free);
     // The next round starts behind the last tenant served, so that none is always first.
     const atEnd = pending.length < STEP && last === pending.at(-1)?.tenantId;
     this.after = atEnd ? FIRST_TENANT : (last ?? FIRST_TENANT);
-    if (shares.length === 0) return !atEnd || wrapped;
+    if (shares.length === 0) {
+      // Those before the last one served were not looked at since. Where none was, all have been.
+      const again = !atEnd || this.served;
+      if (atEnd) this.served = false;
+      return again;
+    }
+    this.served = true;
     const leaseUntil = performance.now() + LEASE_MS;
     const events = await shared.claim(shares, types, LEASE_MS);
     for (const event of events) this.events.start(event, shared, leaseUntil, () => this.wake());
@@ -129,71 +156,35 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
   }
 
   /** Divides the free places among the tenants that have something due. */
-  private share(
+  private async share(
     pending: { tenantId: string; due: boolean }[],
     free: number,
-  ): { shares: Share[]; last: string | undefined } {
-    const busy = this.events.busy();
+  ): Promise<{ shares: Share[]; last: string | undefined }> {
+    const busy = this.busy();
+    const places = await this.places.count(CONCURRENCY, busy);
     const chosen: { tenantId: string; room: number }[] = [];
     let last: string | undefined;
     for (const { tenantId, due } of pending) {
       if (chosen.length === free) break;
       last = tenantId;
       const room = PER_TENANT - (busy.get(tenantId) ?? 0);
-      if (due && room > 0) chosen.push({ tenantId, room });
+      if (!due || room <= 0 || (await places.freeForTenant(tenantId)) === 0) continue;
+      chosen.push({ tenantId, room });
+      await places.take(tenantId);
     }
-    const even = Math.floor(free / Math.max(1, chosen.length));
+    // What is kept for some is given out one by one.
+    const even = places.kept ? 1 : Math.floor(free / Math.max(1, chosen.length));
     return { shares: chosen.map(({ tenantId, room }) => ({ tenantId, rows: Math.min(room, even) })), last };
   }
 
-  /** Looks at the outboxes of tenants' own whose time has come. Half of what is free is left to the shared one. */
-  private async roundOfOwn(types: string[]): Promise<boolean> {
-    await this.sweep();
-    let free = Math.ceil((CONCURRENCY - this.events.size) / 2);
-    const busy = this.events.busy();
-    const places = this.own.take(Math.min(OWN_AT_ONCE, free));
-    const looks = places.map((place) => {
-      const rows = Math.min(
-        PER_TENANT - (busy.get(place.tenantId) ?? 0),
-        Math.max(1, Math.floor(free / places.length)),
-      );
-      // Its events that run ring when they end.
-      return rows > 0 ? this.lookAt(place, rows, types) : Promise.resolve(0);
-    });
-    for (const taken of await Promise.all(looks)) free -= taken;
-    return places.length > 0;
-  }
-
-  /** @returns how many events were taken */
-  private async lookAt({ tenantId, placement }: OwnPlace, rows: number, types: string[]): Promise<number> {
-    const ring = (): void => this.ring({ tenantId, placement });
-    try {
-      const table = this.tables.at(placement);
-      const leaseUntil = performance.now() + LEASE_MS;
-      const events = await table.claim([{ tenantId, rows }], types, LEASE_MS);
-      for (const event of events) this.events.start(event, table, leaseUntil, ring);
-      if (events.length === 0) {
-        const due = await table.nextDue(tenantId, types);
-        if (due !== undefined) this.own.later(tenantId, placement, Math.max(due, 50));
-      }
-      this.unreadable.delete(tenantId);
-      return events.length;
-    } catch (error) {
-      // Told once. The next sweep looks again, unless the tenant and its place are gone by then.
-      if (!this.unreadable.has(tenantId)) {
-        this.logger.error({ err: error, tenant_id: tenantId }, "A tenant's outbox cannot be read; trying again");
-      }
-      this.unreadable.add(tenantId);
-      return 0;
-    }
-  }
-
-  private async sweep(): Promise<void> {
-    if (performance.now() - this.sweptAt < SWEEP_MS) return;
+  /** @param types how many are handled here; what waited for a new one may be anywhere */
+  private async sweep(types: number): Promise<void> {
+    if (performance.now() - this.sweptAt < SWEEP_MS && types === this.sweptTypes) return;
     this.sweptAt = performance.now();
+    this.sweptTypes = types;
     const places: OwnPlace[] = [];
     for await (const place of this.tables.elsewhere()) places.push(place);
-    this.own.spread(places, SWEEP_MS);
+    this.own.spread(places, Math.min(SWEEP_MS, places.length * PACE_MS));
   }
 
   /** During a roll-out another process may have the handler; where nobody has, the operator should know. */

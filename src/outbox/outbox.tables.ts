@@ -1,10 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import {
+  isTurnedAway,
   MaintenanceConnections,
   type OwnPlace,
   type Placement,
   ServerDirectory,
+  TenantDataSource,
   TenantDirectory,
 } from '../tenancy/index.js';
 import { OutboxTable } from './outbox.table.js';
@@ -23,13 +25,31 @@ export class OutboxTables implements OnApplicationShutdown {
     @Inject(DATABASE) database: PreparedDatabase,
     servers: ServerDirectory,
     private readonly tenants: TenantDirectory,
+    private readonly source: TenantDataSource,
   ) {
     this.connections = new MaintenanceConnections(database, servers);
     this.shared = this.at({ kind: 'shared' });
   }
 
   at(placement: Placement): OutboxTable {
-    return new OutboxTable(this.connections.at(placement));
+    return new OutboxTable(placement, this.connections.at(placement));
+  }
+
+  /**
+   * Does something to events of a tenant wherever they are: they go along when it moves.
+   *
+   * @param table where they were
+   * @throws TenantMoving when the tenant has not arrived in time; what `act` throws otherwise
+   */
+  async follow<T>(tenantId: string, table: OutboxTable, act: (table: OutboxTable) => Promise<T>): Promise<T> {
+    try {
+      return await act(table);
+    } catch (error) {
+      const tenant = isTurnedAway(error) ? await this.tenants.findById(tenantId) : undefined;
+      if (!tenant) throw error;
+      const was = { ...tenant, placement: table.placement };
+      return this.source.fence.follow(was, error, (now) => act(now === was ? table : this.at(now.placement)));
+    }
   }
 
   /** The tenants whose outbox is not in the tables above. */

@@ -9,7 +9,6 @@ import {
   CopyTemplates,
   type Plan,
   SlugTaken,
-  TenantChanges,
   TenantLifecycle,
   TenantProvisioning,
   TenantStore,
@@ -55,7 +54,6 @@ export class SandboxesService {
     private readonly templates: CopyTemplates,
     private readonly provisioning: TenantProvisioning,
     private readonly lifecycle: TenantLifecycle,
-    private readonly changes: TenantChanges,
     private readonly accesses: SandboxAccess,
     private readonly idempotency: PlatformIdempotency,
     private readonly context: TenantContext,
@@ -189,15 +187,13 @@ export class SandboxesService {
   ): Promise<Sandbox> {
     const holder = this.holder();
     const sandbox = await this.find(slug);
-    const changed = await this.transaction.run(async () => {
+    return this.transaction.run(async () => {
       await this.record(event, sandbox);
       return this.platform.transaction(async (manager) => {
         await fn(manager, sandbox).catch(busy(sandbox));
         return (await this.store.find(holder.id, slug, manager)) ?? sandbox;
       });
     });
-    this.changes.heard(slug);
-    return changed;
   }
 
   private record(event: string, { id, slug }: Sandbox, details: object = {}): Promise<void> {

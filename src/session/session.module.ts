@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { SessionAuthenticator } from '../auth/index.js';
 import { RootController } from './root.controller.js';
 import { SessionController } from './session.controller.js';
+import { SessionArchives } from './session.archives.js';
 import { SessionCopies } from './session.copies.js';
 import { SessionList } from './session.list.js';
 import { SessionPersonalData } from './session.personal-data.js';
@@ -13,6 +14,7 @@ import { SessionService } from './session.service.js';
   controllers: [RootController, SessionController],
   providers: [
     SessionService,
+    SessionArchives,
     SessionCopies,
     SessionList,
     SessionPersonalData,

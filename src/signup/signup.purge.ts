@@ -23,7 +23,7 @@ export class SignupPurge {
   constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
 
   @PlatformCron('signups.purge', '37 * * * *')
-  async hourly(_payload: undefined, { signal }: JobRun): Promise<void> {
+  async hourly({ signal }: JobRun): Promise<void> {
     this.logger.log(`Removed ${await this.purge(signal)} rows of sign-ups that are over`);
   }
 

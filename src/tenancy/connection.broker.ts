@@ -1,54 +1,16 @@
+import type { Socket } from 'node:net';
 import pg, { type ClientConfig, type PoolClient } from 'pg';
+import {
+  type Budget,
+  type ConnectionTarget,
+  firstAdmitted,
+  giveBack,
+  type Held,
+  lease,
+  type Place,
+  type Waiter,
+} from './connection.budget.js';
 import { ConnectionsExhausted } from './tenancy.errors.js';
-
-/** Connections that places share the right to. */
-export class Budget {
-  open = 0;
-  /** Idle connections, the least recently used first. */
-  readonly idle = new Set<Held>();
-  /** Places that somebody waits for, in the order in which they are served. */
-  readonly waiting = new Set<Place>();
-
-  /** @param max connections at most, at all its places together */
-  constructor(
-    readonly name: string,
-    readonly max: number,
-  ) {}
-}
-
-/** Where connections lead. */
-export interface ConnectionTarget {
-  /** The same for all that share connections. */
-  readonly key: string;
-  readonly connectionString: string;
-  /** Connections to this target at most. */
-  readonly max: number;
-  readonly budget: Budget;
-}
-
-interface Waiter {
-  resolve(client: PoolClient): void;
-  reject(error: unknown): void;
-  timer: NodeJS.Timeout;
-}
-
-interface Place {
-  readonly target: ConnectionTarget;
-  readonly idle: Held[];
-  readonly waiters: Set<Waiter>;
-  open: number;
-  /** Why it could not be reached just now, and until when nobody tries again. */
-  failure?: { error: unknown; until: number };
-}
-
-interface Held {
-  readonly client: PoolClient;
-  readonly place: Place;
-  readonly closeAt: number;
-  leased: boolean;
-  dead: boolean;
-  idleSince: number;
-}
 
 export interface BrokerOptions {
   /** How long a caller waits for a connection, in ms. */
@@ -63,6 +25,8 @@ export interface BrokerOptions {
 
 const DEFAULTS: BrokerOptions = { waitMs: 10_000, idleMs: 60_000, lifeMs: 3_600_000, failureMs: 1000 };
 const SWEEP_MS = 5000;
+/** How long a connection may take to say good-bye, in ms; a server that is gone never answers. */
+const CLOSE_MS = 2000;
 
 /**
  * Keeps connections to many places within budgets. A place that needs one when its budget is spent gets that of the
@@ -87,17 +51,21 @@ export class ConnectionBroker {
   /**
    * A connection that is the caller's until `release`, which closes it when given an error.
    *
+   * @param plan of the tenant that it is for: some are kept for tenants of some plans
    * @throws ConnectionsExhausted when none came free in time; what opening one throws
    */
-  async acquire(target: ConnectionTarget): Promise<PoolClient> {
+  async acquire(target: ConnectionTarget, plan?: string): Promise<PoolClient> {
     if (this.ending) throw new Error('Connections are being closed.');
     const place = this.placeOf(target);
-    const idle = this.takeIdle(place);
+    const admitted = target.budget.admits(plan);
+    const idle = admitted ? this.takeIdle(place, plan) : undefined;
     if (idle) return idle.client;
     if (place.failure && place.failure.until > Date.now()) throw place.failure.error;
     // Whoever came before has the first right to what is free.
-    if (target.budget.waiting.size === 0 && this.makeRoom(place)) return (await this.open(place)).client;
-    return this.wait(place);
+    if (admitted && target.budget.waiting.size === 0 && this.makeRoom(place)) {
+      return (await this.open(place, plan)).client;
+    }
+    return this.wait(place, plan);
   }
 
   /** @returns connections by state, in all budgets together */
@@ -137,7 +105,7 @@ export class ConnectionBroker {
   private placeOf(target: ConnectionTarget): Place {
     let place = this.places.get(target.key);
     if (!place) {
-      place = { target, idle: [], waiters: new Set(), open: 0 };
+      place = { target, idle: [], waiters: new Set(), open: 0, closing: 0 };
       this.places.set(target.key, place);
       this.sweep ??= setInterval(() => this.closeOld(), SWEEP_MS).unref();
     }
@@ -145,11 +113,11 @@ export class ConnectionBroker {
   }
 
   /** The most recently used: the others may then grow old enough to be closed. */
-  private takeIdle(place: Place): Held | undefined {
+  private takeIdle(place: Place, plan: string | undefined): Held | undefined {
     for (let held = place.idle.pop(); held; held = place.idle.pop()) {
       place.target.budget.idle.delete(held);
       if (!held.dead) {
-        held.leased = true;
+        lease(held, plan);
         return held;
       }
       this.close(held);
@@ -157,24 +125,28 @@ export class ConnectionBroker {
     return undefined;
   }
 
-  /** @returns whether a connection to `place` may be opened now; the idle one of another may have been closed for it */
+  /** @returns whether a connection to `place` may be opened now; for its waiters idle ones of others are closed first */
   private makeRoom(place: Place): boolean {
     const { budget, max } = place.target;
     if (place.open >= max) return false;
     if (budget.open < budget.max) return true;
     const [oldest] = budget.idle;
-    if (!oldest) return false;
-    this.close(oldest);
-    return true;
+    if (oldest && place.closing < place.waiters.size) {
+      place.closing += 1;
+      this.close(oldest, () => (place.closing -= 1));
+    }
+    return false;
   }
 
-  private async open(place: Place): Promise<Held> {
+  private async open(place: Place, plan: string | undefined): Promise<Held> {
     const { target } = place;
     place.open += 1;
     target.budget.open += 1;
     const client = new pg.Client({ ...this.config, connectionString: target.connectionString }) as PoolClient;
     const life = this.options.lifeMs * (0.9 + Math.random() / 5);
-    const held: Held = { client, place, closeAt: Date.now() + life, leased: true, dead: false, idleSince: 0 };
+    const closeAt = Date.now() + life;
+    const held: Held = { client, place, closeAt, leased: false, plan: undefined, dead: false, idleSince: 0 };
+    lease(held, plan);
     this.held.add(held);
     // A connection that is lost says so by an event that would end the process if nobody listened. In use, its statement
     // fails; idle, it is taken out.
@@ -189,7 +161,7 @@ export class ConnectionBroker {
       return held;
     } catch (error) {
       place.failure = { error, until: Date.now() + this.options.failureMs };
-      held.leased = false;
+      giveBack(held);
       this.close(held);
       for (const waiter of place.waiters) this.refuse(place, waiter, error);
       this.serve(target.budget);
@@ -197,13 +169,13 @@ export class ConnectionBroker {
     }
   }
 
-  private wait(place: Place): Promise<PoolClient> {
+  private wait(place: Place, plan: string | undefined): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => this.refuse(place, waiter, new ConnectionsExhausted()),
         this.options.waitMs,
       ).unref();
-      const waiter: Waiter = { resolve, reject, timer };
+      const waiter: Waiter = { plan, resolve, reject, timer };
       place.waiters.add(waiter);
       place.target.budget.waiting.add(place);
       this.serve(place.target.budget);
@@ -225,7 +197,7 @@ export class ConnectionBroker {
     if (!held.leased) throw new Error('The connection was released before.');
     const { place } = held;
     const { budget } = place.target;
-    held.leased = false;
+    giveBack(held);
     held.idleSince = Date.now();
     if (error || held.dead || this.ending || held.idleSince > held.closeAt) {
       this.close(held);
@@ -242,12 +214,13 @@ export class ConnectionBroker {
     while (budget.waiting.size > skipped) {
       // Those that could not be served go behind the others, so the first is always one not yet looked at.
       const [place] = budget.waiting as Set<Place> & Iterable<Place>;
-      const [waiter] = place!.waiters;
-      const idle = this.takeIdle(place!);
-      if (idle || this.makeRoom(place!)) {
-        this.unqueue(place!, waiter!);
-        if (idle) waiter!.resolve(idle.client);
-        else this.open(place!).then(({ client }) => waiter!.resolve(client), waiter!.reject.bind(waiter));
+      // What is left may be kept for others than the first.
+      const waiter = firstAdmitted(place!);
+      const idle = waiter && this.takeIdle(place!, waiter.plan);
+      if (waiter && (idle || this.makeRoom(place!))) {
+        this.unqueue(place!, waiter);
+        if (idle) waiter.resolve(idle.client);
+        else this.open(place!, waiter.plan).then(({ client }) => waiter.resolve(client), waiter.reject.bind(waiter));
         skipped = 0;
       } else {
         skipped += 1;
@@ -256,17 +229,22 @@ export class ConnectionBroker {
     }
   }
 
-  private close(held: Held): void {
+  /** @param closed called once the server has let go of it */
+  private close(held: Held, closed: () => void = () => undefined): void {
     const { place } = held;
     const { budget } = place.target;
-    if (!this.held.delete(held)) return;
+    if (!this.held.delete(held)) return closed();
     budget.idle.delete(held);
     const index = place.idle.indexOf(held);
     if (index >= 0) place.idle.splice(index, 1);
     place.open -= 1;
-    budget.open -= 1;
     held.dead = true;
+    const late = setTimeout(() => streamOf(held.client).destroy(), CLOSE_MS).unref();
     const finished = (): void => {
+      clearTimeout(late);
+      budget.open -= 1;
+      closed();
+      if (budget.waiting.size > 0 && !this.ending) this.serve(budget);
       if (this.ending && this.held.size === 0) this.ending.done();
     };
     held.client.end().then(finished, finished);
@@ -282,4 +260,8 @@ export class ConnectionBroker {
       if (place.open === 0 && place.waiters.size === 0) this.places.delete(key);
     }
   }
+}
+
+function streamOf(client: PoolClient): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }

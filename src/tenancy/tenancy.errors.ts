@@ -60,6 +60,18 @@ export class TransactionByRawSql extends AppError {
   }
 }
 
+/** A transaction asked for a snapshot that would be older than its entry into the tenant's scope. */
+export class IsolationLevelRefused extends AppError {
+  constructor() {
+    super({
+      status: 500,
+      code: 'isolation_level_refused',
+      detail: 'A tenant transaction runs in READ COMMITTED: an older snapshot would not see that the tenant has moved.',
+      remedy: 'Lock the rows that must not change meanwhile (SELECT … FOR UPDATE).',
+    });
+  }
+}
+
 /** A call to the outside was about to be made while a transaction is open. */
 export class TransactionOpenDuringCall extends AppError {
   constructor(what: string) {
@@ -119,6 +131,20 @@ export class ConnectionsExhausted extends AppError {
       detail: 'All database connections are in use.',
       remedy: 'Try again shortly.',
       headers: { 'Retry-After': '2' },
+    });
+  }
+}
+
+/** The tenant was between two places for longer than a request waits. Nothing was done. */
+export class TenantMoving extends AppError {
+  constructor(cause?: unknown) {
+    super({
+      status: 503,
+      code: 'tenant_moving',
+      detail: "This tenant's data is being moved right now.",
+      remedy: 'Try again shortly.',
+      headers: { 'Retry-After': '2' },
+      cause,
     });
   }
 }

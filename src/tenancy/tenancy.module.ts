@@ -7,7 +7,9 @@ import { checkBootPreconditions, placeProblems } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
 import { type PlaceCheck, ServerDirectory, TenantConnections } from './tenant.connections.js';
 import { TenantContext } from './tenant.context.js';
+import { TenantFence } from './tenant.fence.js';
 import { TenantDataSource } from './tenant.data-source.js';
+import { PlanReserves } from './plan.reserves.js';
 import { CredentialReader } from './credential.reader.js';
 import { DomainPolicy } from './domain-name.js';
 import { strategiesOf } from './resolution.strategies.js';
@@ -19,6 +21,7 @@ import { TenantResolver } from './tenant.resolver.js';
 import { TenantRunner } from './tenant.runner.js';
 import { TenantSubscriber } from './tenant.subscriber.js';
 import { TenantTransaction } from './tenant.transaction.js';
+import { WorkedPlacesFactory } from './worked.places.js';
 
 /** Injects the control plane's data source. Tenant-owned rows are out of its role's reach. */
 export const PLATFORM_DATA_SOURCE = Symbol('PLATFORM_DATA_SOURCE');
@@ -76,6 +79,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        WorkedPlacesFactory,
         DataSourceCloser,
         { provide: CredentialCodec, useValue: new CredentialCodec(database.keys) },
         {
@@ -84,17 +88,26 @@ export class TenancyModule {
         },
         {
           provide: TenantDataSource,
-          inject: [TenantContext, PLATFORM_DATA_SOURCE, ServerDirectory],
-          useFactory: async (context: TenantContext, platform: DataSource, servers: ServerDirectory) => {
+          inject: [TenantContext, PLATFORM_DATA_SOURCE, ServerDirectory, TenantDirectory, PlanReserves],
+          useFactory: async (
+            context: TenantContext,
+            platform: DataSource,
+            servers: ServerDirectory,
+            directory: TenantDirectory,
+            reserves: PlanReserves,
+          ) => {
             const check: PlaceCheck = async (client, schema) => {
               const { behind, problems } = await versionOfPlace(client, schema, database.migrations);
               if (problems.length > 0) return problems;
               // One that is behind and supported nonetheless may lack what nobody asks for yet.
               return placeProblems(client, schema, maintenance, behind ? { entityMetadatas: [] } : source);
             };
-            const connections = new TenantConnections(database, servers, limits, check);
-            const options = { ...pooled('tenant', 1), entities };
-            const source = new TenantDataSource(options, context, connections, env.preparedStatements);
+            const connections = new TenantConnections(database, servers, limits, check, reserves);
+            const catalogue = pooled('tenant', 1);
+            // TypeORM's own connection, which looks at the catalogue while this starts, counts as one of the tenants' until then.
+            const options = { ...catalogue, extra: { ...catalogue.extra, idleTimeoutMillis: 100 }, entities };
+            const fence = new TenantFence(directory, context);
+            const source = new TenantDataSource(options, context, connections, fence, env.preparedStatements);
             try {
               await source.initialize();
               source.subscribers.push(new TenantSubscriber(source));
@@ -131,6 +144,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        WorkedPlacesFactory,
         TenantDataSource,
         TenantResolver,
         TenantLookUp,

@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import type { ServerAddress } from '../database/index.js';
-import { Budget, ConnectionBroker, type ConnectionTarget } from './connection.broker.js';
+import { ConnectionBroker } from './connection.broker.js';
+import { Budget, type ConnectionTarget } from './connection.budget.js';
+import type { PlanReserves } from './plan.reserves.js';
 import { ConnectionsExhausted, PlacementUnavailable } from './tenancy.errors.js';
-import { type Placement, DEFAULT_SERVER, serverOf } from './tenant.js';
+import { type Placement, DEFAULT_SERVER, hasOwnLogin, schemaOf, serverOf } from './tenant.js';
 
 /** Port: the servers that tenants are placed on, besides the primary. */
 export abstract class ServerDirectory {
@@ -40,18 +42,22 @@ export class TenantConnections {
     private readonly servers: ServerDirectory,
     private readonly limits: ConnectionLimits,
     private readonly check: PlaceCheck,
+    private readonly reserves: Pick<PlanReserves, 'connections'>,
   ) {
-    this.own = new Budget('own', limits.all - limits.shared);
+    this.own = new Budget('own', limits.all - limits.shared, () => reserves.connections);
     this.sharedOfPrimary = this.sharedTarget(DEFAULT_SERVER, primary);
   }
 
-  /** @throws ConnectionsExhausted, PlacementUnavailable; of the primary's shared tables whatever the driver says */
-  async acquire(placement: Placement): Promise<pg.PoolClient> {
+  /**
+   * @param plan of the tenant that it is for
+   * @throws ConnectionsExhausted, PlacementUnavailable; of the primary's shared tables whatever the driver says
+   */
+  async acquire(placement: Placement, plan?: string): Promise<pg.PoolClient> {
     if (placement.kind === 'shared' && serverOf(placement) === DEFAULT_SERVER) {
-      return this.broker.acquire(this.sharedOfPrimary);
+      return this.broker.acquire(this.sharedOfPrimary, plan);
     }
     try {
-      const client = await this.broker.acquire(await this.targetOf(placement));
+      const client = await this.broker.acquire(await this.targetOf(placement), plan);
       if (!this.verified.has(placeOf(placement))) await this.verify(client, placement);
       return client;
     } catch (error) {
@@ -63,11 +69,11 @@ export class TenantConnections {
     return this.broker.counts();
   }
 
-  /** What is known of a place is no longer so: it is looked at anew, and connections of its own are closed. */
+  /** What is known of a place is no longer so: it is looked at anew, and connections that it alone has are closed. */
   forget(placement: Placement): void {
     const place = placeOf(placement);
     this.verified.delete(place);
-    if (this.targets.delete(place)) this.broker.forget(place);
+    if (hasOwnLogin(placement) && this.targets.delete(place)) this.broker.forget(place);
   }
 
   end(): Promise<void> {
@@ -86,7 +92,8 @@ export class TenantConnections {
   private sharedTarget(server: string, address: ServerAddress): ConnectionTarget {
     const key = sharedKey(server);
     const max = this.limits.shared;
-    const target = { key, connectionString: address.url('tenant'), max, budget: new Budget(key, max) };
+    const budget = new Budget(key, max, () => this.reserves.connections);
+    const target = { key, connectionString: address.url('tenant'), max, budget };
     this.targets.set(key, target);
     return target;
   }
@@ -103,7 +110,7 @@ export class TenantConnections {
   private async verify(client: pg.PoolClient, placement: Placement): Promise<void> {
     let problems: string[];
     try {
-      problems = await this.check(client, placement.kind === 'schema' ? placement.schema : 'shared');
+      problems = await this.check(client, schemaOf(placement));
     } catch (error) {
       client.release(true);
       throw error;

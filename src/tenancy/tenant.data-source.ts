@@ -21,8 +21,10 @@ import {
   TenantSoftDeleteQueryBuilder,
   TenantUpdateQueryBuilder,
 } from './tenant.query-builders.js';
+import { isTurnedAway, type TenantFence } from './tenant.fence.js';
 import { TenantQueryRunner } from './tenant.query-runner.js';
 import { sendAlone } from './tenant.statement.js';
+import type { Tenant } from './tenant.js';
 
 export type Layer = 'filter' | 'subscriber';
 
@@ -41,6 +43,7 @@ export class TenantDataSource extends DataSource {
     options: DataSourceOptions,
     readonly context: TenantContext,
     readonly connections: TenantConnections,
+    readonly fence: TenantFence,
     private prepares = false,
   ) {
     super(options);
@@ -90,13 +93,23 @@ export class TenantDataSource extends DataSource {
    */
   async queryAlone<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const tenant = this.context.currentOrThrow('Tenant-owned SQL');
-    const client = await this.connections.acquire(tenant.placement);
+    try {
+      return await this.queryAt<Row>(tenant, sql, parameters);
+    } catch (error) {
+      if (!isTurnedAway(error)) throw error;
+      return this.fence.follow(tenant, error, (at) => this.queryAt<Row>(at, sql, parameters));
+    }
+  }
+
+  private async queryAt<Row>(tenant: Tenant, sql: string, parameters: unknown[]): Promise<Row[]> {
+    const client = await this.connections.acquire(tenant.placement, tenant.plan);
     const prepared = this.preparedOn(client);
     let broken: Error | undefined;
     try {
       this.logger.logQuery(sql, parameters);
       return (await sendAlone({ client, prepared }, tenant, sql, parameters)).rows as Row[];
     } catch (error) {
+      if (isTurnedAway(error)) throw error;
       if (error instanceof TransactionByRawSql) broken = error;
       this.logger.logQueryError(error as Error, sql, parameters);
       throw new QueryFailedError(sql, parameters, error as Error);

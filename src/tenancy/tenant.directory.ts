@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm';
 import type { ChangeSource } from './live.cache.js';
 import type { Placement, Tenant } from './tenant.js';
 
@@ -11,8 +12,12 @@ export interface OwnPlace {
 export abstract class TenantDirectory implements ChangeSource {
   /** Any status; undefined when no tenant has this slug. */
   abstract findBySlug(slug: string): Promise<Tenant | undefined>;
-  /** Any status; undefined when there is no such tenant. */
-  abstract findById(id: string): Promise<Tenant | undefined>;
+  /**
+   * Any status; undefined when there is no such tenant.
+   *
+   * @param within the transaction of the platform's that it is asked in, which must not wait for another connection
+   */
+  abstract findById(id: string, within?: Pick<EntityManager, 'query'>): Promise<Tenant | undefined>;
   /** Active tenants in the order of their ids, from behind `after`. */
   abstract activeIds(after: string, limit: number): Promise<string[]>;
   /**

@@ -1,27 +1,39 @@
 import type { Writable } from 'node:stream';
-import { type Client, escapeIdentifier, type PoolClient, type QueryResult as PgResult } from 'pg';
+import { type Client, escapeLiteral, type PoolClient, type QueryConfig, type QueryResult as PgResult } from 'pg';
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
-import { TenantContextMissing, TenantMismatch, TenantTransactionEnded, TransactionByRawSql } from './tenancy.errors.js';
+import {
+  IsolationLevelRefused,
+  TenantContextMissing,
+  TenantMismatch,
+  TenantTransactionEnded,
+  TransactionByRawSql,
+} from './tenancy.errors.js';
 import type { TenantDataSource } from './tenant.data-source.js';
+import { isTurnedAway } from './tenant.fence.js';
 import { sendAlone } from './tenant.statement.js';
-import { searchPathOf, type Tenant } from './tenant.js';
+import { schemaOf, type Tenant } from './tenant.js';
 
 type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
 /**
- * The one road of tenant-owned SQL. A single statement travels with its setting in one network flight, as a transaction of
- * its own; in an explicit transaction the first statement carries BEGIN and the setting with it. The setting is
- * transaction-local, so nothing stays on a pooled connection.
+ * The one road of tenant-owned SQL. A single statement travels with the entry into its tenant's scope in one network
+ * flight, as a transaction of its own; in an explicit transaction the first statement carries BEGIN and the entry with it.
+ * The scope is transaction-local, so nothing stays on a pooled connection. Where the entry is refused because the tenant
+ * is moving, nothing has happened, and it is repeated wherever the tenant is by then.
  */
 export class TenantQueryRunner extends PostgresQueryRunner {
   /** The tenant of the open transaction; statements of any other are refused. */
   private bound: Tenant | undefined;
-  private beginPending: string | undefined;
+  private beginPending = false;
+  /** The flight with BEGIN, until it is answered: what follows it waits, in case it has to be repeated elsewhere. */
+  private opening: Promise<unknown> | undefined;
   /** Counts beginnings and ends of transactions. */
   private epoch = 0;
   private lease: Promise<PoolClient> | undefined;
+  /** The tenant where it was found to be after it had moved. */
+  private at: Tenant | undefined;
 
   constructor(private readonly source: TenantDataSource) {
     super(source.driver as never, 'master');
@@ -36,29 +48,22 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const tenant = this.source.context.currentOrThrow('Tenant-owned SQL');
     if (this.bound && this.bound.id !== tenant.id) throw new TenantMismatch('The open transaction');
-    const { epoch } = this;
-    const client = await this.connectTo(tenant);
-    // While the connection was awaited, the unit of work may have ended: its statement must not run on its own.
-    if (this.isReleased || epoch !== this.epoch) throw new TenantTransactionEnded();
     this.source.logger.logQuery(query, parameters, this);
-    try {
-      const raw = await this.send(client, tenant, query, parameters ?? []);
-      const result = new QueryResult();
-      result.records = raw.rows;
-      result.affected = raw.rowCount ?? undefined;
-      result.raw = raw.command === 'DELETE' || raw.command === 'UPDATE' ? [raw.rows, raw.rowCount] : raw.rows;
-      return useStructuredResult ? result : result.raw;
-    } catch (error) {
-      this.source.logger.logQueryError(error as Error, query, parameters, this);
-      throw new QueryFailedError(query, parameters, error as Error);
-    }
+    const raw = await this.inTurn({ tenant, epoch: this.epoch, text: query, values: parameters ?? [] });
+    const result = new QueryResult();
+    result.records = raw.rows;
+    result.affected = raw.rowCount ?? undefined;
+    result.raw = raw.command === 'DELETE' || raw.command === 'UPDATE' ? [raw.rows, raw.rowCount] : raw.rows;
+    return useStructuredResult ? result : result.raw;
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const tenant = this.source.context.currentOrThrow('A tenant transaction');
+    // A snapshot from before the entry would not see that the tenant has moved away.
+    if (isolationLevel !== undefined && isolationLevel !== 'READ COMMITTED') throw new IsolationLevelRefused();
     if (this.transactionDepth === 0) {
       this.bound = tenant;
-      this.beginPending = beginFor(tenant, isolationLevel);
+      this.beginPending = true;
       this.isTransactionActive = true;
       this.epoch += 1;
     } else {
@@ -76,7 +81,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       this.transactionDepth -= 1;
       return;
     }
-    const begun = this.beginPending === undefined;
+    const begun = !this.beginPending;
     this.endTransaction();
     if (!begun || !this.lease) return;
     const client = await this.lease;
@@ -93,7 +98,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
       this.transactionDepth -= 1;
       return;
     }
-    const begun = this.beginPending === undefined;
+    const begun = !this.beginPending;
     this.endTransaction();
     if (begun && this.lease) await (await this.lease).query('ROLLBACK');
   }
@@ -119,19 +124,64 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   private broken: Error | undefined;
 
   private connectTo(tenant: Tenant): Promise<PoolClient> {
-    return (this.lease ??= this.source.connections.acquire(tenant.placement));
+    return (this.lease ??= this.source.connections.acquire(tenant.placement, tenant.plan));
   }
 
-  private async send(client: Client | PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
-    // Extended protocol always: one statement per message, whatever an author concatenated.
-    const statement = { text, values, queryMode: 'extended' };
-    if (this.isTransactionActive) {
-      if (this.beginPending === undefined) return client.query(statement);
-      const opening = this.beginPending;
-      this.beginPending = undefined;
-      const [, result] = await settle(inOneWrite(client, () => [client.query(opening), client.query(statement)]));
-      return result as PgResult;
+  /** In a transaction, whatever is asked before it has begun waits until it has. */
+  private async inTurn(statement: Statement): Promise<PgResult> {
+    if (!this.isTransactionActive) return this.sendOrFollow(statement);
+    while (this.opening) await this.opening;
+    if (!this.beginPending) return this.sendOrFollow(statement);
+    const sent = this.sendOrFollow({ ...statement, opens: true });
+    const opening = sent.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.opening = opening;
+    void opening.then(() => this.opening === opening && (this.opening = undefined));
+    return sent;
+  }
+
+  private async sendOrFollow(statement: Statement): Promise<PgResult> {
+    try {
+      return await this.sendAt(this.at ?? statement.tenant, statement);
+    } catch (error) {
+      if (!isTurnedAway(error)) throw error;
+      return this.source.fence.follow(statement.tenant, error, (at) => this.sendAt((this.at = at), statement));
     }
+  }
+
+  private async sendAt(tenant: Tenant, { epoch, text, values, opens = false }: Statement): Promise<PgResult> {
+    this.assertOpen(epoch);
+    const client = await this.connectTo(tenant);
+    this.assertOpen(epoch);
+    try {
+      return await (opens ? this.open(client, tenant, text, values) : this.send(client, tenant, text, values));
+    } catch (error) {
+      if (isTurnedAway(error)) {
+        await this.leave(client, opens);
+        throw error;
+      }
+      this.source.logger.logQueryError(error as Error, text, values, this);
+      throw new QueryFailedError(text, values, error as Error);
+    }
+  }
+
+  /** While a statement waited, its unit of work may have ended: it must not run on its own. */
+  private assertOpen(epoch: number): void {
+    if (this.isReleased || epoch !== this.epoch) throw new TenantTransactionEnded();
+  }
+
+  private async open(client: PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
+    this.beginPending = false;
+    const opening = beginFor(tenant);
+    const flight = inOneWrite(client, () => [client.query(opening), client.query(extended(text, values))]);
+    const [, result] = await settle(flight);
+    return result as PgResult;
+  }
+
+  private async send(client: PoolClient, tenant: Tenant, text: string, values: unknown[]): Promise<PgResult> {
+    if (this.isTransactionActive) return client.query(extended(text, values));
     try {
       return await sendAlone({ client }, tenant, text, values);
     } catch (error) {
@@ -140,23 +190,51 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     }
   }
 
+  /** The tenant is not served from where the connection leads. */
+  private async leave(client: PoolClient, opened: boolean): Promise<void> {
+    const held = await this.lease;
+    // Of several statements that were turned away together, the first has left.
+    if (held !== client) return;
+    this.lease = undefined;
+    let failed: Error | undefined;
+    if (opened) {
+      this.beginPending = true;
+      await client.query('ROLLBACK').catch((error: Error) => (failed = error));
+    }
+    client.release(failed);
+  }
+
   private endTransaction(): void {
     this.epoch += 1;
     this.transactionDepth = 0;
     this.isTransactionActive = false;
-    this.beginPending = undefined;
+    this.beginPending = false;
+    this.opening = undefined;
     this.bound = undefined;
   }
 }
 
-function beginFor(tenant: Tenant, isolationLevel?: IsolationLevel): string {
-  // The id goes into SQL text because SET takes no parameters; the shape check is what makes that safe.
+/** A statement, and the unit of work that it was asked in. */
+interface Statement {
+  tenant: Tenant;
+  epoch: number;
+  text: string;
+  values: unknown[];
+  /** Whether BEGIN goes with it. */
+  opens?: boolean;
+}
+
+/** Extended protocol always: one statement per message, whatever an author concatenated. */
+function extended(text: string, values: unknown[]): QueryConfig {
+  return { text, values, queryMode: 'extended' } as QueryConfig;
+}
+
+function beginFor(tenant: Tenant): string {
+  // The id goes into SQL text because one message of several statements takes no parameters; the shape check is what
+  // makes that safe.
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
-  const level = isolationLevel ? ` ISOLATION LEVEL ${isolationLevel}` : '';
-  const schema = searchPathOf(tenant.placement);
-  // A schema's name is ours, too; quoting it costs nothing.
-  const path = schema === undefined ? '' : `;SET LOCAL search_path=${escapeIdentifier(schema)}`;
-  return `BEGIN${level};SET LOCAL app.tenant_id='${tenant.id}'${path}`;
+  // The entry has to see what was committed until it got its lock, whatever the server's default is.
+  return `BEGIN ISOLATION LEVEL READ COMMITTED;SELECT shared.enter('${tenant.id}',${escapeLiteral(schemaOf(tenant.placement))})`;
 }
 
 /** Holds the socket until all messages of the flight are queued: one system call instead of one each. */

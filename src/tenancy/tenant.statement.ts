@@ -3,7 +3,8 @@ import { serialize } from 'pg-protocol';
 import { isUuid } from '../common/index.js';
 import { type Loss, type Preparation, type PreparedStatements, UNPREPARED } from './prepared.statements.js';
 import { TenantContextMissing, TransactionByRawSql } from './tenancy.errors.js';
-import { searchPathOf, type Tenant } from './tenant.js';
+import { ENTER } from './tenant.fence.js';
+import { schemaOf, type Tenant } from './tenant.js';
 
 type Callback = (error: Error | null, result?: QueryResult) => void;
 
@@ -31,9 +32,6 @@ const DriverQuery = pg.Query as unknown as new (
   callback: Callback,
 ) => DriverQuery;
 
-const SCOPE = `SELECT set_config('app.tenant_id', $1, true)`;
-const SCOPE_IN_SCHEMA = `SELECT set_config('app.tenant_id', $1, true), set_config('search_path', $2, true)`;
-
 // SQLSTATEs (PostgreSQL documentation, appendix A).
 const INVALID_STATEMENT_NAME = '26000';
 const DUPLICATE_STATEMENT = '42P05';
@@ -41,19 +39,19 @@ const FEATURE_NOT_SUPPORTED = '0A000';
 
 interface Flight {
   tenantId: string;
-  /** The schema that the tenant's tables are in, unless it is the one that the role finds by itself. */
-  schema: string | undefined;
+  /** That the tenant's tables are in. */
+  schema: string;
   text: string;
   values: unknown[];
-  /** How the setting of the tenant is prepared, and how the statement is. */
+  /** How the entry into the tenant's scope is prepared, and how the statement is. */
   scope: Preparation;
   statement: Preparation;
 }
 
 /**
- * One statement in the scope of one tenant, as a transaction of its own in one message: setting, statement and one Sync.
+ * One statement in the scope of one tenant, as a transaction of its own in one message: entry, statement and one Sync.
  * Between two Syncs PostgreSQL runs everything in one implicit transaction (PostgreSQL documentation, 54.2.3), so the
- * setting is gone with it, the answer comes after the commit, and there is no BEGIN or COMMIT to pay for.
+ * scope is gone with it, the answer comes after the commit, and there is no BEGIN or COMMIT to pay for.
  */
 export class TenantStatement extends DriverQuery {
   private opened = false;
@@ -74,8 +72,8 @@ export class TenantStatement extends DriverQuery {
       for (const gone of close) add(serialize.close({ type: 'S', name: gone }));
       if (parse) add(serialize.parse({ name, text }));
     };
-    ready(scope, scopeOf(schema));
-    add(serialize.bind({ statement: scope.name, values: schema === undefined ? [tenantId] : [tenantId, schema] }));
+    ready(scope, ENTER);
+    add(serialize.bind({ statement: scope.name, values: [tenantId, schema] }));
     add(serialize.execute());
     const own: Messages = {
       parse: ({ text }) => ready(statement, text),
@@ -90,7 +88,7 @@ export class TenantStatement extends DriverQuery {
     connection.stream.write(Buffer.concat(messages));
   }
 
-  // The first row and the first completion belong to the setting.
+  // The first row and the first completion belong to the entry.
   override handleDataRow(message: unknown): void {
     if (this.opened) super.handleDataRow(message);
   }
@@ -119,10 +117,10 @@ export async function sendAlone(
   values: unknown[],
 ): Promise<QueryResult> {
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
-  const schema = searchPathOf(tenant.placement);
+  const schema = schemaOf(tenant.placement);
   const flight = { tenantId: tenant.id, schema, text, values };
   if (!prepared) return send(client, { ...flight, scope: UNPREPARED, statement: UNPREPARED });
-  const scope = prepared.use(scopeOf(schema));
+  const scope = prepared.use(ENTER);
   // A plan holds for one schema. Under one name for all of them it would be made anew whenever the schema changes.
   const statement = prepared.use(text, schema);
   try {
@@ -149,10 +147,6 @@ function send(client: Client | PoolClient, flight: Flight): Promise<QueryResult>
     });
     client.query(statement as unknown as Submittable);
   });
-}
-
-function scopeOf(schema: string | undefined): string {
-  return schema === undefined ? SCOPE : SCOPE_IN_SCHEMA;
 }
 
 /** Whether a statement failed for its preparation alone. */

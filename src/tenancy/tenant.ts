@@ -17,14 +17,19 @@ export function serverOf(placement: Placement): string {
   return placement.server ?? DEFAULT_SERVER;
 }
 
+/** Whether a login role of the tenant's own connects to its place. */
+export function hasOwnLogin(placement: Placement): boolean {
+  return placement.kind !== 'shared' && placement.login !== undefined;
+}
+
 /** Whether the rows are in the control plane's database, the only one in which processes listen. */
 export function isInHomeDatabase(placement: Placement): boolean {
   return placement.kind !== 'database' && serverOf(placement) === DEFAULT_SERVER;
 }
 
-/** The schema that the tables are in, when it is not the one that the role finds by itself. */
-export function searchPathOf(placement: Placement): string | undefined {
-  return placement.kind === 'schema' ? placement.schema : undefined;
+/** The schema that the tables are in. */
+export function schemaOf(placement: Placement): string {
+  return placement.kind === 'schema' ? placement.schema : 'shared';
 }
 
 export type TenantStatus = 'provisioning' | 'active' | 'failed' | 'suspended' | 'archived' | 'deleted';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../changes/index.js';
 import { InjectPlatformDataSource, type OwnPlace, type Tenant, TenantDirectory } from '../tenancy/index.js';
 import { CHANNEL } from './tenant.channel.js';
@@ -27,8 +27,8 @@ export class PostgresTenantDirectory extends TenantDirectory {
     return (await this.find('slug', slug)) ?? this.findRenamed(slug);
   }
 
-  findById(id: string): Promise<Tenant | undefined> {
-    return this.find('id', id);
+  findById(id: string, within?: Pick<EntityManager, 'query'>): Promise<Tenant | undefined> {
+    return this.find('id', id, within);
   }
 
   async activeIds(after: string, limit: number): Promise<string[]> {
@@ -57,14 +57,18 @@ export class PostgresTenantDirectory extends TenantDirectory {
     return tenant && Object.freeze({ ...tenant, alias: { slug, until: old.redirect_until.getTime() } });
   }
 
-  private async find(column: 'slug' | 'id', value: string): Promise<Tenant | undefined> {
+  private async find(
+    column: 'slug' | 'id',
+    value: string,
+    queries: Pick<EntityManager, 'query'> = this.platform,
+  ): Promise<Tenant | undefined> {
     const columns = `id, slug, name, plan, kind, status, suspended_reason AS "suspendedReason", placement, settings,
        (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = tenants.id AND d.is_primary) AS "primaryDomain"`;
     const sql = {
       slug: `SELECT ${columns} FROM tenants WHERE slug = $1`,
       id: `SELECT ${columns} FROM tenants WHERE id = $1`,
     };
-    const rows = await this.platform.query<Tenant[]>(sql[column], [value]);
+    const rows = await queries.query<Tenant[]>(sql[column], [value]);
     return rows[0] && Object.freeze(rows[0]);
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { PlatformAudit } from '../audit/index.js';
-import { ChangeFeed } from '../changes/index.js';
+import { afterCommit, ChangeFeed } from '../changes/index.js';
 import { announce, CHANNEL } from './tenant.channel.js';
 import { TenantEvents, type TenantsImported } from './tenant.events.js';
 import type { TenantRecord } from './tenant.record.js';
@@ -53,7 +53,7 @@ export class TenantChanges {
       ...(after && { after }),
       ...(reason !== undefined && { reason }),
     });
-    await announce(manager, [...new Set([oldSlug, slug])]);
+    await this.announce(manager, [...new Set([oldSlug, slug])]);
   }
 
   /**
@@ -69,11 +69,12 @@ export class TenantChanges {
     const details = { created, updated, slugs: slugs.slice(0, MAX_NAMED) };
     await this.audit.record(manager, { event: 'tenants.imported', details });
     await this.events.raiseImport(manager, details);
-    await announce(manager, slugs);
+    await this.announce(manager, slugs);
   }
 
-  /** Call it after the commit: this process need not wait until the news comes back. */
-  heard(...slugs: string[]): void {
-    this.feed.emit(CHANNEL, slugs);
+  /** This process does not wait until the news comes back: it knows when whoever made the change goes on. */
+  private async announce(manager: EntityManager, slugs: string[]): Promise<void> {
+    const told = await announce(manager, slugs);
+    afterCommit(manager, () => this.feed.emit(CHANNEL, told));
   }
 }

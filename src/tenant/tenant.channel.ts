@@ -8,10 +8,17 @@ const MAX_NAMED = 100;
 /** Bytes that a payload may have (PostgreSQL documentation, NOTIFY), with room to spare. */
 const MAX_PAYLOAD = 7900;
 
-/** Tells every process, when the transaction commits, that these tenants changed. */
-export async function announce(manager: EntityManager, slugs: string[]): Promise<void> {
-  const payload = slugs.length > MAX_NAMED ? '' : (await withOldOnes(manager, slugs)).join(',');
-  await manager.query('SELECT pg_notify($1, $2)', [CHANNEL, payload.length > MAX_PAYLOAD ? '' : payload]);
+/**
+ * Tells every process, when the transaction commits, that these tenants changed.
+ *
+ * @returns what they are told: slugs, or undefined for "any"
+ */
+export async function announce(manager: EntityManager, slugs: string[]): Promise<string[] | undefined> {
+  const all = slugs.length > MAX_NAMED ? [] : await withOldOnes(manager, slugs);
+  const payload = all.join(',');
+  const named = payload !== '' && payload.length <= MAX_PAYLOAD;
+  await manager.query('SELECT pg_notify($1, $2)', [CHANNEL, named ? payload : '']);
+  return named ? all : undefined;
 }
 
 /** A tenant is also known by the slugs that lead to it since it was renamed. */

@@ -48,7 +48,7 @@ export class TenantEditor {
     if (edit.slug !== undefined) checkSlug(edit.slug);
     if (edit.settings) checkSettings(edit.settings, true);
     const { id } = await this.store.find(name);
-    const { before, after } = await this.platform.transaction(async (manager) => {
+    return this.platform.transaction(async (manager) => {
       const before = await this.store.lock(manager, id);
       if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
       if (before.status !== 'active' && before.status !== 'suspended') throw new EditRefused(before.status);
@@ -57,10 +57,8 @@ export class TenantEditor {
       const after = await this.store.setFields(manager, id, fields);
       const change = { event: 'tenant.edited', before: visible(before), after: visible(after) };
       await this.changes.record(manager, after, change, before.slug);
-      return { before, after };
+      return after;
     });
-    this.changes.heard(before.slug, after.slug);
-    return after;
   }
 
   /** Production tenants do not end; what becomes a trial ends as its plan says, unless the edit says when. */

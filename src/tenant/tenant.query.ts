@@ -33,6 +33,8 @@ const HAS_WORDS = `NOT EXISTS (SELECT 1 FROM unnest($6::text[], $7::text[]) AS w
 const MAX_WORDS = 8;
 /** Fewer than this are few enough to look at each. */
 const FEW = 2000;
+/** Of the newest tenants so many are looked at before anything is counted. */
+const RECENT = 100;
 
 const ALL = `SELECT ${COLUMNS} FROM tenants t WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2`;
 /**
@@ -45,23 +47,35 @@ const BY_STATE = `SELECT ${COLUMNS} FROM ${STATES}, LATERAL (
        ORDER BY t.status DESC, t.plan DESC, t.kind DESC, t.id DESC LIMIT $2) t
   WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind ORDER BY t.id DESC LIMIT $2`;
 /**
- * A search goes the way on which there is least to look at: from the tenants with one of the words if they are few, else
- * from those in the states if they are few, else from the newest back, where a page is soon full. The first two answer
- * with one row more, which says whether they were few.
+ * What many tenants have fills a page among the newest, at little cost and whatever their number. Of the others, a search
+ * goes the way on which there is least to look at: from the tenants with the rarest of the words if they are few, else
+ * from those in the states if they are few, else from the newest back.
  */
-const FROM_WORD = `WITH hits AS MATERIALIZED (
-    SELECT tenant_id FROM tenant_words WHERE word >= $8 AND word < $9 LIMIT ${FEW}), few AS (
-    SELECT count(*) < ${FEW} AS few FROM hits)
-  SELECT few.few, page.* FROM few LEFT JOIN LATERAL (
-    SELECT ${COLUMNS} FROM tenants t WHERE few.few AND t.id IN (SELECT tenant_id FROM hits) AND t.id < $1 AND ${IN_STATE}
-       AND ${HAS_WORDS} ORDER BY t.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
+const FROM_RECENT = `WITH recent AS MATERIALIZED (
+    SELECT t.* FROM tenants t WHERE t.id < $1 ORDER BY t.id DESC LIMIT ${RECENT})
+  SELECT (SELECT count(*) FROM recent) < ${RECENT} AS whole, ${COLUMNS} FROM recent t WHERE ${IN_STATE} AND ${HAS_WORDS}
+   ORDER BY t.id DESC LIMIT $2`;
+/**
+ * Answers with one row more, which says whether they were few, as does the next. Each hit is looked up by its id: the
+ * planner cannot know that they are few, and would rather walk all tenants.
+ */
+const FROM_WORD = `WITH rarest AS MATERIALIZED (
+    SELECT wanted.low, wanted.high, (SELECT count(*) FROM (
+        SELECT 1 FROM tenant_words w WHERE w.word >= wanted.low AND w.word < wanted.high LIMIT ${FEW}) w) AS number
+      FROM unnest($6::text[], $7::text[]) AS wanted (low, high) ORDER BY 3 LIMIT 1), hits AS MATERIALIZED (
+    SELECT DISTINCT w.tenant_id AS id FROM rarest JOIN tenant_words w ON w.word >= rarest.low AND w.word < rarest.high
+     WHERE rarest.number < ${FEW} AND w.tenant_id < $1)
+  SELECT rarest.number < ${FEW} AS whole, page.* FROM rarest LEFT JOIN LATERAL (
+    SELECT t.* FROM (SELECT id FROM hits ORDER BY id DESC) hit, LATERAL (
+      SELECT ${COLUMNS} FROM tenants t WHERE t.id = hit.id AND ${IN_STATE} AND ${HAS_WORDS} OFFSET 0) t
+     ORDER BY hit.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
 const FROM_STATE = `WITH hits AS MATERIALIZED (
     SELECT t.id FROM ${STATES}, LATERAL (
       SELECT t.id FROM tenants t WHERE t.status = s.status AND t.plan = p.plan AND t.kind = k.kind AND t.id < $1
-       LIMIT ${FEW}) t LIMIT ${FEW}), few AS (
-    SELECT count(*) < ${FEW} AS few FROM hits)
-  SELECT few.few, page.* FROM few LEFT JOIN LATERAL (
-    SELECT ${COLUMNS} FROM tenants t WHERE few.few AND t.id IN (SELECT id FROM hits) AND ${HAS_WORDS}
+       LIMIT ${FEW}) t LIMIT ${FEW}), whole AS (
+    SELECT count(*) < ${FEW} AS whole FROM hits)
+  SELECT whole.whole, page.* FROM whole LEFT JOIN LATERAL (
+    SELECT ${COLUMNS} FROM tenants t WHERE whole.whole AND t.id IN (SELECT id FROM hits) AND ${HAS_WORDS}
      ORDER BY t.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
 const FROM_NEWEST = `SELECT ${COLUMNS} FROM tenants t WHERE t.id < $1 AND ${IN_STATE} AND ${HAS_WORDS}
   ORDER BY t.id DESC LIMIT $2`;
@@ -120,19 +134,18 @@ export class TenantQuery {
         : this.platform.query(ALL, [before, rows]);
     }
     const parameters = [before, rows, ...states, ...rangesOf(words)];
-    for (const word of [...words].sort((a, b) => b.length - a.length)) {
-      const byWord = await this.few(FROM_WORD, [...parameters, ...rangesOf([word]).flat()]);
-      if (byWord) return byWord;
+    for (const way of filtered ? [FROM_RECENT, FROM_WORD, FROM_STATE] : [FROM_RECENT, FROM_WORD]) {
+      const page = await this.wholePage(way, parameters, rows);
+      if (page) return page;
     }
-    const byState = filtered ? await this.few(FROM_STATE, parameters) : undefined;
-    return byState ?? this.platform.query(FROM_NEWEST, parameters);
+    return this.platform.query(FROM_NEWEST, parameters);
   }
 
-  /** @returns undefined when there was too much to look at */
-  private async few(sql: string, parameters: unknown[]): Promise<TenantRecord[] | undefined> {
-    const rows = await this.platform.query<({ few: boolean } & (TenantRecord | { id: null }))[]>(sql, parameters);
-    if (!rows[0]?.few) return undefined;
-    return rows.flatMap(({ few: _, ...row }) => (row.id === null ? [] : [row]));
+  /** @returns undefined when there may be more than what was looked at */
+  private async wholePage(sql: string, parameters: unknown[], full: number): Promise<TenantRecord[] | undefined> {
+    const rows = await this.platform.query<({ whole: boolean } & (TenantRecord | { id: null }))[]>(sql, parameters);
+    if (rows.length < full && !rows[0]?.whole) return undefined;
+    return rows.flatMap(({ whole: _, ...row }) => (row.id === null ? [] : [row]));
   }
 
   private async count(states: States, words: string[] | undefined): Promise<number> {

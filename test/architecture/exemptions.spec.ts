@@ -12,11 +12,15 @@ const RAW_TENANT_SQL: Record<string, string> = {
     'asks with one statement for known and unknown users; upserts and trims places',
   'src/auth/mfa/mfa-challenges.ts': 'counts an attempt in the statement that reads the challenge',
   'src/auth/sign-in/sign-out.service.ts': 'raises the token version in place; deletes all devices but one',
+  'src/auth/account/email.directory.ts':
+    'takes a lock that ends with the transaction, so that the last reader writes last',
   'src/auth/users/user-states.ts': 'reads user, role and devices in one statement',
   'src/changes/tenant.feed.ts': 'notifies of a change by the commit of the transaction that makes it',
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
   'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
+  'src/tenant/archive/row.loader.ts':
+    'fills every table by its catalogue, so that one that is added later is archived, too',
   'src/tenant/provisioning/provisioning.fence.ts':
     'shares a lock that ends with the transaction, so that nobody goes on with the tenant before',
   'src/tenant/provisioning/provisioning.marks.ts':
@@ -37,14 +41,20 @@ describe('exemptions', () => {
     expect(callers.sort()).toEqual(Object.keys(RAW_TENANT_SQL).sort());
   });
 
-  it('leave the tenant data source to the kernel, what watches it and what gives places up', () => {
+  it('leave the tenant data source to the kernel and to those who look at its connections or at one snapshot', () => {
     const users = sources('src').filter(
       (file) => !file.startsWith('src/tenancy/') && /\bTenantDataSource\b/.test(readFileSync(file, 'utf8')),
     );
     expect(users.sort()).toEqual([
       'src/health/health.controller.ts',
       'src/metrics/metrics.service.ts',
+      'src/outbox/outbox.tables.ts',
+      // One snapshot of all tables, which no unit of work can have: see TenantSnapshot.
+      'src/tenant/archive/tenant.exporter.ts',
+      'src/tenant/archive/tenant.snapshot.ts',
+      'src/tenant/moves/move.switch.ts',
       'src/tenant/places/placements.ts',
+      'src/tenant/restores/restore.swap.ts',
     ]);
   });
 

@@ -141,9 +141,11 @@ describe('a forgotten password', () => {
     for (const email of [known.email, 'nobody@acme.example', disabled.email]) {
       const before = add.mock.calls.length;
       const answer = await post('acme', '/api/auth/forgot-password', { email });
-      answers.push([answer.status, answer.text, add.mock.calls.slice(before).map(([type]) => type)[0]]);
+      const added = add.mock.calls.slice(before).map(([type]) => type);
+      // What was asked for before may be handled meanwhile, and then adds mails of its own.
+      answers.push([answer.status, answer.text, added.filter((type) => type !== 'mail.send')]);
     }
-    expect(answers).toEqual(answers.map(() => [202, answers[0]?.[1], 'password-reset.requested']));
+    expect(answers).toEqual(answers.map(() => [202, answers[0]?.[1], ['password-reset.requested']]));
     expect(hash).not.toHaveBeenCalled();
     vi.restoreAllMocks();
     await mailTo(smtp, known.email, /Set a new password/);
@@ -350,7 +352,8 @@ describe('what has expired', () => {
     const purge = t.app.get(AuthPurge, { strict: false });
     await purge.purge();
     const held = async (table: string) =>
-      (await t.database.admin(`SELECT 1 FROM shared.${table} WHERE user_id = ANY ($1)`, [[quinn.id, gale.id]])).length;
+      (await t.database.admin(`SELECT 1 FROM everywhere.${table} WHERE user_id = ANY ($1)`, [[quinn.id, gale.id]]))
+        .length;
     expect([await held('user_tokens'), await held('devices')]).toEqual([3, 2]);
     await t.database.admin(
       `UPDATE everywhere.user_tokens SET expires_at = now() - interval '61 minutes' WHERE user_id = ANY ($1)`,

@@ -152,7 +152,7 @@ describe('deleting the own account', () => {
     expect((await t.request('GET', `/acme/api/sessions/${credential}`)).status).toBe(401);
     expect((await admin.get(`/api/sessions/${credential}/messages`)).status).not.toBe(500);
     for (const table of ['devices', 'user_tokens', 'recovery_codes']) {
-      expect(await t.database.admin(`SELECT 1 FROM shared.${table} WHERE user_id = $1`, [user])).toEqual([]);
+      expect(await t.database.admin(`SELECT 1 FROM everywhere.${table} WHERE user_id = $1`, [user])).toEqual([]);
     }
     const [event] = await t.database.admin<{ event: string }>(
       `SELECT e::text AS event FROM everywhere.audit_events e WHERE event = 'user.deleted' AND target_id = $1`,

@@ -41,7 +41,7 @@ beforeEach(() =>
 const at = (slug: string, rest = '') => `/api/sandboxes/${slug}${rest}`;
 const rows = (table: string, slug: string, columns = '*') =>
   t.database.admin<Record<string, unknown>>(
-    `SELECT ${columns} FROM shared.${table} x WHERE tenant_id = (SELECT id FROM platform.tenants WHERE slug = $1) ORDER BY id`,
+    `SELECT ${columns} FROM everywhere.${table} x WHERE tenant_id = (SELECT id FROM platform.tenants WHERE slug = $1) ORDER BY id`,
     [slug],
   );
 
@@ -673,11 +673,11 @@ describe('a copy under way', () => {
     );
     // A copy that has come to message 700 stops there for good.
     await database.admin('CREATE TABLE public.pauses (slug text PRIMARY KEY)');
-    await database.admin(`CREATE FUNCTION public.pause() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    await database.admin(`CREATE FUNCTION everywhere.pause() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
       IF NEW.content = '700' AND EXISTS (SELECT 1 FROM public.pauses p JOIN platform.tenants t ON t.slug = p.slug
          WHERE t.id = NEW.tenant_id) THEN PERFORM pg_sleep(600); END IF; RETURN NEW; END $$`);
     await database.admin(
-      'CREATE TRIGGER pause BEFORE INSERT ON everywhere.chat_messages FOR EACH ROW EXECUTE FUNCTION public.pause()',
+      'CREATE TRIGGER pause BEFORE INSERT ON everywhere.chat_messages FOR EACH ROW EXECUTE FUNCTION everywhere.pause()',
     );
     const start = async () => {
       const started = await startProcess({

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ChangeFeed } from '../../src/changes/index.js';
 import { holdRows } from '../kit/held-rows.js';
 import { liftAddressLimits, newPerson } from '../kit/people.js';
 import { secondInstance } from '../kit/platform.js';
@@ -302,6 +303,16 @@ describe('what ends on one instance', () => {
     await refresh('acme', (await refresh('acme', third.refreshToken)).json.refresh_token);
     expect((await refresh('acme', third.refreshToken)).status).toBe(401);
     await ends(third);
+  });
+
+  it('begins on another with the very next request, though it has not heard of it', async () => {
+    const rory = await newPerson(t, 'acme');
+    const before = await signInAs(t, 'acme', rory.email, 'demo-password');
+    expect(await meOf(onOther('acme', before))).toBe(200);
+    const deaf = vi.spyOn(other.app.get(ChangeFeed, { strict: false }), 'emit').mockReturnValue(undefined);
+    const device = await signInAs(t, 'acme', rory.email, 'demo-password');
+    expect(await meOf(onOther('acme', device))).toBe(200);
+    deaf.mockRestore();
   });
 });
 

@@ -114,6 +114,29 @@ describe('a suspended tenant', () => {
     expect((await owner.send('POST', '/api/auth/logout-all')).status).toBe(204);
   });
 
+  it('has for its owner what it had before, to the byte, and for all else one answer whoever asks', async () => {
+    const { owner, admin, member, key } = await credentials();
+    // The download is an entry of the log.
+    const mine = ['/api/auth/me', '/api/audit?limit=5'];
+    const asked = async (path: string, headers: Record<string, string>) => {
+      const named = { 'x-tenant-id': 'acme', 'x-request-id': 'same-request-id', ...headers };
+      const answer = await t.request('GET', path, { headers: named });
+      return [answer.status, answer.text];
+    };
+    const bearing = (token: string) => ({ authorization: `Bearer ${token}` });
+    const before = await Promise.all(mine.map((path) => asked(path, bearing(owner.accessToken))));
+    expect(before.map(([status]) => status)).toEqual(mine.map(() => 200));
+    await set('suspended');
+    expect(await Promise.all(mine.map((path) => asked(path, bearing(owner.accessToken))))).toEqual(before);
+    const closed = [];
+    for (const token of [owner.accessToken, admin.accessToken, member.accessToken, key]) {
+      closed.push(await asked('/api/users', bearing(token)));
+    }
+    closed.push(await asked('/api/users', {}), await asked('/api/users', { host: 'acme.localhost' }));
+    expect(closed[0]?.[0]).toBe(403);
+    for (const answer of closed) expect(answer).toEqual(closed[0]);
+  });
+
   it('lets nobody else do so, and leaves their sign-ins good for later', async () => {
     const { admin, member, key } = await credentials();
     await set('suspended');

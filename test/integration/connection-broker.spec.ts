@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { Budget, ConnectionBroker, type ConnectionTarget } from '../../src/tenancy/connection.broker.js';
+import { ConnectionBroker } from '../../src/tenancy/connection.broker.js';
+import { Budget, type ConnectionTarget } from '../../src/tenancy/connection.budget.js';
 import { ConnectionsExhausted } from '../../src/tenancy/index.js';
 import { runSql } from '../kit/scratch-server.js';
 import { withDatabase } from '../kit/test-env.js';
@@ -141,5 +142,65 @@ describe('connections within a budget', () => {
     const [place] = placesOf(1, new Budget('own', 1));
     await nameAt(place!);
     await expect.poll(() => broker.counts().total, { timeout: 8000 }).toBe(0);
+  });
+});
+
+describe('connections that a plan reserves', () => {
+  const reserve = new Map([['premium', 2]]);
+
+  it('stay free for its tenants, whoever else asks, and are there at once', async () => {
+    broker = new ConnectionBroker({}, { waitMs: 500 });
+    const budget = new Budget('shared', 4, () => reserve);
+    const [place] = placesOf(1, budget, 4);
+    const free = await Promise.allSettled(Array.from({ length: 4 }, () => broker.acquire(place!, 'free')));
+    const held = free.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(held).toHaveLength(2);
+    const waiting = broker.acquire(place!, 'free');
+    const started = performance.now();
+    const premium = [await broker.acquire(place!, 'premium'), await broker.acquire(place!, 'premium')];
+    expect(performance.now() - started).toBeLessThan(400);
+    // What they give back is theirs again, idle or not.
+    for (const client of premium) client.release();
+    await expect(waiting).rejects.toThrow(ConnectionsExhausted);
+    for (const client of [await broker.acquire(place!, 'premium'), ...held]) client.release();
+  });
+
+  it('are no limit to them, and one is left to all others however much is reserved', async () => {
+    broker = new ConnectionBroker({}, { waitMs: 100 });
+    const [place] = placesOf(1, new Budget('shared', 4, () => reserve), 4);
+    const premium = await Promise.all(Array.from({ length: 4 }, () => broker.acquire(place!, 'premium')));
+    for (const client of premium) client.release();
+    const greedy = new Map([
+      ['enterprise', 3],
+      ['premium', 9],
+    ]);
+    const [other] = placesOf(1, new Budget('shared', 4, () => greedy), 4).map((one) => ({ ...one, key: 'other' }));
+    const first = await broker.acquire(other!, 'free');
+    await expect(broker.acquire(other!, 'free')).rejects.toThrow(ConnectionsExhausted);
+    // All that is reserved is the first plan's.
+    await expect(broker.acquire(other!, 'premium')).rejects.toThrow(ConnectionsExhausted);
+    const enterprise = [1, 2, 3].map(() => broker.acquire(other!, 'enterprise'));
+    for (const client of [first, ...(await Promise.all(enterprise))]) client.release();
+  });
+
+  it('never go over the budget, and keep what they promise, however plans come and go', async () => {
+    broker = new ConnectionBroker({}, { waitMs: 20_000 });
+    const budget = new Budget('own', 6, () => reserve);
+    const places = placesOf(12, budget, 3);
+    const inUse = new Map<string, number>();
+    await Promise.all(
+      Array.from({ length: 600 }, async (_, index) => {
+        const plan = ['free', 'pro', 'premium'][index % 3]!;
+        const client = await broker.acquire(places[(index * 5) % 12]!, plan);
+        inUse.set(plan, (inUse.get(plan) ?? 0) + 1);
+        const others = (inUse.get('free') ?? 0) + (inUse.get('pro') ?? 0);
+        expect(others).toBeLessThanOrEqual(4);
+        expect(others + (inUse.get('premium') ?? 0)).toBeLessThanOrEqual(6);
+        await client.query('SELECT pg_sleep(0.001)');
+        inUse.set(plan, inUse.get(plan)! - 1);
+        client.release();
+      }),
+    );
+    expect(broker.counts().waiting).toBe(0);
   });
 });

@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createApplication } from '../../src/application.js';
 import { createLogger } from '../../src/logs/index.js';
 import { Outbox, type OutboxDelivery, OutboxFailure, OutboxHandlers, OutboxRelay } from '../../src/outbox/index.js';
+import { OutboxTables } from '../../src/outbox/outbox.tables.js';
 import {
   type Tenant,
   TenantContext,
@@ -188,9 +189,10 @@ describe('an event of acme in the outbox', () => {
   it('is given up when the tenant is gone', async () => {
     await t.import([{ slug: 'shortlived' }]);
     const type = freshType();
-    await add(await t.tenant('shortlived'), type, {});
-    await t.database.admin(`DELETE FROM platform.tenants WHERE slug = 'shortlived'`);
     handle(type, () => undefined);
+    const gone = await t.tenant('shortlived');
+    await t.database.admin(`DELETE FROM platform.tenants WHERE slug = 'shortlived'`);
+    await add(gone, type, {});
     await expect.poll(() => stored(type), eventually).toMatchObject([{ dead: true, last_error: 'the tenant is gone' }]);
   });
 
@@ -274,6 +276,22 @@ describe('the relay', () => {
     expect(new Set(starts.values())).toEqual(new Set([1]));
     expect(Math.min(...by)).toBeGreaterThan(0);
   }, 60_000);
+
+  it('looks every now and then at 1,100 tenants whose events wait for later, and not all the time', async () => {
+    handle('test.later', () => undefined);
+    await t.database.admin(
+      `INSERT INTO shared.outbox_events (tenant_id, id, type, payload, next_attempt_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), 'test.later', '\\x00', now() + interval '1 hour' FROM generate_series(1, 1100)`,
+    );
+    const looks = vi.spyOn(t.app.get(OutboxTables, { strict: false }).shared, 'pendingTenants');
+    await aWhile();
+    await aWhile();
+    // Three pages each time.
+    expect(looks.mock.calls.length).toBeGreaterThanOrEqual(6);
+    expect(looks.mock.calls.length).toBeLessThan(60);
+    looks.mockRestore();
+    await t.database.admin(`DELETE FROM shared.outbox_events WHERE type = 'test.later'`);
+  });
 
   it('of another process hears of an event that it was not told of', async () => {
     const type = freshType();

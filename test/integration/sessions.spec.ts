@@ -70,7 +70,9 @@ describe('chat sessions', () => {
     await blocker.query(t.database.placed('BEGIN; SELECT 1 FROM everywhere.chat_sessions FOR UPDATE'));
     const purge = new SessionPurge(t.database.prepared, t.app.get(PlaceDirectory));
     const purged = purge.purge();
-    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    // In whichever of its databases acme's place is.
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+      AND datname IN (SELECT current_database() UNION SELECT name FROM platform.places)`;
     await expect.poll(() => t.database.admin(waiting), { timeout: 10_000 }).toHaveLength(1);
     await purge.onApplicationShutdown();
     await blocker.query('COMMIT');

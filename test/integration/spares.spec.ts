@@ -186,7 +186,7 @@ describe('spare places', { timeout: 2 * MINUTE }, () => {
     ];
     const off = await serve({ ...api(2), migratePlaces: false }, later);
     await keep(off);
-    expect((await versions()).sort()).toEqual(['spare Addkept', 'used CreateSentNotices']);
+    expect((await versions()).sort()).toEqual(['spare Addkept', 'used CreateFenceAndCapture']);
     await end(off);
     const on = await serve(api(2), later);
     await keep(on);

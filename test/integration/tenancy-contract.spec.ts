@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { TenantContextMissing, TenantMismatch, TenantTransaction } from '../../src/tenancy/index.js';
+import { TABLES_OF_MOVES } from '../../src/database/index.js';
 import { createTestApp } from '../kit/test-app.js';
 import { type Entity, parentsOf, type Row, Rows } from './rows.js';
 
@@ -15,7 +16,9 @@ it('covers every tenant-owned table of the database', async () => {
     `SELECT relname AS name FROM pg_class WHERE relnamespace = 'shared'::regnamespace AND relkind IN ('r', 'p')
         AND relname <> 'migrations' ORDER BY 1`,
   );
-  expect(rows.metadatas.map((metadata) => metadata.tableName).sort()).toEqual(tables.map((table) => table.name));
+  // Nothing of the product's goes to the tables by which tenants move: a test of theirs says who may do what.
+  const covered = [...rows.metadatas.map((metadata) => metadata.tableName), ...TABLES_OF_MOVES];
+  expect(covered.sort()).toEqual(tables.map((table) => table.name));
 });
 
 describe.each(rows.metadatas.map((metadata) => ({ name: metadata.name, metadata })))('$name', ({ metadata }) => {

@@ -11,12 +11,15 @@ export const INSTALL = `
 CREATE EXTENSION postgres_fdw;
 CREATE SCHEMA everywhere;
 
+-- Places for tenants to come. They are used as far as the product knows: it drops spare ones above its number.
+CREATE TABLE everywhere.spares (place text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT clock_timestamp());
+
 CREATE FUNCTION everywhere.settle() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE place platform.places;
+DECLARE spare text; place platform.places;
 BEGIN
-  UPDATE platform.places p SET state = 'used', tenant_id = NEW.id
-    FROM (SELECT server, name FROM platform.places WHERE state = 'spare' ORDER BY created_at LIMIT 1 FOR UPDATE) spare
-   WHERE p.server = spare.server AND p.name = spare.name RETURNING p.* INTO place;
+  DELETE FROM everywhere.spares s USING (SELECT s.place FROM everywhere.spares s ORDER BY made_at LIMIT 1 FOR UPDATE) next
+   WHERE s.place = next.place RETURNING s.place INTO spare;
+  UPDATE platform.places p SET tenant_id = NEW.id WHERE p.name = spare RETURNING p.* INTO place;
   IF FOUND THEN
     NEW.placement := jsonb_strip_nulls(jsonb_build_object('kind', place.kind, 'server', place.server, place.kind, place.name, 'login', place.login));
   END IF;
@@ -25,17 +28,23 @@ END $$;
 CREATE TRIGGER settle BEFORE INSERT ON platform.tenants FOR EACH ROW
   WHEN (NEW.status = 'active' AND NEW.placement = '{"kind":"shared"}') EXECUTE FUNCTION everywhere.settle();
 
+CREATE FUNCTION everywhere.home(tenant uuid) RETURNS text STABLE LANGUAGE sql AS $$
+  SELECT coalesce((SELECT coalesce(placement ->> 'schema', placement ->> 'database') FROM platform.tenants WHERE id = tenant), 'shared')
+$$;
+-- After the statement: what it reads of a place may not include what it puts there.
 CREATE FUNCTION everywhere.send_home() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE home text;
 BEGIN
-  SELECT coalesce(placement ->> 'schema', placement ->> 'database', 'shared') INTO home
-    FROM platform.tenants WHERE id = NEW.tenant_id;
-  EXECUTE format('INSERT INTO %I.%I SELECT $1.*', coalesce(home, 'shared'), TG_TABLE_NAME) USING NEW;
-  RETURN NEW;
-END $$;
-CREATE FUNCTION everywhere.keep_none() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
+  FOR home IN EXECUTE format('SELECT DISTINCT everywhere.home(tenant_id) FROM ONLY everywhere.%I', TG_TABLE_NAME) LOOP
+    EXECUTE format('INSERT INTO %1$I.%2$I SELECT * FROM ONLY everywhere.%2$I WHERE everywhere.home(tenant_id) = %1$L', home, TG_TABLE_NAME);
+  END LOOP;
   EXECUTE format('DELETE FROM ONLY everywhere.%I', TG_TABLE_NAME);
+  RETURN NULL;
+END $$;
+-- A process that changes an outbox says so; one that is changed here would be found by the next sweep only.
+CREATE FUNCTION everywhere.ring() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('tenantry_outbox', id::text) FROM platform.tenants WHERE placement <> '{"kind":"shared"}';
   RETURN NULL;
 END $$;
 
@@ -64,18 +73,18 @@ BEGIN
   FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'shared'::regnamespace AND relkind IN ('r', 'p')
                  AND relname <> 'migrations' LOOP
     EXECUTE format('CREATE TABLE everywhere.%I (LIKE shared.%I INCLUDING DEFAULTS INCLUDING GENERATED)', name, name);
-    EXECUTE format('CREATE TRIGGER send_home BEFORE INSERT ON everywhere.%I FOR EACH ROW EXECUTE FUNCTION everywhere.send_home()', name);
-    EXECUTE format('CREATE TRIGGER keep_none AFTER INSERT ON everywhere.%I FOR EACH STATEMENT EXECUTE FUNCTION everywhere.keep_none()', name);
+    EXECUTE format('CREATE TRIGGER send_home AFTER INSERT ON everywhere.%I FOR EACH STATEMENT EXECUTE FUNCTION everywhere.send_home()', name);
   END LOOP;
 END $$;
+CREATE TRIGGER ring AFTER INSERT OR UPDATE ON everywhere.outbox_events FOR EACH STATEMENT EXECUTE FUNCTION everywhere.ring();
 SELECT everywhere.join('shared')`;
 
-/** SQL that shows the tables of a schema of this database. */
+/** SQL that shows the tables of a schema of this database, and keeps it for a tenant. */
 export function joinSchema(name: string): string {
-  return `SELECT everywhere.join(${pg.escapeLiteral(name)})`;
+  return `SELECT everywhere.join(${pg.escapeLiteral(name)}); ${keep(name)}`;
 }
 
-/** SQL that shows the tables of another database of the server. */
+/** The same for the tables of another database of the server. */
 export function joinDatabase(name: string, adminUrl: string): string {
   const { hostname, port, username, password } = new URL(adminUrl);
   const place = pg.escapeIdentifier(name);
@@ -84,9 +93,13 @@ export function joinDatabase(name: string, adminUrl: string): string {
       .map(([key, value]) => `${key} ${pg.escapeLiteral(decodeURIComponent(value))}`)
       .join(', ');
   return `
-    CREATE SERVER ${place} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (${options({ host: hostname, port, dbname: name })});
+    CREATE SERVER ${place} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (${options({ host: hostname, port, dbname: name, batch_size: '500', fetch_size: '1000' })});
     CREATE USER MAPPING FOR CURRENT_USER SERVER ${place} OPTIONS (${options({ user: username, password })});
     CREATE SCHEMA ${place};
     IMPORT FOREIGN SCHEMA shared EXCEPT (migrations) FROM SERVER ${place} INTO ${place};
-    SELECT everywhere.join(${pg.escapeLiteral(name)})`;
+    SELECT everywhere.join(${pg.escapeLiteral(name)}); ${keep(name)}`;
+}
+
+function keep(name: string): string {
+  return `INSERT INTO everywhere.spares (place) VALUES (${pg.escapeLiteral(name)})`;
 }

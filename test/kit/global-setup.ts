@@ -25,6 +25,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const models = project.vitest.projects.map(({ name }) => name as Model);
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-test-'));
   const server = await EmbeddedPostgres.start({ dataDir });
+  // Processes are killed in tests, machines are not: nothing has to be on the disk, and a database is made much sooner.
+  await runSql(server.url, 'ALTER SYSTEM SET fsync = off');
+  await runSql(server.url, 'SELECT pg_reload_conf()');
   await runSql(server.url, `CREATE DATABASE ${TEMPLATE}`);
   await prepared(server.url, TEMPLATE, dataDir);
   for (const model of ['schema', 'database'] as const) {

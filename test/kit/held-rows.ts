@@ -1,8 +1,11 @@
 import pg from 'pg';
+import { inject } from 'vitest';
+import { runSql } from './scratch-server.js';
 import type { TestDatabase } from './test-database.js';
+import { withDatabase } from './test-env.js';
 
 export interface HeldRows {
-  /** How many statements of this database, or of a tenant's, wait for a lock now. */
+  /** How many statements of this database, or of a tenant's, wait for a lock now, or behind one that does. */
   waiting(): Promise<number>;
   /** @param last what is still to be done before the commit */
   release(last?: string): Promise<void>;
@@ -21,7 +24,7 @@ export async function holdRows(database: TestDatabase, select: string, values: u
         `SELECT count(*)::int FROM pg_stat_activity WHERE wait_event_type = 'Lock'
             AND (datname = current_database() OR datname IN (SELECT name FROM platform.places))`,
       );
-      return row?.count ?? 0;
+      return (row?.count ?? 0) + (await waitingForServer(database));
     },
     release: async (last) => {
       if (last !== undefined) await client.query(database.placed(last));
@@ -29,4 +32,15 @@ export async function holdRows(database: TestDatabase, select: string, values: u
       await client.end();
     },
   };
+}
+
+/** A pooler with one server connection lets nobody past whoever waits on it. */
+async function waitingForServer({ prepared, adminUrl }: TestDatabase): Promise<number> {
+  if (inject('model') !== 'pgbouncer') return 0;
+  const pools = await runSql(withDatabase(inject('poolerUrl'), 'pgbouncer'), 'SHOW POOLS');
+  const { username } = new URL(prepared.url('tenant'));
+  const own = (pools as { database: string; user: string; cl_waiting: number }[]).filter(
+    ({ database, user }) => user === username && `/${database}` === new URL(adminUrl).pathname,
+  );
+  return own.reduce((sum, pool) => sum + Number(pool.cl_waiting), 0);
 }

@@ -53,6 +53,14 @@ export function release(
   };
 }
 
+/** The same database, seen by a release that lacks the newest tenant migrations. It must not be brought to head with it. */
+export function earlier(prepared: PreparedDatabase, lacked: number): PreparedDatabase {
+  const migrations = prepared.migrations.map((set) =>
+    set.schema === 'platform' ? set : { ...set, migrations: set.migrations.slice(0, -lacked) },
+  );
+  return { ...prepared, migrations };
+}
+
 /** Keeps what would be on the screen. */
 class HeardTerminal extends Terminal {
   stdout = '';
@@ -100,10 +108,14 @@ export class PlaceKit {
   }
 
   async make(kind: PlaceKind): Promise<Place> {
-    const store = new PlaceStore(this.platform, this.prepared);
-    const place = await store.plan({ kind, server: 'default' });
-    await new PlaceBuilder(this.prepared, new Servers(this.platform, this.prepared), store).build(place);
+    const place = await new PlaceStore(this.platform, this.prepared).plan({ kind, server: 'default' });
+    await this.builder.build(place);
     return place;
+  }
+
+  /** Brings one place to head, past the ledger of runs. */
+  async migrateOne(place: Place): Promise<void> {
+    await this.builder.migrate(place);
   }
 
   migrations(prepared: PreparedDatabase): PlaceMigrations {
@@ -116,6 +128,11 @@ export class PlaceKit {
 
   status(prepared: PreparedDatabase): Promise<HeardRun> {
     return this.command(prepared, (commands) => commands.status());
+  }
+
+  private get builder(): PlaceBuilder {
+    const store = new PlaceStore(this.platform, this.prepared);
+    return new PlaceBuilder(this.prepared, new Servers(this.platform, this.prepared), store);
   }
 
   private async command(

@@ -14,8 +14,16 @@ export interface TestServer {
   drop(): Promise<void>;
 }
 
-/** Registers another server that tenants are placed on by name: the test's own one, by way of another database. */
-export async function addServer(t: TestApp, name: string): Promise<TestServer> {
+/**
+ * Registers another server that tenants are placed on by name: the test's own one, by way of another database.
+ *
+ * @param through what lies between, if anything
+ */
+export async function addServer(
+  t: TestApp,
+  name: string,
+  through: (url: string) => string = (url) => url,
+): Promise<TestServer> {
   const { adminUrl, prepared } = t.database;
   const admin = (sql: string, values?: unknown[]): Promise<unknown> => t.database.admin(sql, values);
   const database = `${new URL(adminUrl).pathname.slice(1)}_${name}`;
@@ -31,7 +39,7 @@ export async function addServer(t: TestApp, name: string): Promise<TestServer> {
   const url = withDatabase(adminUrl, database);
   await admin('INSERT INTO platform.servers (name, url, weight) VALUES ($1, $2, 0)', [
     name,
-    seal(prepared.keys.derive('servers'), url, name),
+    seal(prepared.keys.derive('servers'), through(url), name),
   ]);
   return {
     name,

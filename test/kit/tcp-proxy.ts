@@ -5,6 +5,8 @@ export interface TcpProxy {
   through(url: string): string;
   /** From now on nothing passes on the connections there are, and none of them closes: half-open, as after a lost cable. */
   silence(): void;
+  /** Breaks the connections there are; new ones are taken, and never answered. */
+  hang(): void;
   /** What was held back passes, and what comes. */
   resume(): void;
   /** Resets the connections there are, as a failover does. */
@@ -18,6 +20,7 @@ export interface TcpProxy {
 export async function startProxy(port: number): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>();
   let made = 0;
+  let hanging = false;
   const server = createServer((inner) => {
     made += 1;
     const outer = connect(port, '127.0.0.1');
@@ -29,7 +32,7 @@ export async function startProxy(port: number): Promise<TcpProxy> {
         pairs.delete(pair);
         to.destroy();
       });
-      from.pipe(to);
+      if (!hanging) from.pipe(to);
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -48,7 +51,14 @@ export async function startProxy(port: number): Promise<TcpProxy> {
       return proxied.toString();
     },
     silence: () => each((from, to) => from.unpipe(to).pause()),
-    resume: () => each((from, to) => from.pipe(to)),
+    hang: () => {
+      hanging = true;
+      each((socket) => socket.resetAndDestroy());
+    },
+    resume: () => {
+      hanging = false;
+      each((from, to) => from.pipe(to));
+    },
     reset: () => each((socket) => socket.resetAndDestroy()),
     get made() {
       return made;

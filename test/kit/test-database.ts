@@ -9,7 +9,7 @@ import { prepareDatabase, type PreparedDatabase } from '../../src/database/index
 import { type Env, parseEnv } from '../../src/env/index.js';
 import { DEMO_SLUGS } from '../../src/tenant/index.js';
 import { placeKind, templateOf } from './models.js';
-import { placed, runPlaced } from './placed-sql.js';
+import { placed, PlacedAdmin } from './placed-sql.js';
 import { runSql } from './scratch-server.js';
 import { testEnv, withDatabase } from './test-env.js';
 import { dropPlaces, keepSpares } from './test-places.js';
@@ -45,15 +45,17 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
     if (kind !== undefined) await keepSpares(prepared, adminUrl, kind, count);
   };
   if (env.demo) await spares(DEMO_SLUGS.length);
+  const admin = new PlacedAdmin(adminUrl, kind);
   return {
     env,
     prepared,
     adminUrl,
-    admin: (sql, values) => runPlaced(adminUrl, kind, sql, values) as never,
+    admin: (sql, values) => admin.run(sql, values) as never,
     placed: (sql) => placed(sql, kind),
     keepSpares: spares,
     drop: async () => {
       await prepared.stop();
+      await admin.end();
       await dropPlaces(serverUrl, adminUrl);
       await runSql(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
       await rm(dataDir, { recursive: true, force: true });

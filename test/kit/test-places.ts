@@ -1,4 +1,5 @@
 import { DataSource } from 'typeorm';
+import { newId } from '../../src/common/index.js';
 import type { PreparedDatabase } from '../../src/database/index.js';
 import { DEFAULT_SERVER } from '../../src/tenancy/index.js';
 import { PlaceBuilder, type PlaceKind, PlaceStore, Servers } from '../../src/tenant/index.js';
@@ -13,7 +14,7 @@ export async function welcomePlaces(adminUrl: string): Promise<void> {
   await runSql(adminUrl, INSTALL);
 }
 
-/** Makes places the way the product does, spare ones, until there are that many. */
+/** Makes places the way the product does until there are that many that no tenant has. */
 export async function keepSpares(
   prepared: PreparedDatabase,
   adminUrl: string,
@@ -25,9 +26,9 @@ export async function keepSpares(
   try {
     const store = new PlaceStore(platform, prepared);
     const builder = new PlaceBuilder(prepared, new Servers(platform, prepared), store);
-    const spares = await store.list(['spare']);
+    const spares = await runSql(adminUrl, 'SELECT 1 FROM everywhere.spares');
     for (let count = spares.length; count < Math.min(wanted, MOST); count += 1) {
-      const place = await store.plan({ kind, server: DEFAULT_SERVER });
+      const place = await store.plan({ kind, server: DEFAULT_SERVER, tenantId: newId() });
       await builder.build(place);
       await runSql(adminUrl, kind === 'schema' ? joinSchema(place.name) : joinDatabase(place.name, adminUrl));
     }
@@ -43,8 +44,10 @@ export async function dropPlaces(serverUrl: string, adminUrl: string): Promise<v
     kind: string;
     login: string | null;
   }[];
-  for (const { name, kind, login } of places) {
+  for (const { name, kind } of places) {
     if (kind === 'database') await runSql(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  }
+  for (const { login } of places) {
     if (login === null) continue;
     const there = await runSql(adminUrl, 'SELECT 1 FROM pg_roles WHERE rolname = $1', [login]);
     if (there.length > 0) await runSql(adminUrl, `DROP OWNED BY ${login}; DROP ROLE ${login}`);

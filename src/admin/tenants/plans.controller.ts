@@ -17,6 +17,8 @@ import { etagOf, revisionOf } from '../etag.js';
 
 const days = (most: number) => ({ message: `must be a whole number of days from 1 to ${most}` });
 
+const upTo = (most: number) => ({ message: `must be a whole number from 0 to ${most}` });
+
 export class ChangePlanRequest {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 365, example: 14 })
   @ValidateIf((body: ChangePlanRequest) => body.trial_days !== undefined)
@@ -45,6 +47,20 @@ export class ChangePlanRequest {
   @Min(1, days(365))
   @Max(365, days(365))
   roll_back_after_days?: number;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: 1000, example: 2 })
+  @ValidateIf((body: ChangePlanRequest) => body.reserved_connections !== undefined)
+  @IsInt(upTo(1000))
+  @Min(0, upTo(1000))
+  @Max(1000, upTo(1000))
+  reserved_connections?: number;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: 100, example: 1 })
+  @ValidateIf((body: ChangePlanRequest) => body.reserved_workers !== undefined)
+  @IsInt(upTo(100))
+  @Min(0, upTo(100))
+  @Max(100, upTo(100))
+  reserved_workers?: number;
 }
 
 export class PlanView {
@@ -63,12 +79,20 @@ export class PlanView {
   @ApiProperty({ description: 'A tenant whose provisioning failed longer ago is taken back.' })
   roll_back_after_days: number;
 
+  @ApiProperty({ description: 'Database connections that each process keeps for tenants of the plan.' })
+  reserved_connections: number;
+
+  @ApiProperty({
+    description:
+      'Of the events, and of the jobs of each name, that a process works at once: kept for tenants of the plan.',
+  })
+  reserved_workers: number;
+
   @ApiProperty({ example: '"r1"' })
   etag: string;
 
   static of({ revision, name, ...rules }: PlanRecord): PlanView {
-    const { trial_days, archive_after_days, purge_after_days, roll_back_after_days } = rules;
-    return { name, trial_days, archive_after_days, purge_after_days, roll_back_after_days, etag: etagOf(revision) };
+    return { name, ...rules, etag: etagOf(revision) };
   }
 }
 

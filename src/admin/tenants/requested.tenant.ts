@@ -9,7 +9,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * What a checked request asks for, with what it leaves out.
  *
  * @param manager of the transaction it is looked up in, if there is one
- * @throws UnknownTemplate; ValidationFailed for what needs a template or a kind that has one
+ * @throws UnknownTemplate; ValidationFailed for what needs a template or a kind that has one, and for a login
+ *   role in shared tables
  */
 export async function newTenantOf(
   body: CreateTenantRequest,
@@ -18,6 +19,9 @@ export async function newTenantOf(
   manager?: EntityManager,
 ): Promise<NewTenant> {
   const { slug, name, owner, settings, isolation, server, region } = body;
+  if (body.login && (isolation ?? 'shared') === 'shared') {
+    throw new ValidationFailed([{ pointer: '/login', detail: 'needs the isolation schema or database' }]);
+  }
   const plan = body.plan ?? 'free';
   const kind = body.kind ?? 'production';
   const copy = await copyOf(body, kind, templates, manager);
@@ -33,6 +37,7 @@ export async function newTenantOf(
     ...(expiresAt && { expiresAt }),
     ...(copy && { copy }),
     ...(isolation && { isolation }),
+    ...(body.login && { login: true }),
     ...(server && { server }),
     ...(region && { region }),
   };

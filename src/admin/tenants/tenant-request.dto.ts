@@ -29,7 +29,8 @@ const NAME_RULE = { message: 'must be a text of 1 to 200 characters without line
 const REASON = /^(?=.*\S)[^\p{Cc}\p{Cs}]{1,500}$/u;
 const SERVER = /^[a-z][a-z0-9-]{0,39}$/;
 const SERVER_RULE = { message: 'must be the name of a server' };
-const WHEN_RULE = { message: 'must be a date and time with its zone, as of RFC 3339, or null' };
+export const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+export const WHEN_RULE = { message: 'must be a date and time with its zone, as of RFC 3339, or null' };
 
 const oneOf = (values: readonly string[]) => ({ message: `must be one of ${values.join(', ')}` });
 
@@ -68,6 +69,14 @@ export class CreateTenantRequest {
   @IsOptional()
   @IsIn(ISOLATIONS, oneOf(ISOLATIONS))
   isolation?: Isolation;
+
+  @ApiPropertyOptional({
+    default: false,
+    description: 'Whether a login role of its own enters its schema, and nothing else; a database always has one.',
+  })
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  login?: boolean;
 
   @ApiPropertyOptional({ example: DEFAULT_SERVER, description: 'Where its data is to be; chosen when left out.' })
   @IsOptional()
@@ -154,7 +163,7 @@ export class ChangeTenantRequest {
     description: 'null: does not end.',
   })
   @ValidateIf((body: ChangeTenantRequest) => body.expires_at !== undefined && body.expires_at !== null)
-  @Matches(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/, WHEN_RULE)
+  @Matches(INSTANT, WHEN_RULE)
   @IsISO8601({ strict: true, strictSeparator: true }, WHEN_RULE)
   expires_at?: string | null;
 }

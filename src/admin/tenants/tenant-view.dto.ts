@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { DEFAULT_SERVER, ISOLATIONS, serverOf, type TenantStatus } from '../../tenancy/index.js';
+import { DEFAULT_SERVER, ISOLATIONS, hasOwnLogin, serverOf, type TenantStatus } from '../../tenancy/index.js';
 import {
   allowedFrom,
   PLANS,
@@ -83,6 +83,9 @@ export class TenantView {
   @ApiProperty({ enum: ISOLATIONS })
   isolation: string;
 
+  @ApiProperty({ description: 'Whether a login role of its own enters its schema or database.' })
+  login: boolean;
+
   @ApiProperty({ example: DEFAULT_SERVER, description: 'Where its data is.' })
   server: string;
 
@@ -120,6 +123,7 @@ export class TenantView {
       kind,
       plan,
       isolation: placement.kind,
+      login: hasOwnLogin(placement),
       server: serverOf(placement),
       settings,
       suspended_reason,

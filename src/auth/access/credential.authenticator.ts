@@ -8,9 +8,12 @@ import { CredentialInvalid } from '../auth.errors.js';
 import { Impersonations } from '../platform/impersonations.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
 import type { AccessClaims } from '../tokens/token.claims.js';
-import { UserStates } from '../users/user-states.js';
+import { type UserState, UserStates } from '../users/user-states.js';
 import { permissionNamed } from './permissions.js';
 import type { AccessRequest, TenantPrincipal } from './principal.js';
+
+/** By then every process has heard of a sign-in, or believes nothing that it knew. */
+const HEARD_AFTER_SECONDS = 60;
 
 /**
  * Turns the bearer credential of a request, access token or API key, into a principal of the resolved tenant. In this
@@ -40,11 +43,11 @@ export class CredentialAuthenticator {
     if (!claims?.tid) throw new CredentialInvalid();
     const impersonator = claims.act && { id: claims.act.sub, name: claims.act.name };
     this.refuseForeign(request, claims.tid, { kind: 'user', id: claims.sub, ...(impersonator && { impersonator }) });
-    const user = await this.users.find(claims.sub);
-    if (!user?.active || user.tokenVersion !== claims.rv) throw new CredentialInvalid();
+    const known = await this.users.find(claims.sub);
+    const user = isInForce(known, claims) || !isNew(claims) ? known : await this.users.findAnew(claims.sub);
+    if (!isInForce(user, claims)) throw new CredentialInvalid();
     const base = { kind: 'user', id: user.id, tenantId: claims.tid, name: user.name, role: user.role } as const;
     if (claims.act) return this.impersonated(base, claims, user.permissions);
-    if (!user.devices.has(claims.did)) throw new CredentialInvalid();
     return { ...base, permissions: user.permissions, deviceId: claims.did };
   }
 
@@ -88,4 +91,14 @@ export class CredentialAuthenticator {
     });
     throw new UnknownTenant();
   }
+}
+
+/** The device of an impersonation is none of the user's; that is looked up by itself. */
+function isInForce(user: UserState | undefined, { rv, did, act }: AccessClaims): user is UserState {
+  return user?.active === true && user.tokenVersion === rv && (act !== undefined || user.devices.has(did));
+}
+
+/** Of the sign-in that it comes from, this process may not have heard yet. */
+function isNew({ iat }: AccessClaims): boolean {
+  return Date.now() / 1000 - iat < HEARD_AFTER_SECONDS;
 }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import { type DataSource, MoreThan } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { Outbox, OutboxHandlers } from '../../outbox/index.js';
 import {
@@ -9,11 +9,15 @@ import {
   type Tenant,
   TenantContext,
   type TenantRepository,
-  TenantRunner,
+  TenantTransaction,
 } from '../../tenancy/index.js';
 import { User } from '../users/user.entity.js';
 
 const CHANGED = 'email-directory.update';
+/** Users entered at once. */
+const PAGE = 1000;
+const ENTER_ALL = `INSERT INTO email_directory (email_hmac, tenant_id) SELECT unnest($1::bytea[]), $2
+  ON CONFLICT DO NOTHING`;
 
 /** A tenant that an e-mail address is known to. */
 export interface Membership {
@@ -37,7 +41,7 @@ export class EmailDirectory implements OnModuleInit {
     private readonly outbox: Outbox,
     private readonly handlers: OutboxHandlers,
     private readonly context: TenantContext,
-    private readonly runner: TenantRunner,
+    private readonly transaction: TenantTransaction,
   ) {
     this.key = database.keys.derive('email-directory');
   }
@@ -65,20 +69,43 @@ export class EmailDirectory implements OnModuleInit {
     );
   }
 
+  /** Enters all users of the current tenant and nobody else: its rows came past this process. May be repeated. */
+  async rebuild(): Promise<void> {
+    const { id } = this.context.currentOrThrow('The directory of addresses');
+    // First, so that none is lost who is entered meanwhile.
+    await this.platform.query('DELETE FROM email_directory WHERE tenant_id = $1', [id]);
+    for (let after: string | undefined; ;) {
+      const page: Pick<User, 'id' | 'emailKey'>[] = await this.users.find({
+        ...(after !== undefined && { where: { id: MoreThan(after) } }),
+        select: { id: true, emailKey: true },
+        order: { id: 'ASC' },
+        take: PAGE,
+      });
+      const hmacs = page.map(({ emailKey }) => this.hmac(emailKey));
+      await this.platform.query(ENTER_ALL, [hmacs, id]);
+      if (page.length < PAGE) return;
+      after = page.at(-1)!.id;
+    }
+  }
+
   hmac(emailKey: string): Buffer {
     return createHmac('sha256', this.key).update(emailKey).digest();
   }
 
-  /** Events come in no promised order, so the truth is read, under a lock that makes the last reader the last writer. */
+  /**
+   * Events come in no promised order, so the truth is read, under a lock that makes the last reader the last writer. It is
+   * the tenant's transaction that holds it: one of the platform that waited for a tenant's connection could wait for
+   * somebody who has that one and waits for the platform's.
+   */
   private async update(emailKey: string): Promise<void> {
     const tenant = this.context.currentOrThrow('The directory of addresses');
     const hmac = this.hmac(emailKey);
-    await this.platform.transaction(async (manager) => {
-      await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    await this.transaction.run(async () => {
+      await this.transaction.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `tenantry:email-directory:${tenant.id}:${hmac.toString('hex')}`,
       ]);
-      const present = await this.runner.run(tenant, () => this.users.exists({ emailKey }));
-      await manager.query(
+      const present = await this.users.exists({ emailKey });
+      await this.platform.query(
         present
           ? 'INSERT INTO email_directory (email_hmac, tenant_id) VALUES ($1, $2) ON CONFLICT DO NOTHING'
           : 'DELETE FROM email_directory WHERE email_hmac = $1 AND tenant_id = $2',

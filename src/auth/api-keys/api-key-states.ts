@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { TenantFeed } from '../../changes/index.js';
 import { sha256 } from '../../common/index.js';
@@ -10,6 +11,11 @@ import { inRange } from './address-range.js';
 const CACHE_SIZE = 100_000;
 /** Use is noted at most this often, in ms. */
 const NOTE_MS = 60_000;
+/** A note never waits for a lock, which would keep a connection from those who need one: it is tried so often, in ms. */
+const NOTE_ATTEMPTS = 4;
+const NOTE_AGAIN_MS = 500;
+const NOTE = `UPDATE api_keys SET last_used_at = now(), last_used_address = $2
+   WHERE id = (SELECT id FROM api_keys WHERE id = $1 FOR UPDATE SKIP LOCKED) RETURNING 1`;
 
 /** What every request with an API key is checked against. */
 export interface ApiKeyState {
@@ -66,8 +72,7 @@ export class ApiKeyStates implements OnApplicationShutdown {
     const now = Date.now();
     if (now - key.notedAt < NOTE_MS) return;
     key.notedAt = now;
-    const write = this.transaction
-      .query('UPDATE api_keys SET last_used_at = now(), last_used_address = $2 WHERE id = $1', [key.id, address])
+    const write = this.write(key, address)
       .catch((error: unknown) => this.logger.error({ err: error }, 'Use of an API key could not be noted'))
       .finally(() => this.writes.delete(write));
     this.writes.add(write);
@@ -75,6 +80,15 @@ export class ApiKeyStates implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await Promise.all(this.writes);
+  }
+
+  private async write(key: ApiKeyState, address: string | undefined): Promise<void> {
+    for (let attempt = 1; attempt <= NOTE_ATTEMPTS; attempt += 1) {
+      if (attempt > 1) await sleep(NOTE_AGAIN_MS);
+      if ((await this.transaction.query(NOTE, [key.id, address])).length > 0) return;
+    }
+    // The next use is noted instead.
+    key.notedAt = 0;
   }
 
   private async load(cacheKey: string): Promise<ApiKeyState | undefined> {

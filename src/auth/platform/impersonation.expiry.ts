@@ -44,7 +44,7 @@ export class ImpersonationExpiry implements OnApplicationBootstrap, OnApplicatio
         const row = await this.store.expireNext(failed, manager);
         if (!row) return false;
         try {
-          const tenant = await this.directory.findById(row.tenant_id);
+          const tenant = await this.directory.findById(row.tenant_id, manager);
           if (tenant) await this.service.record('impersonation.expired', row, tenant, manager);
         } catch (error) {
           failed.push(row.id);

@@ -48,6 +48,13 @@ export class UserStates {
     return this.cache.find(this.keyOf(userId));
   }
 
+  /** The same past what this process knows: of a sign-in just now it may not have heard. */
+  findAnew(userId: string): UserState | undefined | Promise<UserState | undefined> {
+    const key = this.keyOf(userId);
+    this.cache.invalidate([key]);
+    return this.cache.find(key);
+  }
+
   /**
    * Makes every process forget what it knew of these users (or API keys); `*` means all of the tenant. In a transaction
    * they hear of it at the commit, this process before the caller goes on: who has just signed in is known here.

@@ -7,6 +7,8 @@ export interface PlacesEnv {
   warmDatabases: number;
   /** Whether workers bring places that are behind to head. */
   migratePlaces: boolean;
+  /** How long what a tenant leaves behind when it moves is kept, in hours. */
+  moveKeepHours: number;
 }
 
 export const PLACES_VARIABLES: readonly Variable[] = [
@@ -30,6 +32,12 @@ export const PLACES_VARIABLES: readonly Variable[] = [
       'workers bring schemas and databases of tenants to head in the background; off where "tenantry migrate" is part of ' +
       'every deployment',
   },
+  {
+    name: 'MOVE_KEEP_HOURS',
+    example: '72',
+    allowed: 'an integer from 0 to 8760',
+    about: 'hours for which the rows that a tenant leaves behind when it moves are kept, out of its reach',
+  },
 ];
 
 export function readPlaces(from: EnvReader): PlacesEnv {
@@ -37,5 +45,6 @@ export function readPlaces(from: EnvReader): PlacesEnv {
     warmSchemas: from.integer('WARM_SCHEMAS', 2, 0, 1000),
     warmDatabases: from.integer('WARM_DATABASES', 0, 0, 100),
     migratePlaces: from.onOrOff('MIGRATE_PLACES', true),
+    moveKeepHours: from.integer('MOVE_KEEP_HOURS', 72, 0, 8760),
   };
 }

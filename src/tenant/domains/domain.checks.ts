@@ -39,7 +39,7 @@ export class DomainChecks {
   ) {}
 
   @PlatformCron('domains.check', '23 * * * *', { timeoutSeconds: 3000 })
-  async hourly(_payload: undefined, { signal }: JobRun): Promise<void> {
+  async hourly({ signal }: JobRun): Promise<void> {
     this.logger.log({ ...(await this.runDue(signal)) }, 'Domains were looked at');
   }
 

@@ -2,14 +2,30 @@ import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { JobErasure } from '../../jobs/index.js';
-import { DATABASE, type PreparedDatabase } from '../../database/index.js';
-import { DEFAULT_SERVER, InjectPlatformDataSource, type Placement, serverOf } from '../../tenancy/index.js';
+import { WrittenMails } from '../../mail/index.js';
+import {
+  DATABASE,
+  type PreparedDatabase,
+  TABLES_OF_MOVES,
+  tablesOfTenants,
+  withConnection,
+} from '../../database/index.js';
+import { DEFAULT_SERVER, InjectPlatformDataSource } from '../../tenancy/index.js';
 import { schemaOf } from '../places/place.js';
 import { PlaceStore } from '../places/place.store.js';
 import { Servers } from '../places/servers.js';
 
 /** Rows that one statement deletes at most, so that no lock is held for long. */
 const BATCH = 5000;
+/** How long transactions of the tenant that are under way are waited for, in ms. */
+const UNDER_WAY_MS = 20_000;
+const CLOSE = 'INSERT INTO shared.closures (tenant_id, place) VALUES ($1, $2) ON CONFLICT DO NOTHING';
+
+/** Servers, besides the control plane's, that the tenant is, was or was to be on; one that was removed took its rows along. */
+const SERVERS = `SELECT s.name FROM servers s WHERE s.name <> $2 AND s.name IN (
+    SELECT placement->>'server' FROM tenants WHERE id = $1
+    UNION SELECT source->>'server' FROM moves WHERE tenant_id = $1
+    UNION SELECT target->>'server' FROM moves WHERE tenant_id = $1)`;
 
 /** Says how much there was, where that may grow again: what is under way writes after it. */
 type PlatformEraser = (manager: EntityManager, tenantId: string) => Promise<number | void>;
@@ -25,6 +41,7 @@ export class TenantErasure {
     private readonly servers: Servers,
     private readonly places: PlaceStore,
     jobs: JobErasure,
+    private readonly mails: WrittenMails,
   ) {
     this.register((manager, tenantId) => jobs.erase(manager, tenantId));
   }
@@ -37,31 +54,35 @@ export class TenantErasure {
   /**
    * May be repeated; what an attempt left half done, the next one finishes.
    *
+   * @param stays whether the tenant itself stays, and with it what says where it is served from
+   * @param forGood its places are closed first: what is under way is waited for, and whatever comes later is turned away,
+   *   by a handler that does not hear that it is to end as by a process that has not heard of the end
    * @returns how many rows of the tenant went, or are still to go
    */
-  async erase(tenantId: string): Promise<number> {
+  async erase(tenantId: string, { stays = false, forGood = false } = {}): Promise<number> {
     let erased = 0;
-    for (const { url, schema } of await this.whereabouts(tenantId)) erased += await eraseAt(url, schema, tenantId);
+    for (const { url, schema } of await this.whereabouts(tenantId)) {
+      erased += await withConnection(url, async (client) => {
+        if (forGood) await close(client, schema, tenantId);
+        return eraseAt(client, schema, tenantId, stays);
+      });
+    }
     await this.platform.transaction(async (manager) => {
       for (const eraser of this.erasers) erased += (await eraser(manager, tenantId)) ?? 0;
     });
-    return erased;
+    return erased + (await this.mails.erase(tenantId));
   }
 
-  /** Everywhere that rows of the tenant can be: where it lives, where it lived, and the shared tables. */
+  /** Everywhere that rows of the tenant can be: where it lives, where it lived, where it was to move, and the shared tables. */
   private async whereabouts(tenantId: string): Promise<{ url: string; schema: string }[]> {
     const found = [{ url: this.database.url('maintenance'), schema: 'shared' }];
-    const [tenant] = await this.platform.query<{ placement: Placement }[]>(
-      'SELECT placement FROM tenants WHERE id = $1',
-      [tenantId],
-    );
-    const server = tenant && serverOf(tenant.placement);
-    if (server !== undefined && server !== DEFAULT_SERVER) {
-      found.push({ url: (await this.servers.addressOf(server)).url('maintenance'), schema: 'shared' });
+    const servers = await this.platform.query<{ name: string }[]>(SERVERS, [tenantId, DEFAULT_SERVER]);
+    for (const { name } of servers) {
+      found.push({ url: (await this.servers.addressOf(name)).url('maintenance'), schema: 'shared' });
     }
     for (const place of await this.places.ofTenant(tenantId)) {
       // One that is being made holds nothing yet, and one that is being dropped nothing that stays.
-      if (place.state !== 'used') continue;
+      if (place.state === 'making' || place.state === 'dropping') continue;
       const address = await this.servers.addressOf(place.server);
       const url = address.url('maintenance', false, place.kind === 'database' ? place.name : undefined);
       found.push({ url, schema: schemaOf(place) });
@@ -70,44 +91,32 @@ export class TenantErasure {
   }
 }
 
-async function eraseAt(url: string, schema: string, tenantId: string): Promise<number> {
-  let erased = 0;
-  const client = new pg.Client({ connectionString: url });
-  // Unheard, a connection that breaks would end the process; its statement fails all the same.
-  client.on('error', () => undefined);
-  await client.connect();
+/**
+ * Turns every later transaction of the tenant away, and returns when none is under way any more. What is closed stays so:
+ * that is all a place keeps of a tenant that is gone.
+ */
+async function close(client: pg.Client, schema: string, tenantId: string): Promise<void> {
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   try {
-    for (const table of await tablesOf(client, schema)) {
-      const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
-      const sql = `DELETE FROM ${name} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${name} WHERE tenant_id = $1 LIMIT ${BATCH}))`;
-      for (let batch = BATCH; batch === BATCH; erased += batch) {
-        batch = (await client.query(sql, [tenantId])).rowCount ?? 0;
-      }
-    }
-  } finally {
-    await client.end().catch(() => undefined);
+    await client.query(`SELECT set_config('lock_timeout', $1, true)`, [`${UNDER_WAY_MS}ms`]);
+    await client.query('SELECT pg_advisory_xact_lock(shared.fence_key($1))', [tenantId]);
+    await client.query(CLOSE, [tenantId, schema]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
   }
-  return erased;
 }
 
-/** Every table of tenants' rows, each before those it refers to. */
-async function tablesOf(client: pg.Client, schema: string): Promise<string[]> {
-  const { rows: tables } = await client.query<{ name: string; refers: string[] }>(
-    `SELECT c.relname AS name,
-            ARRAY(SELECT f.relname::text FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid
-                   WHERE k.conrelid = c.oid AND k.contype = 'f') AS refers
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-      WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relrowsecurity ORDER BY 1`,
-    [schema],
-  );
-  const refersTo = new Map(tables.map(({ name, refers }) => [name, refers]));
-  const ordered: string[] = [];
-  const visit = (name: string): void => {
-    if (ordered.includes(name)) return;
-    for (const [other, refers] of refersTo) if (other !== name && refers.includes(name)) visit(other);
-    ordered.push(name);
-  };
-  for (const { name } of tables) visit(name);
-  return ordered;
+async function eraseAt(client: pg.Client, schema: string, tenantId: string, stays: boolean): Promise<number> {
+  let erased = 0;
+  for (const table of await tablesOfTenants(client, schema)) {
+    if (table === 'closures' || (stays && TABLES_OF_MOVES.includes(table))) continue;
+    const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
+    const sql = `DELETE FROM ${name} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${name} WHERE tenant_id = $1 LIMIT ${BATCH}))`;
+    for (let batch = BATCH; batch === BATCH; erased += batch) {
+      batch = (await client.query(sql, [tenantId])).rowCount ?? 0;
+    }
+  }
+  return erased;
 }

@@ -36,9 +36,7 @@ export class TenantLifecycle {
    */
   async apply(name: string, transition: TransitionName, options: TransitionOptions = {}): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    const tenant = await this.platform.transaction((manager) => this.applyWithin(manager, id, transition, options));
-    this.changes.heard(tenant.slug);
-    return tenant;
+    return this.platform.transaction((manager) => this.applyWithin(manager, id, transition, options));
   }
 
   /** The same inside the caller's transaction on the control plane. */

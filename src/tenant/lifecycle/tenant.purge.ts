@@ -1,8 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { TenantHistories } from '../history/index.js';
+import { TenantMoves } from '../moves/tenant.moves.js';
 import { Placements } from '../places/placements.js';
-import { TenantChanges } from '../tenant.changes.js';
+import { TenantRestores } from '../restores/tenant.restores.js';
 import { TransitionRefused } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { TenantErasure } from './tenant.erasure.js';
@@ -22,7 +24,9 @@ export class TenantPurge {
     private readonly placements: Placements,
     private readonly lifecycle: TenantLifecycle,
     private readonly store: TenantStore,
-    private readonly changes: TenantChanges,
+    private readonly moves: TenantMoves,
+    private readonly restores: TenantRestores,
+    private readonly histories: TenantHistories,
   ) {}
 
   /**
@@ -60,22 +64,26 @@ export class TenantPurge {
   /** @returns whether that was the end of the tenant, and not only another look */
   private async erase(id: string): Promise<boolean> {
     // First of all it is beyond restoring: nobody may come back to half of their data. The date stays until all is gone.
-    const { ends, slug } = await this.platform.transaction(async (manager) => {
-      const { status, slug } = await this.store.lock(manager, id);
+    const ends = await this.platform.transaction(async (manager) => {
+      const { status } = await this.store.lock(manager, id);
       if (status === 'archived') await this.lifecycle.applyWithin(manager, id, 'purge');
       await manager.query(
         `UPDATE tenants SET name = slug, settings = '{}', extra = '{}', purge_after = now()
           WHERE id = $1 AND status = 'deleted'`,
         [id],
       );
-      return { ends: status === 'archived', slug };
+      return status === 'archived';
     });
-    this.changes.heard(slug);
-    const erased = await this.erasure.erase(id);
+    await this.restores.end(id);
+    await this.moves.end(id);
+    await this.histories.end(id);
+    const erased = await this.erasure.erase(id, { forGood: true });
     await this.placements.drop(id);
-    // A job or request under way may write after that: it is looked again until there was nothing to erase.
+    // What was handed on to the control plane may come after that: it is looked again until there was nothing to erase.
     await this.platform.transaction(async (manager) => {
       await manager.query('DELETE FROM provisionings WHERE tenant_id = $1', [id]);
+      await manager.query('DELETE FROM restores WHERE tenant_id = $1', [id]);
+      await manager.query('DELETE FROM moves WHERE tenant_id = $1', [id]);
       await manager.query(
         `UPDATE tenants SET purge_after = CASE WHEN $2 > 0 THEN now() + interval '1 hour' END
           WHERE id = $1 AND status = 'deleted'`,

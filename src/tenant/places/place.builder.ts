@@ -60,7 +60,7 @@ export class PlaceBuilder {
   async drop(place: Place): Promise<void> {
     const server = await this.serverOf(place);
     if (place.kind === 'database') await dropDatabase(server, place.name, place.login!);
-    else await dropSchema(server, place.name);
+    else await dropSchema(server, place.name, place.login);
     if (place.login !== null) await dropLogin(server, place.login);
     await this.places.forget(place);
   }

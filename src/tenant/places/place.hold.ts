@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import pg from 'pg';
-import type { PreparedDatabase } from '../../database/index.js';
+import { configure, KEEPALIVE, type PreparedDatabase } from '../../database/index.js';
 
 /** First of the two numbers of a hold's lock; the second is the hold's own. */
 const NAMESPACE = 1_413_565_516;
@@ -38,6 +38,7 @@ export class PlaceHold {
     client.on('error', () => undefined);
     await client.connect();
     try {
+      await configure(client, KEEPALIVE);
       for (;;) {
         const id = randomInt(1, 2 ** 31);
         const { rows } = await client.query<{ mine: boolean; since: string }>(

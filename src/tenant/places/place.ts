@@ -12,7 +12,8 @@ export interface Place {
   /** The tenant's own login role. */
   login: string | null;
   tenantId: string | null;
-  state: 'making' | 'spare' | 'used' | 'dropping';
+  /** `filling` and `kept` by a move: the tenant is on its way there, or has left. */
+  state: 'making' | 'spare' | 'used' | 'dropping' | 'filling' | 'kept';
   /** The newest migration that it has. */
   version: string | null;
   /** Attempts in a row that failed. */

@@ -15,6 +15,8 @@ const WAIT_MS = 100;
 /** What a new tenant asks for. */
 export interface PlacementWishes extends Wishes {
   isolation?: Isolation;
+  /** Whether a role of its own enters its schema; its database is entered by no other anyway. */
+  login?: boolean;
 }
 
 /** Gives tenants their places, and takes them back. */
@@ -35,12 +37,12 @@ export class Placements {
    */
   async allocate(manager: EntityManager, tenantId: string, wishes: PlacementWishes): Promise<Placement> {
     const { isolation = 'shared' } = wishes;
+    const login = isolation === 'database' || wishes.login === true;
     const server = await this.servers.choose(manager, wishes);
     if (isolation === 'shared') return { kind: 'shared', ...(server !== DEFAULT_SERVER && { server }) };
     if (isolation === 'database' && server === DEFAULT_SERVER) await this.checkCreation(manager);
-    return placementOf(
-      await this.places.allocate(manager, tenantId, { kind: isolation, server, version: this.builder.head }),
-    );
+    const wanted = { kind: isolation, server, version: this.builder.head, login };
+    return placementOf(await this.places.allocate(manager, tenantId, wanted));
   }
 
   /** Where the user of DATABASE_URL may not create databases, neither may the provisioner. */

@@ -13,7 +13,6 @@ import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
 import { InjectPlatformDataSource, type Tenant, TenantDirectory, TenantRunner } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
-import { TenantChanges } from '../tenant.changes.js';
 import { TenantStore } from '../tenant.store.js';
 import { LeaseLost, ProvisioningFence } from './provisioning.fence.js';
 import { ProvisioningMarks } from './provisioning.marks.js';
@@ -64,7 +63,6 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     private readonly tenants: TenantDirectory,
     private readonly runner: TenantRunner,
     private readonly feed: ChangeFeed,
-    private readonly changes: TenantChanges,
     private readonly fence: ProvisioningFence,
   ) {}
 
@@ -127,7 +125,7 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
     try {
       if (!(await this.fence.isClear(claim))) throw new ProvisioningFailure('the attempt before it has not ended');
       if (claim.state === 'undoing') {
-        this.changes.heard(await this.undo.run(claim));
+        await this.undo.run(claim);
         return;
       }
       while (!this.loop.stopped && (step = await this.store.nextStep(claim.tenantId)) !== undefined) {
@@ -165,7 +163,6 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       if (!request.copy?.reset) await this.lifecycle.applyWithin(manager, tenant.id, 'activate');
       else if (isResetting(locked)) await this.lifecycle.applyWithin(manager, tenant.id, 'resume');
     });
-    this.changes.heard(tenant.slug);
   }
 
   private async failed(claim: ClaimedProvisioning, step: StepName | undefined, error: unknown): Promise<void> {
@@ -180,16 +177,14 @@ export class Provisioner implements OnModuleInit, OnApplicationBootstrap, Before
       await this.store.postpone(claim, reason, retryMs(attempts));
       return;
     }
-    const { slug } = await this.platform.transaction(async (manager) => {
+    await this.platform.transaction(async (manager) => {
       const tenant = await this.registry.lock(manager, tenantId);
       // A tenant that was being reset stays suspended, and can be reset again.
       if (tenant.status === 'provisioning') {
         await this.lifecycle.applyWithin(manager, tenantId, 'fail', { details: { step, reason } });
       }
       await this.store.finish(manager, claim, 'failed', step ? `${step}: ${reason}` : reason);
-      return tenant;
     });
-    this.changes.heard(slug);
   }
 }
 

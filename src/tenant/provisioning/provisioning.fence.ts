@@ -29,6 +29,7 @@ type Queries = Pick<EntityManager, 'query'>;
 
 const KEY = `hashtextextended('tenantry:provisioning:' || $1, 0)`;
 const SHARE = `SELECT pg_advisory_xact_lock_shared(${KEY})`;
+const ALONE = `SELECT pg_advisory_xact_lock(${KEY})`;
 const TRY = `SELECT pg_try_advisory_xact_lock(${KEY}) AS clear`;
 const CONNECT_MS = 10_000;
 /** There is no such database yet, or nobody may enter it yet (PostgreSQL documentation, appendix A). */
@@ -86,6 +87,17 @@ export class ProvisioningFence {
       const { rowCount } = await client.query(HELD, [lease.tenantId, lease.lease]);
       if (rowCount === 0) throw new LeaseLost();
       return effect();
+    });
+  }
+
+  /** Around an effect on what is left of a tenant that is gone. One that comes back under its id is let write after it. */
+  whileGone(tenantId: string, effect: () => Promise<unknown>): Promise<void> {
+    return withClient(this.database.url('platform', true), async (client) => {
+      await client.query('BEGIN');
+      await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+      await client.query(ALONE, [tenantId]);
+      const { rowCount } = await client.query('SELECT 1 FROM tenants WHERE id = $1', [tenantId]);
+      if (rowCount === 0) await effect();
     });
   }
 

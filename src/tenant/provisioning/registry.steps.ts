@@ -54,7 +54,7 @@ export class RegistrySteps implements OnModuleInit {
   private async migrate({ tenant, request, lease }: StepRun): Promise<void> {
     await this.fence.during(lease, async () => {
       await this.placements.migrate(tenant.id);
-      if (request.copy?.reset) await this.erasure.erase(tenant.id);
+      if (request.copy?.reset) await this.erasure.erase(tenant.id, { stays: true });
     });
     await this.marks.read(tenant);
   }

@@ -2,12 +2,16 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { newId } from '../../common/index.js';
 import { SANDBOX_RECIPIENTS } from '../../mail/index.js';
-import { InjectPlatformDataSource, type Isolation, serverOf } from '../../tenancy/index.js';
+import { hasOwnLogin, InjectPlatformDataSource, type Isolation, serverOf } from '../../tenancy/index.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import type { TransitionName } from '../lifecycle/transitions.js';
+import { MoveRunning } from '../moves/move.errors.js';
+import { MoveStore } from '../moves/move.store.js';
 import { Placements } from '../places/placements.js';
 import type { Plan } from '../plans.js';
 import { checkSettings } from '../settings.rules.js';
+import { RestoreOpen } from '../restores/restore.errors.js';
+import { RestoreStore } from '../restores/restore.store.js';
 import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
 import { TenantChanges } from '../tenant.changes.js';
@@ -30,6 +34,8 @@ export interface NewTenant {
   copy?: NewCopy;
   /** Shared tables unless said otherwise. */
   isolation?: Isolation;
+  /** Whether its schema is entered by a role of its own. */
+  login?: boolean;
   /** By name; one of those that take such tenants when left out. */
   server?: string;
   region?: string;
@@ -56,13 +62,13 @@ export class TenantProvisioning {
     private readonly holds: SlugHolds,
     private readonly placements: Placements,
     private readonly changes: TenantChanges,
+    private readonly moves: MoveStore,
+    private readonly restores: RestoreStore,
   ) {}
 
   /** @throws ValidationFailed for slug or settings; SlugTaken */
-  async create(tenant: NewTenant): Promise<TenantRecord> {
-    const made = await this.platform.transaction((manager) => this.createWithin(manager, tenant));
-    this.changes.heard(made.slug);
-    return made;
+  create(tenant: NewTenant): Promise<TenantRecord> {
+    return this.platform.transaction((manager) => this.createWithin(manager, tenant));
   }
 
   /**
@@ -112,7 +118,16 @@ export class TenantProvisioning {
       { id, slug },
       {
         event: 'tenant.created',
-        after: { slug, name, plan, kind, isolation: placement.kind, server: serverOf(placement), settings },
+        after: {
+          slug,
+          name,
+          plan,
+          kind,
+          isolation: placement.kind,
+          login: hasOwnLogin(placement),
+          server: serverOf(placement),
+          settings,
+        },
         ...(tenant.copy && { details: { source: sourceId, with_data: withData } }),
       },
     );
@@ -124,7 +139,7 @@ export class TenantProvisioning {
    * Provisioner, and back in service.
    *
    * @param owner who is owner from then on
-   * @throws TransitionRefused unless it is in service, or a reset before this one failed
+   * @throws TransitionRefused unless it is in service, or a reset before this one failed; MoveRunning, RestoreOpen
    */
   async resetWithin(manager: EntityManager, id: string, owner: TenantOwner): Promise<TenantRecord> {
     const tenant = await this.store.lock(manager, id);
@@ -134,6 +149,7 @@ export class TenantProvisioning {
     if (!copy || !tenant.source_tenant_id || !(again || tenant.status === 'active')) {
       throw new TransitionRefused('suspend', tenant.status);
     }
+    await this.demandStill(manager, id);
     if (!again) await this.lifecycle.applyWithin(manager, id, 'suspend', { reason: RESET_REASON });
     await this.provisionings.restart(
       manager,
@@ -149,6 +165,12 @@ export class TenantProvisioning {
     return this.store.lock(manager, id);
   }
 
+  /** Neither moved nor restored: both look at rows that a reset removes. */
+  private async demandStill(manager: EntityManager, id: string): Promise<void> {
+    if (await this.moves.running(id, manager)) throw new MoveRunning();
+    if (await this.restores.open(id, manager)) throw new RestoreOpen();
+  }
+
   /** How far the tenant is; undefined for one that came from a file. */
   progress(tenantId: string): Promise<ProvisioningState | undefined> {
     return this.provisionings.stateOf(tenantId);
@@ -157,9 +179,10 @@ export class TenantProvisioning {
   /** Goes on from the step that failed, also of a reset. @throws UnknownTenant, TransitionRefused */
   async retry(name: string): Promise<TenantRecord> {
     const { id } = await this.store.find(name);
-    const retried = await this.platform.transaction(async (manager) => {
+    return this.platform.transaction(async (manager) => {
       const before = await this.store.lock(manager, id);
       if (before.status === 'suspended' && (await this.provisionings.outcomeOf(manager, id)) === 'failed') {
+        await this.demandStill(manager, id);
         await this.provisionings.again(manager, id, 'running');
         await this.changes.record(manager, before, { event: 'tenant.retried', details: { reset: true } });
         return before;
@@ -169,8 +192,6 @@ export class TenantProvisioning {
       await this.provisionings.again(manager, id, 'running');
       return tenant;
     });
-    this.changes.heard(retried.slug);
-    return retried;
   }
 
   /** Begins to take back what was made; the tenant is gone when that is done. @throws UnknownTenant, TransitionRefused */

@@ -4,6 +4,7 @@ import type { Env } from '../../env/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
 import {
   InjectTenantRepository,
+  PlaceLanes,
   type Tenant,
   TenantDirectory,
   type TenantRepository,
@@ -25,6 +26,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 @Injectable()
 export class OwnerNotices {
   private readonly logger = new Logger('Notices');
+  private readonly lanes = new PlaceLanes();
 
   constructor(
     @Inject(ENV) private readonly env: Env,
@@ -39,32 +41,37 @@ export class OwnerNotices {
   ) {}
 
   /**
-   * Sends what waits. A failure keeps no other notice waiting; it is tried again, and its act waits with it.
+   * Sends what waits. A failure keeps no other notice waiting, nor does a place that cannot be reached; it is tried again,
+   * and its act waits with it.
    *
    * @returns how many notices went out
    */
   async send(signal?: AbortSignal): Promise<number> {
     let sent = 0;
+    const underWay: Promise<void>[] = [];
     for (let taken = 0; taken < MOST && !signal?.aborted;) {
       const batch = await this.store.claim(Math.min(BATCH, MOST - taken), LEASE_MS);
       if (batch.length === 0) break;
       taken += batch.length;
       for (const notice of batch) {
-        // What is left over of the batch is sent once its lease has run out.
-        if (signal?.aborted) break;
-        if (await this.attempt(notice)) sent += 1;
+        underWay.push(this.attempt(notice, signal).then((out) => void (sent += out ? 1 : 0)));
       }
     }
+    await Promise.all(underWay);
     return sent;
   }
 
-  private async attempt(notice: ClaimedNotice): Promise<boolean> {
+  private async attempt(notice: ClaimedNotice, signal: AbortSignal | undefined): Promise<boolean> {
     try {
       const tenant = await this.tenants.findById(notice.tenantId);
       if (!tenant) return false;
-      await this.runner.run(tenant, () => this.mail(tenant, notice));
-      await this.store.sent(notice.id);
-      return true;
+      return await this.lanes.run(tenant.placement, async () => {
+        // What is left over of the batch is sent once its lease has run out.
+        if (signal?.aborted) return false;
+        await this.runner.run(tenant, () => this.mail(tenant, notice));
+        await this.store.sent(notice.id);
+        return true;
+      });
     } catch (error) {
       this.logger.error(
         { err: error, tenant_id: notice.tenantId, act: notice.act },

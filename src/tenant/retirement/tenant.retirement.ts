@@ -6,7 +6,6 @@ import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { TenantPurge } from '../lifecycle/tenant.purge.js';
 import { TenantProvisioning } from '../provisioning/tenant.provisioning.js';
-import { TenantChanges } from '../tenant.changes.js';
 import { TenantStore } from '../tenant.store.js';
 import { OwnerNotices } from './owner.notices.js';
 import { type Act, ACTS } from './retirement.rules.js';
@@ -39,7 +38,6 @@ export class TenantRetirement implements OnModuleInit {
     private readonly purge: TenantPurge,
     private readonly erasure: TenantErasure,
     private readonly runner: TenantRunner,
-    private readonly changes: TenantChanges,
   ) {}
 
   onModuleInit(): void {
@@ -47,7 +45,7 @@ export class TenantRetirement implements OnModuleInit {
   }
 
   @PlatformCron('tenants.retire', '11 * * * *', { timeoutSeconds: 3000 })
-  async hourly(_payload: undefined, { signal }: JobRun): Promise<void> {
+  async hourly({ signal }: JobRun): Promise<void> {
     this.logger.log(await this.runDue(signal), 'Applied the rules of the plans');
   }
 
@@ -72,10 +70,7 @@ export class TenantRetirement implements OnModuleInit {
     for (const id of signal.aborted ? [] : await this.store.due(act, MOST)) {
       if (signal.aborted) break;
       try {
-        const slug = await this.platform.transaction((manager) => this.take(manager, act, id));
-        if (slug === undefined) continue;
-        this.changes.heard(slug);
-        done += 1;
+        if (await this.platform.transaction((manager) => this.take(manager, act, id))) done += 1;
       } catch (error) {
         this.logger.error({ err: error, tenant_id: id, act }, 'A rule could not be applied; it will be tried again');
       }
@@ -83,11 +78,11 @@ export class TenantRetirement implements OnModuleInit {
     return done;
   }
 
-  /** @returns the tenant's slug; undefined when the act is no longer due */
-  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<string | undefined> {
-    const { slug } = await this.tenants.lock(manager, id);
+  /** @returns whether the act was still due */
+  private async take(manager: EntityManager, act: Exclude<Act, 'purge'>, id: string): Promise<boolean> {
+    await this.tenants.lock(manager, id);
     const since = await this.store.stillDue(manager, act, id);
-    if (since === undefined) return undefined;
+    if (since === undefined) return false;
     const details = { rule: act, due_on: since };
     switch (act) {
       case 'suspend':
@@ -103,6 +98,6 @@ export class TenantRetirement implements OnModuleInit {
       case 'roll-back':
         await this.provisioning.rollBackWithin(manager, id, details);
     }
-    return slug;
+    return true;
   }
 }
