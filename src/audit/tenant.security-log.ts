@@ -26,7 +26,9 @@ export class TenantSecurityLog {
   private readonly logger = new Logger('Audit');
   private readonly waiting = new Map<string, AuditEntry[]>();
   private count = 0;
-  /** Tenants whose events are being stored, or were just now not to be. */
+  /** Tenants whose events are being stored. */
+  private readonly stores = new Map<string, Promise<void>>();
+  /** Tenants whose events were just now not to be stored. */
   private readonly resting = new Set<string>();
   private readonly lanes = new PlaceLanes();
 
@@ -52,18 +54,24 @@ export class TenantSecurityLog {
 
   /** Begins to store what waits, one statement for each tenant. */
   drain(): void {
-    for (const tenantId of this.waiting.keys()) if (!this.resting.has(tenantId)) void this.store(tenantId);
+    for (const tenantId of this.waiting.keys()) if (!this.resting.has(tenantId)) this.begin(tenantId);
   }
 
-  /** Stores what waits, or else logs it. Never fails. */
+  /** Stores what waits, trying all of it once more, or else logs it. Never fails. */
   async end(): Promise<void> {
-    this.drain();
-    await this.lanes.idle();
+    await Promise.all(this.stores.values());
+    for (const tenantId of this.waiting.keys()) this.begin(tenantId);
+    await Promise.all(this.stores.values());
     for (const [tenantId, entries] of this.waiting) this.lose(tenantId, entries);
   }
 
+  private begin(tenantId: string): void {
+    if (this.stores.has(tenantId)) return;
+    const store = this.store(tenantId).finally(() => this.stores.delete(tenantId));
+    this.stores.set(tenantId, store);
+  }
+
   private async store(tenantId: string): Promise<void> {
-    this.resting.add(tenantId);
     let entries: AuditEntry[] = [];
     try {
       const tenant = await this.directory.findById(tenantId);
@@ -73,11 +81,11 @@ export class TenantSecurityLog {
         if (tenant && entries.length > 0) await this.runner.run(tenant, () => this.events.insert(entries));
       };
       await this.lanes.run(tenant?.placement ?? { kind: 'shared' }, write);
-      this.resting.delete(tenantId);
     } catch (error) {
       const later = error instanceof PlacementUnavailable || error instanceof ConnectionsExhausted;
       if (later && entries.length > 0) this.putBack(tenantId, entries);
       else if (entries.length > 0) this.lose(tenantId, entries, error);
+      this.resting.add(tenantId);
       setTimeout(() => this.resting.delete(tenantId), RETRY_MS).unref();
     }
   }

@@ -41,11 +41,6 @@ export class PlaceLanes {
     return pending + size >= AT_ONCE;
   }
 
-  /** Resolves when nothing runs or waits. */
-  async idle(): Promise<void> {
-    await Promise.all([...this.lanes.values()].map(({ queue }) => queue.onIdle()));
-  }
-
   private laneOf(placement: Placement): Lane {
     const key = `${serverOf(placement)} ${hasOwnLogin(placement) ? 'own' : 'shared'}`;
     const known = this.lanes.get(key);

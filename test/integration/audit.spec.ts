@@ -22,10 +22,12 @@ import { validationPipe } from '../../src/http/validation.pipe.js';
 import {
   type Actor,
   PLATFORM_DATA_SOURCE,
+  PlacementUnavailable,
   type Tenant,
   TenantContext,
   TenantContextMissing,
   TenantDataSource,
+  TenantDirectory,
   TenantRunner,
   TenantTransaction,
 } from '../../src/tenancy/index.js';
@@ -248,6 +250,28 @@ describe('a cross-tenant attempt', () => {
       expect((await rows('everywhere')).map((row) => row.occurrences)).toEqual([1, 24]);
       expect((await rows('platform')).map((row) => row.occurrences)).toEqual([25]);
       expect(await own.database.admin('SELECT count(*)::int AS n FROM everywhere.audit_events')).toEqual([{ n: 2 }]);
+    } finally {
+      await own.database.drop();
+    }
+  });
+
+  it('is stored before the process stops, though the registry is slow and the place was not to be reached just now', async () => {
+    const own = await createTestApp();
+    try {
+      const { id } = await own.tenant('acme');
+      const directory = own.app.get(TenantDirectory);
+      const findById = directory.findById.bind(directory);
+      const find = vi.spyOn(directory, 'findById');
+      find.mockRejectedValueOnce(new PlacementUnavailable(new Error('gone')));
+      find.mockImplementation(async (tenantId) => {
+        await sleep(50);
+        return findById(tenantId);
+      });
+      await own.request('GET', `/globex/api/sessions/${await own.session('acme')}`);
+      await expect.poll(() => find.mock.results.length, { timeout: 5000 }).toBeGreaterThan(0);
+      await own.app.close();
+      const sql = 'SELECT event FROM everywhere.audit_events WHERE tenant_id = $1';
+      expect(await own.database.admin(sql, [id])).toEqual([{ event: 'cross_tenant_access_attempt' }]);
     } finally {
       await own.database.drop();
     }
