@@ -6,3 +6,4 @@ export * from './sealed.js';
 export * from './address-bucket.js';
 export * from './bearer.js';
 export * from './work-loop.js';
+export * from './slow.uploads.js';

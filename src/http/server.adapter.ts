@@ -1,6 +1,7 @@
 import http from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import { isSlowUpload } from '../common/index.js';
 
 /** Bytes. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -9,18 +10,31 @@ const LINGER_MS = 500;
 
 /** How slowly a client may send, in ms. */
 export interface SlownessBounds {
-  /** Until the headers are complete; at most `request`. */
+  /** Until the headers are complete. */
   headers: number;
-  /** Until the body is complete. */
+  /** From then until the body is complete. A slow upload has as long for each 64 KiB. */
   request: number;
   /** How often the two are looked at. */
   checkEvery: number;
+}
+
+/** Bytes that a slow upload has to send in the time of a whole body of others. */
+const PACE_BYTES = 64 * 1024;
+
+/** A request whose body may not be complete. */
+interface Arrival {
+  request: http.IncomingMessage;
+  response: http.ServerResponse;
+  since: number;
+  /** What the connection had brought by then. */
+  bytes: number;
 }
 
 /** Express on a server with limits, and with a way to end that lets requests finish; Nest's own adapter has neither. */
 export class BoundedExpressAdapter extends ExpressAdapter {
   /** The last response begun on each connection that has one in flight. */
   private readonly inFlight = new Map<Socket, http.ServerResponse>();
+  private readonly arriving = new Map<Socket, Arrival>();
   private draining = false;
   declare protected httpServer: http.Server;
 
@@ -32,19 +46,26 @@ export class BoundedExpressAdapter extends ExpressAdapter {
     const server = http.createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: this.slowness.headers,
-      requestTimeout: this.slowness.request,
+      // Its bound would hold for every route; see `refuseLate`.
+      requestTimeout: 0,
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: this.slowness.checkEvery,
     });
     // A pipelined response whose turn never came does not close; its connection does.
     server.on('connection', (socket) => socket.once('close', () => this.ended(socket)));
-    server.on('request', ({ socket }, response: http.ServerResponse) => {
+    server.on('request', (request, response: http.ServerResponse) => {
+      const { socket } = request;
+      if (hasBody(request)) {
+        this.arriving.set(socket, { request, response, since: performance.now(), bytes: socket.bytesRead });
+      }
       this.inFlight.set(socket, response);
       if (this.draining) response.setHeader('Connection', 'close');
       response.once('close', () => this.inFlight.get(socket) === response && this.ended(socket));
     });
     server.on('request', this.getInstance<http.RequestListener>());
     server.on('clientError', refuse);
+    const looks = setInterval(() => this.refuseLate(), this.slowness.checkEvery).unref();
+    server.once('close', () => clearInterval(looks));
     this.httpServer = server;
   }
 
@@ -65,6 +86,20 @@ export class BoundedExpressAdapter extends ExpressAdapter {
     clearTimeout(late);
   }
 
+  /** Ends connections whose body is late. */
+  private refuseLate(): void {
+    const now = performance.now();
+    for (const [socket, arrival] of this.arriving) {
+      const { request, response, since, bytes } = arrival;
+      if (request.complete || socket.destroyed) this.arriving.delete(socket);
+      else if (now - since < this.slowness.request) continue;
+      else if (isSlowUpload(request) && socket.bytesRead - bytes >= PACE_BYTES) {
+        Object.assign(arrival, { since: now, bytes: socket.bytesRead });
+      } else if (response.headersSent) socket.destroy();
+      else refuse({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
+    }
+  }
+
   private ended(socket: Socket): void {
     this.inFlight.delete(socket);
     if (this.draining) this.closeIdle();
@@ -78,7 +113,11 @@ export class BoundedExpressAdapter extends ExpressAdapter {
   }
 }
 
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+function hasBody({ headers }: http.IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+function refuse(error: { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, code, detail] =
     error.code === 'HPE_HEADER_OVERFLOW'

@@ -33,6 +33,8 @@ const HAS_WORDS = `NOT EXISTS (SELECT 1 FROM unnest($6::text[], $7::text[]) AS w
 const MAX_WORDS = 8;
 /** Fewer than this are few enough to look at each. */
 const FEW = 2000;
+/** So few are found before counting them costs anything. */
+const VERY_FEW = 200;
 /** Of the newest tenants so many are looked at before anything is counted. */
 const RECENT = 100;
 
@@ -56,16 +58,16 @@ const FROM_RECENT = `WITH recent AS MATERIALIZED (
   SELECT (SELECT count(*) FROM recent) < ${RECENT} AS whole, ${COLUMNS} FROM recent t WHERE ${IN_STATE} AND ${HAS_WORDS}
    ORDER BY t.id DESC LIMIT $2`;
 /**
- * Answers with one row more, which says whether they were few, as does the next. Each hit is looked up by its id: the
+ * Answers with one row more, which says whether there were fewer than $8 of them, as does the next. Each hit is looked up by its id: the
  * planner cannot know that they are few, and would rather walk all tenants.
  */
 const FROM_WORD = `WITH rarest AS MATERIALIZED (
     SELECT wanted.low, wanted.high, (SELECT count(*) FROM (
-        SELECT 1 FROM tenant_words w WHERE w.word >= wanted.low AND w.word < wanted.high LIMIT ${FEW}) w) AS number
+        SELECT 1 FROM tenant_words w WHERE w.word >= wanted.low AND w.word < wanted.high LIMIT $8) w) AS number
       FROM unnest($6::text[], $7::text[]) AS wanted (low, high) ORDER BY 3 LIMIT 1), hits AS MATERIALIZED (
     SELECT DISTINCT w.tenant_id AS id FROM rarest JOIN tenant_words w ON w.word >= rarest.low AND w.word < rarest.high
-     WHERE rarest.number < ${FEW} AND w.tenant_id < $1)
-  SELECT rarest.number < ${FEW} AS whole, page.* FROM rarest LEFT JOIN LATERAL (
+     WHERE rarest.number < $8 AND w.tenant_id < $1)
+  SELECT rarest.number < $8 AS whole, page.* FROM rarest LEFT JOIN LATERAL (
     SELECT t.* FROM (SELECT id FROM hits ORDER BY id DESC) hit, LATERAL (
       SELECT ${COLUMNS} FROM tenants t WHERE t.id = hit.id AND ${IN_STATE} AND ${HAS_WORDS} OFFSET 0) t
      ORDER BY hit.id DESC LIMIT $2) page ON true ORDER BY page.id DESC`;
@@ -134,10 +136,12 @@ export class TenantQuery {
         : this.platform.query(ALL, [before, rows]);
     }
     const parameters = [before, rows, ...states, ...rangesOf(words)];
-    for (const way of filtered ? [FROM_RECENT, FROM_WORD, FROM_STATE] : [FROM_RECENT, FROM_WORD]) {
-      const page = await this.wholePage(way, parameters, rows);
-      if (page) return page;
-    }
+    const page =
+      (await this.wholePage(FROM_RECENT, parameters, rows)) ??
+      (await this.wholePage(FROM_WORD, [...parameters, VERY_FEW], rows)) ??
+      (await this.wholePage(FROM_WORD, [...parameters, FEW], rows)) ??
+      (filtered ? await this.wholePage(FROM_STATE, parameters, rows) : undefined);
+    if (page) return page;
     return this.platform.query(FROM_NEWEST, parameters);
   }
 

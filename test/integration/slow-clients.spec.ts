@@ -1,6 +1,9 @@
 import type { Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BoundedExpressAdapter } from '../../src/http/index.js';
+import { ARCHIVE_TYPE } from '../../src/tenant/index.js';
+import { ROOT_ENV, signInAdmin } from '../kit/platform.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { connectRaw } from '../kit/test-process.js';
 
@@ -42,6 +45,59 @@ describe('a client that breaks the rules', () => {
   it('takes nothing from one that keeps to them', async () => {
     const answer = await t.request('POST', '/session', { body: { tenant_id: 'acme' } });
     expect(answer.status).toBe(201);
+  });
+});
+
+describe('an upload of an archive', () => {
+  const BOUND_MS = 600;
+  let t: TestApp;
+  let head: string;
+  beforeAll(async () => {
+    const slowness = { headers: 200, request: BOUND_MS, checkEvery: 50 };
+    t = await createTestApp(ROOT_ENV, false, new BoundedExpressAdapter(slowness));
+    const { headers } = await signInAdmin(t);
+    head = [
+      'POST /api/admin/tenants/imports?as=new&slug=umbrella HTTP/1.1',
+      'Host: localhost',
+      `Content-Type: ${ARCHIVE_TYPE}`,
+      'Transfer-Encoding: chunked',
+      ...Object.entries(headers).map((pair) => pair.join(': ')),
+      '\r\n',
+    ].join('\r\n');
+  });
+  afterAll(() => t.close());
+  const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+
+  it('may take longer than any other body while it comes at a pace', async () => {
+    const { socket, received } = await connectRaw(t.port);
+    socket.write(head);
+    for (let n = 0; n < 10; n += 1) {
+      socket.write(chunk);
+      await sleep(BOUND_MS / 3);
+    }
+    socket.write('0\r\n\r\n');
+    expect(await received(/"code"/)).toMatch(/HTTP\/1\.1 422 [^]*"archive_/);
+    socket.destroy();
+  });
+
+  it('is given up once it comes too slowly', async () => {
+    const { socket, ended } = await connectRaw(t.port);
+    socket.write(head + chunk);
+    await sleep(BOUND_MS);
+    const drops = setInterval(() => socket.write('1\r\nx\r\n'), 50);
+    expect(await ended).toMatch(/HTTP\/1\.1 408 [^]*request_timeout/);
+    clearInterval(drops);
+    socket.destroy();
+  });
+
+  it('is given no time by who may not upload', async () => {
+    const { socket, ended } = await connectRaw(t.port);
+    socket.write(head.replace(/^authorization: .*$/im, 'Authorization: Bearer nonsense'));
+    const drops = setInterval(() => socket.write(chunk), 100);
+    expect(await ended).toMatch(/HTTP\/1\.1 401 /);
+    clearInterval(drops);
+    await expect.poll(() => connections(t)).toBe(0);
+    socket.destroy();
   });
 });
 
