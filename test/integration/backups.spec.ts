@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -249,8 +250,14 @@ describe('backups', () => {
     const other = await createTestApp({ ...ROOT_ENV });
     try {
       const root = await signInAdmin(other);
-      const refused = await root.send('POST', '/api/admin/tenants/acme/backups');
-      expect([refused.status, refused.json.code]).toEqual([409, 'backups_off']);
+      const wishes = [
+        ['/api/admin/tenants/acme/backups', undefined],
+        ['/api/admin/tenants/acme/restores', { backup_id: randomUUID() }],
+      ] as const;
+      for (const [path, body] of wishes) {
+        const refused = await root.send('POST', path, body);
+        expect([refused.status, refused.json.code]).toEqual([409, 'backups_off']);
+      }
     } finally {
       await other.close();
     }

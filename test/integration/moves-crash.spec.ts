@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MoveWorker } from '../../src/tenant/index.js';
+import { HistoryBench } from '../kit/histories.js';
 import { type GatePoint, MoveGates } from '../kit/move-gates.js';
 import { moveOf, untilMoved } from '../kit/moves.js';
 import { placeTenant, sqlAt } from '../kit/places.js';
@@ -60,6 +61,20 @@ async function expectWhole({ acknowledged, sent }: Recording, slug: string): Pro
   expect(there.filter((text) => !sent.has(text))).toEqual([]);
 }
 
+/** Each message is in the history once, wherever it was written and whoever copied it. */
+async function expectHistoryWhole(slug: string): Promise<void> {
+  const { id } = await t.tenant(slug);
+  const told = `SELECT count(*)::int AS entries, count(DISTINCT key)::int AS messages FROM history
+    WHERE tenant_id = $1 AND relation = 'chat_messages'`;
+  const [{ n }] = (await sqlAt<{ n: number }>(
+    t,
+    slug,
+    'SELECT count(*)::int AS n FROM chat_messages WHERE tenant_id = $1',
+    [id],
+  )) as [{ n: number }];
+  expect(await sqlAt(t, slug, told, [id])).toEqual([{ entries: n, messages: n }]);
+}
+
 /** Nothing of a move but what it is to leave. */
 async function expectNothingLeft(slug: string): Promise<void> {
   const { id } = await t.tenant(slug);
@@ -91,6 +106,8 @@ describe('a mover that is killed', () => {
     // Statistics are of a time before the tenant was there.
     await t.database.admin('ANALYZE');
     await placeTenant(admin, slug, { isolation: 'shared' });
+    const remembers = POINTS.indexOf(point) % 4 < 2;
+    if (remembers) await new HistoryBench(t, admin).keep(slug);
     const writing = await Recording.start(t, slug, 2);
     await gates.trap(slug, point);
     const victim = await start('worker');
@@ -110,6 +127,7 @@ describe('a mover that is killed', () => {
     expect(writing.acknowledged.length).toBeGreaterThan(20);
     await expectWhole(writing, slug);
     await expectNothingLeft(slug);
+    if (remembers) await expectHistoryWhole(slug);
     console.log(`${point}: ${writing.acknowledged.length} writes, longest ${Math.round(writing.longestMs)} ms`);
   });
 

@@ -43,7 +43,7 @@ export class RestoresController {
   @ApiOperation({
     summary: 'Restore a tenant from one of its backups, or as of a moment, beside its present rows',
     description:
-      'Answers at once. The tenant is served as before, and told row by row what a swap would change. One at a time: 409 `restore_open`.',
+      'Answers at once. The tenant is served as before, and told row by row what a swap would change. One at a time: 409 `restore_open`; 409 `backups_off` without BACKUP_DIR and BACKUP_S3_BUCKET.',
   })
   @ApiParam(TENANT)
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })

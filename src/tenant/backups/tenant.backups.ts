@@ -54,9 +54,14 @@ export class TenantBackups implements OnModuleInit {
     });
   }
 
+  /** @throws BackupsOff */
+  demandStorage(): void {
+    if (!this.storage.available) throw new BackupsOff();
+  }
+
   /** Has one made. Of two at once for the same tenant there is one. @throws UnknownTenant, BackupsOff */
   async begin(name: string, scheduled = false): Promise<Backup> {
-    if (!this.storage.available) throw new BackupsOff();
+    this.demandStorage();
     const { id } = await this.tenants.find(name);
     return (await this.store.begin(id, scheduled)).backup;
   }

@@ -50,7 +50,7 @@ export class TenantRestores {
    * with that.
    *
    * @param name slug or UUID
-   * @throws UnknownTenant, UnknownBackup, ArchiveVersionRefused, NotRestorable, RestoreOpen, MoveRunning; UnknownServer;
+   * @throws BackupsOff, UnknownTenant, UnknownBackup, ArchiveVersionRefused, NotRestorable, RestoreOpen, MoveRunning; UnknownServer;
    *   HistoryNotKept, HistoryTooShort, MomentAhead
    */
   async begin(name: string, wish: RestoreWish): Promise<Restore> {
@@ -61,6 +61,7 @@ export class TenantRestores {
 
   /** The same inside the caller's transaction on the control plane. */
   async beginWithin(manager: EntityManager, name: string, wish: RestoreWish): Promise<Restore> {
+    this.backups.demandStorage();
     const { id } = await this.registry.find(name, manager);
     const until = 'until' in wish ? wish.until : null;
     const backup = 'until' in wish ? await this.replay.baseFor(id, wish.until) : await this.backups.find(wish.backupId);
