@@ -110,6 +110,7 @@ export default defineConfig({
         // Generous: a busy machine is no reason to fail. What takes long hangs.
         testTimeout: 120_000,
         hookTimeout: 120_000,
+        expect: { poll: { timeout: 30_000 } },
       },
     })),
   },

@@ -76,7 +76,9 @@ export class EmbeddedPostgres {
         throw error;
       });
       if (outcome === 'ready') return server;
-      if (attempt === 5 || !/could not bind|Address already in use/.test(outcome)) {
+      // A Ctrl-C reached it in the instant before it was in a group of its own, or somebody took the port.
+      const again = child.signalCode === 'SIGINT' || /could not bind|Address already in use/.test(outcome);
+      if (attempt === 5 || !again) {
         throw new DatabaseSetupError(`PostgreSQL stopped while starting:\n${outcome}\n`, `The whole log is ${log}.`);
       }
     }

@@ -61,12 +61,18 @@ export async function initialiseCluster(
   await fs.rm(work, { recursive: true });
 }
 
-/** @throws Error with what the command said on stderr */
-async function runApart(what: Command): Promise<void> {
+/**
+ * A Ctrl-C in our terminal may still reach it, before it does anything, in the instant before it is in a group of its own:
+ * then it is run once more.
+ *
+ * @throws Error with what the command said on stderr
+ */
+async function runApart(what: Command, again = true): Promise<void> {
   const child = await startApart(what, ['ignore', 'ignore', 'pipe']);
   let output = '';
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  if (signal === 'SIGINT' && output === '' && again) return runApart(what, false);
   if (code !== 0) throw new Error(output.trim() || `it ended with ${code ?? signal}`);
 }
 

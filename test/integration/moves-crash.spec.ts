@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MoveWorker } from '../../src/tenant/index.js';
 import { HistoryBench } from '../kit/histories.js';
@@ -13,8 +16,10 @@ let t: TestApp;
 let admin: SignedInAdmin;
 let gates: MoveGates;
 const running: TestProcess[] = [];
+let backups: { BACKUP_DIR: string };
 beforeAll(async () => {
-  t = await createTestApp({ ...ROOT_ENV, ...PROXIED });
+  backups = { BACKUP_DIR: await mkdtemp(path.join(os.tmpdir(), 'tenantry-crash-')) };
+  t = await createTestApp({ ...ROOT_ENV, ...PROXIED, ...backups });
   admin = await signInAdmin(t);
   gates = await MoveGates.install(t.database);
   // This process only takes the requests; the work is that of the processes below.
@@ -24,7 +29,10 @@ afterEach(async () => {
   for (const started of running.splice(0)) await kill(started);
   await gates.clear();
 });
-afterAll(() => t.close());
+afterAll(async () => {
+  await t.close();
+  await rm(backups.BACKUP_DIR, { recursive: true, force: true });
+});
 
 const eventually = { timeout: 60_000, interval: 10 };
 
@@ -36,6 +44,7 @@ async function start(role: 'worker' | 'api'): Promise<TestProcess> {
     DATA_DIR: env.dataDir,
     ROLE: role,
     ...PROXIED,
+    ...backups,
   });
   running.push(started);
   return started;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,6 +17,7 @@ import { createTestDatabase, type TestDatabase } from '../kit/test-database.js';
 
 const TENANT = '01900000-0000-7000-8000-00000000acce';
 const OTHER = '01900000-0000-7000-8000-00000000beef';
+const EARLIER = '01900000-0000-7000-8000-000000000ace';
 /** Few, so that rows meet. */
 const SLOTS = 4;
 const idOf = (kind: number, slot: number) => `01900000-0000-7000-800${kind}-00000000000${slot}`;
@@ -175,38 +177,52 @@ describe('what changes during a copy', () => {
 });
 
 describe('the statements of a copy', () => {
-  it('look at about the rows they take, though statistics know of none', async () => {
+  it.each([
+    ['chat_messages', 'before', OTHER],
+    ['chat_messages', 'behind', EARLIER],
+    ['history', 'before', OTHER],
+    ['history', 'behind', EARLIER],
+  ])('look at about the rows they take of %s, though statistics know of none but %s', async (name, _where, other) => {
     const many = 5000;
-    const now = Array.from({ length: many }, () => newId()).sort();
+    // As the table makes them.
+    const id = name === 'history' ? randomUUID : newId;
+    const made = Array.from({ length: many }, () => id());
+    const now = made.toSorted();
     const fill = async (tenant: string, ids: string[]): Promise<void> =>
       commit([
         [`INSERT INTO chat_sessions (tenant_id, id, token_hash) VALUES ($1, $2, sha256('many'))`, [tenant, idOf(2, 9)]],
-        [
-          `INSERT INTO chat_messages (tenant_id, id, session_id, role, content)
-             SELECT $1, id, $3, 'user', 'many' FROM unnest($2::uuid[]) id`,
-          [tenant, ids, idOf(2, 9)],
-        ],
+        name === 'history'
+          ? [
+              `INSERT INTO history (tenant_id, id, relation, key)
+                 SELECT $1, id, 'chat_messages', id FROM unnest($2::uuid[]) id`,
+              [tenant, ids],
+            ]
+          : [
+              `INSERT INTO chat_messages (tenant_id, id, session_id, role, content)
+                 SELECT $1, id, $3, 'user', 'many' FROM unnest($2::uuid[]) id`,
+              [tenant, ids, idOf(2, 9)],
+            ],
         [
           `INSERT INTO changes (tenant_id, purpose, relation, operation, key)
-             SELECT $1, 'move', 'chat_messages', 'insert', id FROM unnest($2::uuid[]) id`,
-          [tenant, ids],
+             SELECT $1, 'move', $3, 'insert', id FROM unnest($2::uuid[]) id`,
+          [tenant, ids, name],
         ],
       ]);
-    await writer.query('DELETE FROM changes');
-    const theirs = Array.from({ length: many }, () => newId());
-    await fill(OTHER, theirs);
+    for (const table of ['changes', 'chat_messages', 'chat_sessions', 'history']) {
+      await writer.query(`TRUNCATE ${table} CASCADE`);
+    }
+    const theirs = Array.from({ length: 1000 }, () => id());
+    await fill(other, theirs);
     await writer.query('ANALYZE');
-    await fill(TENANT, now);
-    await commit([
-      ['DELETE FROM chat_messages WHERE tenant_id = $1 AND id = ANY ($2)', [TENANT, now.slice(0, many / 2)]],
-    ]);
-    const [messages, changes] = [source.table('chat_messages'), source.table('changes')];
+    await fill(TENANT, made);
+    await commit([[`DELETE FROM ${name} WHERE tenant_id = $1 AND id = ANY ($2)`, [TENANT, now.slice(0, many / 2)]]]);
+    const [table, changes] = [source.table(name), source.table('changes')];
     const middle = now[many / 2];
     for (const [sql, values] of [
-      [nextRows(messages), [TENANT, middle]],
-      [nextChanged(messages, changes), [TENANT, middle, 'chat_messages']],
-      [nextGone(messages, changes), [TENANT, now[0], 'chat_messages']],
-      [sumsOf(messages), [TENANT, now.slice(-2000)]],
+      [nextRows(table), [TENANT, middle]],
+      [nextChanged(table, changes), [TENANT, middle, name]],
+      [nextGone(table, changes), [TENANT, now[0], name]],
+      [sumsOf(table), [TENANT, now.slice(-2000)]],
     ] as [string, unknown[]][]) {
       const { rows } = await source.client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
         `EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`,
@@ -220,12 +236,40 @@ describe('the statements of a copy', () => {
   });
 });
 
+it('the statements of a copy walk along the primary key, whatever else there is an index for', async () => {
+  const none = newId();
+  const changes = source.table('changes');
+  for (const { name } of tables) {
+    const table = source.table(name);
+    for (const [sql, values] of [
+      [nextRows(table), [TENANT, none]],
+      [nextChanged(table, changes), [TENANT, none, name]],
+      [nextGone(table, changes), [TENANT, none, name]],
+      [sumsOf(table), [TENANT, [none]]],
+    ] as [string, unknown[]][]) {
+      const { rows } = await source.client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+        `EXPLAIN (FORMAT JSON) ${sql}`,
+        values,
+      );
+      const scans = scansOf(rows[0]!['QUERY PLAN'][0].Plan, name);
+      expect(scans).toEqual([`${name}_pkey`]);
+    }
+  }
+});
+
 interface PlanNode {
+  'Relation Name'?: string;
+  'Index Name'?: string;
   'Actual Rows': number;
   'Actual Loops': number;
   'Rows Removed by Filter'?: number;
   'Rows Removed by Join Filter'?: number;
   Plans?: PlanNode[];
+}
+
+function scansOf(node: PlanNode, table: string): (string | undefined)[] {
+  const own = node['Relation Name'] === table ? [node['Index Name']] : [];
+  return [...own, ...(node.Plans ?? []).flatMap((child) => scansOf(child, table))];
 }
 
 function lookedAt(node: PlanNode): number {

@@ -99,9 +99,16 @@ describe.skipIf(!present)('behind a pooler in transaction mode', () => {
     const warn = vi.spyOn(Logger.prototype, 'warn');
     try {
       await start('on');
-      expect(await chats()).toEqual({ statuses: [200], stored: 16 });
-      const warnings = warn.mock.calls.filter(([text]) => String(text).includes('DATABASE_PREPARED_STATEMENTS=off'));
-      expect(warnings).toHaveLength(1);
+      const warnings = () =>
+        warn.mock.calls.filter(([text]) => String(text).includes('DATABASE_PREPARED_STATEMENTS=off'));
+      // Requests that come one after the other all find the same connection free, on which nothing is lost.
+      let rounds = 0;
+      do {
+        rounds += 1;
+        expect(await chats()).toEqual({ statuses: [200], stored: 16 * rounds });
+      } while (warnings().length === 0 && rounds < 20);
+      await chats();
+      expect(warnings()).toHaveLength(1);
     } finally {
       warn.mockRestore();
     }

@@ -69,14 +69,14 @@ describe('an upload of an archive', () => {
   const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
 
   it('may take longer than any other body while it comes at a pace', async () => {
-    const { socket, received } = await connectRaw(t.port);
+    const { socket, ...client } = await connectRaw(t.port);
     socket.write(head);
     for (let n = 0; n < 10; n += 1) {
       socket.write(chunk);
       await sleep(BOUND_MS / 3);
     }
     socket.write('0\r\n\r\n');
-    expect(await received(/"code"/)).toMatch(/HTTP\/1\.1 422 [^]*"archive_/);
+    expect(await client.received(/"code"/)).toMatch(/HTTP\/1\.1 422 [^]*"archive_/);
     socket.destroy();
   });
 
