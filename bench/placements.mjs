@@ -12,6 +12,7 @@ export const MAX_ONE_COLUMN_MS = 30_000;
 /** As the command line has it on two cores. */
 const PARALLEL = 2;
 const MAKERS = 4;
+const RUNS = 3;
 
 class AddBenchColumn1999999999999 {
   name = 'AddBenchColumn1999999999999';
@@ -31,12 +32,20 @@ async function timed(work) {
   return performance.now() - started;
 }
 
+const dist = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../dist');
+
+/** The command as npm runs it, which keeps what was compiled beside the build. */
 function command(env) {
-  const cli = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../dist/src/cli.js');
+  const cli = path.join(dist, 'src', 'cli.js');
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cli, 'migrate'], {
       stdio: 'ignore',
-      env: { PATH: process.env.PATH, NODE_ENV: 'development', ...env },
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: 'development',
+        NODE_COMPILE_CACHE: path.join(dist, '.compile-cache'),
+        ...env,
+      },
     });
     child.once('error', reject);
     child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`migrate ended with ${code}`))));
@@ -79,7 +88,10 @@ export async function measureMigrations({ env, variables, schemas, say }) {
     const builder = new PlaceBuilder(database, servers, store);
     const made = await timed(() => build(store, builder, schemas));
     say(`${schemas} schemas made in ${(made / 1000).toFixed(0)} s`);
-    const noOp = await timed(() => command(variables));
+    // The first of them compiles what it loads.
+    const noOps = [];
+    for (let run = 0; run <= RUNS; run++) noOps.push(await timed(() => command(variables)));
+    const noOp = noOps.slice(1).sort((a, b) => a - b)[Math.floor(RUNS / 2)];
     const migrations = MIGRATIONS.map((set) =>
       set.schema === 'shared' ? { ...set, migrations: [...set.migrations, AddBenchColumn1999999999999] } : set,
     );
