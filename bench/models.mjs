@@ -73,24 +73,45 @@ export async function compareModels({ load, start, sql, inTurn, measure, limit }
   return { results, creates };
 }
 
-/** The same load of writes on a tenant whose history is kept, and on one whose is not, in one process. */
+/** Tenants beside the one that is measured whose histories are kept in the same tables. */
+export const REMEMBERING_NEIGHBOURS = 50;
+
+/**
+ * The same load of writes on a tenant whose history is kept, on one whose is not, and on one whose is not beside many whose
+ * are.
+ */
 export async function compareHistory({ load, start, inTurn, measure, limit, dir }) {
-  const target = await start('history', { ...MODELS_ENV, BACKUP_DIR: path.join(dir, 'backups') });
-  const admin = await adminOf(target.port);
-  const cells = {};
-  for (const name of ['no history', 'history']) {
-    const slug = name.replace(' ', '-');
-    await admin.create(slug, { isolation: 'shared', settings: SETTINGS(limit) });
-    await admin.active(slug);
-    if (name === 'history') {
+  const serve = async (name) => {
+    const target = await start(name, { ...MODELS_ENV, BACKUP_DIR: path.join(dir, 'backups', name) });
+    const admin = await adminOf(target.port);
+    const tenant = async (slug) => {
+      await admin.create(slug, { isolation: 'shared', settings: SETTINGS(limit) });
+      await admin.active(slug);
+    };
+    const remember = async (slug) => {
+      await tenant(slug);
       await admin.call('PUT', `/${slug}/history`, { days: 7 });
       while ((await admin.call('GET', `/${slug}/history`)).reaches_back_to === null) await sleep(100);
-    }
-    const sessions = await openSessions(load, target.port, slug);
-    cells[name] = () => measure(load, target, 'chat', sessions);
-  }
-  const results = await inTurn('history', cells);
-  await target.stop();
+    };
+    const cell = async (slug) => {
+      const sessions = await openSessions(load, target.port, slug);
+      return () => measure(load, target, 'chat', sessions);
+    };
+    return { target, tenant, remember, cell };
+  };
+  const alone = await serve('history');
+  await alone.tenant('forgetful');
+  await alone.remember('mindful');
+  const crowd = await serve('histories');
+  await crowd.tenant('neighbour');
+  for (let index = 0; index < REMEMBERING_NEIGHBOURS; index++) await crowd.remember(`mindful-${index}`);
+  const results = await inTurn('history', {
+    'no history': await alone.cell('forgetful'),
+    history: await alone.cell('mindful'),
+    'none beside many': await crowd.cell('neighbour'),
+  });
+  await alone.target.stop();
+  await crowd.target.stop();
   return results;
 }
 

@@ -34,6 +34,7 @@ import {
   measureMemory,
   measureMoves,
   MIN_MODEL_RATIO,
+  REMEMBERING_NEIGHBOURS,
 } from './models.mjs';
 import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
 import { summarise } from './profile.mjs';
@@ -590,6 +591,9 @@ function reportPlacements({ models, history, moves, memory }, ratios) {
     table([['chat of a tenant with', ...head], ...Object.entries(history).map(([name, r]) => row(name, r))]);
     const share = history.history.rps / history['no history'].rps;
     lines.push(['chat, requests/s, with / without history', share.toFixed(2), '-', 'information']);
+    const beside = history['none beside many'].rps / history['no history'].rps;
+    const many = `chat, requests/s, beside ${REMEMBERING_NEIGHBOURS} tenants with a history / alone`;
+    lines.push([many, beside.toFixed(2), '-', 'information']);
   }
   for (const [model, ms] of Object.entries(models?.creates ?? {}))
     line(`create until active, s, ${model}${model === 'shared' ? '' : ' with a spare'}`, ms / 1000, '<=', MAX_CREATE_S);

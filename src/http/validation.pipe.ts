@@ -13,6 +13,8 @@ export function validationPipe(): ValidationPipe {
 
 function fieldErrors(error: ValidationError, base: string): FieldError[] {
   const pointer = `${base}/${error.property.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-  const own = Object.values(error.constraints ?? {}).map((detail) => ({ pointer, detail }));
+  // Several rules may say the same of a field.
+  const details = new Set(Object.values(error.constraints ?? {}));
+  const own = [...details].map((detail) => ({ pointer, detail }));
   return [...own, ...(error.children ?? []).flatMap((child) => fieldErrors(child, pointer))];
 }

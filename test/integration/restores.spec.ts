@@ -127,6 +127,11 @@ describe.each(['shared', 'schema', 'database'] as const)('a tenant in the isolat
     expect(of('chat_messages')).toEqual([{ table: 'chat_messages', id: gone.message, kind: 'only_then', columns: [] }]);
     expect(of('users').map(({ kind, columns }) => [kind, columns])).toEqual(Array(users).fill(['changed', ['name']]));
     expect(rows).toEqual(await differencesOf(admin, slug, ready.id, 200));
+    const only = (query: string) => admin.get(`${restoresOf(slug, ready.id)}/differences?${query}`);
+    expect((await only('table=users&limit=200')).json.items).toEqual(of('users'));
+    for (const query of ['table=nonsense', 'table=outbox_events', 'table=']) {
+      expect(await only(query)).toMatchObject({ status: 422, json: { errors: [{ pointer: '/table' }] } });
+    }
     const total = Object.values(difference as Record<string, Record<string, number>>).reduce(
       (sum, counts) => sum + counts['only_now']! + counts['only_then']! + counts['changed']!,
       0,
@@ -413,6 +418,9 @@ describe('a moment', () => {
     ]) {
       expect(await ask(wrong), JSON.stringify(wrong)).toEqual([422, 'validation_failed']);
     }
+    // Two rules say the same of it.
+    const { json } = await admin.send('POST', restoresOf('moment-none'), { at: 'yesterday' });
+    expect(json.errors).toMatchObject([{ pointer: '/at' }]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { CursorInvalid, isUuid, type Page } from '../../common/index.js';
+import { CursorInvalid, isUuid, type Page, ValidationFailed } from '../../common/index.js';
 import { ArchiveRules } from '../archive/archive.rules.js';
 import { CopyUnfit } from '../moves/move.errors.js';
 import type { MovePlace } from '../moves/move.place.js';
@@ -47,7 +47,7 @@ export class RestoreDifferences {
    *
    * @param table only this one; all when left out
    * @returns a page that may have fewer rows than there are, or none: the end is where there is no cursor
-   * @throws RestoreNotReady, RestoreOutdated, CursorInvalid
+   * @throws RestoreNotReady, RestoreOutdated, CursorInvalid; ValidationFailed for a table that is not compared
    */
   async list(restore: Restore, { table, cursor, limit }: { table?: string; cursor?: string; limit: number }) {
     if (restore.state !== 'ready') throw new RestoreNotReady(restore.state);
@@ -60,6 +60,10 @@ export class RestoreDifferences {
         const { rewound } = await restoredTables(now, then, this.rules).catch((error: unknown) => {
           throw error instanceof CopyUnfit ? new RestoreOutdated(error) : error;
         });
+        if (table !== undefined && !rewound.some(({ name }) => name === table)) {
+          const names = rewound.map(({ name }) => name).sort();
+          throw new ValidationFailed([{ pointer: '/table', detail: `must be one of ${names.join(', ')}` }]);
+        }
         const wanted = rewound.filter(({ name }) => table === undefined || name === table);
         const first = from ? wanted.findIndex(({ name }) => name === from.table) : 0;
         if (first === -1) throw new CursorInvalid();
