@@ -108,31 +108,58 @@ const POINTS: GatePoint[] = [
   'state done',
 ];
 
-describe('a mover that is killed', () => {
-  it.each(POINTS)('at "%s" is followed by another, and no write is lost or doubled', async (point) => {
+const WAYS = [
+  ['shared', 'schema'],
+  ['schema', 'database'],
+  ['database', 'shared'],
+  ['shared', 'database'],
+  ['database', 'schema'],
+  ['schema', 'shared'],
+] as const;
+/** Every step, and every way, once at least. */
+const KILLS = POINTS.map((point, index) => [point, ...WAYS[index % WAYS.length]!] as const);
+
+/** Asks the API process that there is. */
+function through(served: { by: TestProcess }): Ask {
+  return async (path, body, headers) => {
+    const answer = await fetch(`http://127.0.0.1:${served.by.port}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+}
+const LOST = /fetch failed|terminated/;
+
+describe('a mover that is killed, and the process that serves the tenant', () => {
+  it.each(KILLS)('at "%s" from %s to %s are followed by others, and no write is lost or doubled', async (...kills) => {
+    const [point, from, isolation] = kills;
     const slug = `killed-${POINTS.indexOf(point)}`;
-    const isolation = POINTS.indexOf(point) % 2 === 0 ? 'schema' : 'database';
     // Statistics are of a time before the tenant was there.
     await t.database.admin('ANALYZE');
-    await placeTenant(admin, slug, { isolation: 'shared' });
+    await placeTenant(admin, slug, { isolation: from });
     const remembers = POINTS.indexOf(point) % 4 < 2;
     if (remembers) await new HistoryBench(t, admin).keep(slug);
-    const writing = await Recording.start(t, slug, 2);
+    const served = { by: await start('api') };
+    const writing = await Recording.start(t, slug, 2, through(served));
     await gates.trap(slug, point);
     const victim = await start('worker');
     expect((await admin.send('POST', moveOf(slug), { isolation })).status).toBe(202);
     await expect.poll(async () => (await gates.stopped()).length, eventually).toBeGreaterThanOrEqual(1);
     // While the source is being closed there is no time to wait for another worker to start: that holds it no longer than 2 s.
     if (point !== 'closing') await start('worker');
-    await kill(victim);
-    running.splice(running.indexOf(victim), 1);
+    await Promise.all([kill(victim), kill(served.by)]);
+    for (const killed of [victim, served.by]) running.splice(running.indexOf(killed), 1);
     await gates.clear();
     if (point === 'closing') await start('worker');
+    served.by = await start('api');
     const moved = await untilMoved(admin, slug);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await writing.stop();
     expect(moved).toMatchObject({ state: 'done', to: { isolation } });
     expect((await t.tenant(slug)).placement.kind).toBe(isolation);
+    expect(writing.odd.filter((text) => !LOST.test(text))).toEqual([]);
     expect(writing.acknowledged.length).toBeGreaterThan(20);
     await expectWhole(writing, slug);
     await expectNothingLeft(slug);
@@ -140,7 +167,7 @@ describe('a mover that is killed', () => {
     console.log(`${point}: ${writing.acknowledged.length} writes, longest ${Math.round(writing.longestMs)} ms`);
   });
 
-  it('while it takes a move back is followed by another that does so', async () => {
+  it('while the mover takes a move back, the next one does so', async () => {
     await placeTenant(admin, 'killed-undoing', { isolation: 'shared' });
     const writing = await Recording.start(t, 'killed-undoing', 2);
     await gates.trap('killed-undoing', 'state aborted');
@@ -161,35 +188,5 @@ describe('a mover that is killed', () => {
     await writing.stop();
     await expectWhole(writing, 'killed-undoing');
     await expectNothingLeft('killed-undoing');
-  });
-});
-
-describe('an API process that is killed', () => {
-  it('during a move loses nothing that it has acknowledged', async () => {
-    await placeTenant(admin, 'served', { isolation: 'shared' });
-    let api = await start('api');
-    const ask: Ask = async (path, body, headers) => {
-      const answer = await fetch(`http://127.0.0.1:${api.port}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      });
-      return { status: answer.status, text: await answer.text() };
-    };
-    const writing = await Recording.start(t, 'served', 3, ask);
-    await start('worker');
-    for (const isolation of ['schema', 'database', 'shared']) {
-      expect((await admin.send('POST', moveOf('served'), { isolation })).status).toBe(202);
-      await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 1500));
-      await kill(api);
-      api = await start('api');
-      expect(await untilMoved(admin, 'served')).toMatchObject({ state: 'done' });
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    await writing.stop();
-    expect(writing.odd.filter((text) => !text.includes('fetch failed') && !text.includes('terminated'))).toEqual([]);
-    expect(writing.acknowledged.length).toBeGreaterThan(20);
-    await expectWhole(writing, 'served');
-    await expectNothingLeft('served');
   });
 });
