@@ -7,3 +7,4 @@ export * from './address-bucket.js';
 export * from './bearer.js';
 export * from './work-loop.js';
 export * from './slow.uploads.js';
+export * from './stated.failure.js';

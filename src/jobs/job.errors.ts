@@ -1,4 +1,4 @@
-import { AppError } from '../common/index.js';
+import { AppError, StatedFailure } from '../common/index.js';
 
 /** Nobody declares a handler of this name. Nothing was enqueued. */
 export class UnknownJob extends AppError {
@@ -49,26 +49,4 @@ export class JobStateConflict extends AppError {
 }
 
 /** A failure whose reason may be stored and logged: it holds nothing of the payload. */
-export class JobFailure extends Error {
-  /**
-   * @param reason for the operator, without anything of the payload
-   * @param permanent true when trying again cannot help
-   */
-  constructor(
-    readonly reason: string,
-    readonly permanent = false,
-    options?: ErrorOptions,
-  ) {
-    super(reason, options);
-    this.name = 'JobFailure';
-  }
-}
-
-/** What may be stored of a failure. Messages stay out: servers and drivers quote what they were given. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof JobFailure) return error.reason;
-  if (error instanceof AppError) return error.code;
-  if (!(error instanceof Error)) return 'unknown';
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? `${error.name} ${code}` : error.name;
-}
+export class JobFailure extends StatedFailure {}

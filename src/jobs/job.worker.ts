@@ -6,12 +6,12 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { JobWithMetadata } from 'pg-boss';
-import { WorkLoop } from '../common/index.js';
+import { reasonOf, WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { WorkedPlacesFactory } from '../tenancy/index.js';
 import { HEARTBEAT_SECONDS, JobEngine } from './job.engine.js';
-import { JobFailure, reasonOf } from './job.errors.js';
+import { JobFailure } from './job.errors.js';
 import { JobLanes } from './job.lanes.js';
 import { JobMetrics } from './job.metrics.js';
 import { type JobDefinition, JobRegistry } from './job.registry.js';

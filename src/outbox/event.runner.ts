@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { reasonOf } from '../common/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
-import { OutboxFailure, OutboxHandlers, reasonOf } from './outbox.handlers.js';
+import { OutboxFailure, OutboxHandlers } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
 import type { ClaimedEvent, OutboxTable } from './outbox.table.js';
 import { OutboxTables } from './outbox.tables.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AppError } from '../common/index.js';
+import { StatedFailure } from '../common/index.js';
 
 /** An event as its handler gets it, inside the scope of its tenant and outside every transaction. */
 export interface OutboxDelivery {
@@ -15,20 +15,7 @@ export interface OutboxDelivery {
 export type OutboxHandler = (delivery: OutboxDelivery) => Promise<void>;
 
 /** A handler's failure whose reason may be stored and logged: it holds nothing of the payload. */
-export class OutboxFailure extends Error {
-  /**
-   * @param reason for the operator, without anything of the payload
-   * @param permanent true when trying again cannot help
-   */
-  constructor(
-    readonly reason: string,
-    readonly permanent = false,
-    options?: ErrorOptions,
-  ) {
-    super(reason, options);
-    this.name = 'OutboxFailure';
-  }
-}
+export class OutboxFailure extends StatedFailure {}
 
 /** Who handles which type of event. Handlers register when their module starts. */
 @Injectable()
@@ -51,13 +38,4 @@ export class OutboxHandlers {
   types(): string[] {
     return [...this.handlers.keys()];
   }
-}
-
-/** What may be stored of a failure. Messages stay out: servers and drivers quote what they were given. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof OutboxFailure) return error.reason;
-  if (error instanceof AppError) return error.code;
-  if (!(error instanceof Error)) return 'unknown';
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? `${error.name} ${code}` : error.name;
 }

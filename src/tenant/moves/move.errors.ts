@@ -1,4 +1,4 @@
-import { AppError } from '../../common/index.js';
+import { AppError, StatedFailure } from '../../common/index.js';
 import type { TenantStatus } from '../../tenancy/index.js';
 
 export class MoveRunning extends AppError {
@@ -88,25 +88,12 @@ export class MoveInterrupted extends Error {
 }
 
 /** What stands in the way of a move, in words that an admin may read. */
-export class MoveFailure extends Error {
-  /** @param permanent whether trying again would not help */
-  constructor(
-    readonly reason: string,
-    readonly permanent = false,
-  ) {
-    super(reason);
-    this.name = 'MoveFailure';
-  }
-}
+export class MoveFailure extends StatedFailure {}
 
 /** What was copied is not what is at the source; the copy begins anew. */
-export class CopyUnfit extends Error {
-  constructor(
-    readonly reason: string,
-    options?: ErrorOptions,
-  ) {
-    super(reason, options);
-    this.name = 'CopyUnfit';
+export class CopyUnfit extends StatedFailure {
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, false, options);
   }
 }
 
@@ -114,6 +101,5 @@ export class CopyUnfit extends Error {
 export class TablesChanged extends CopyUnfit {
   constructor() {
     super('the tables are not those that were compared');
-    this.name = 'TablesChanged';
   }
 }

@@ -7,7 +7,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { AppError, WorkLoop } from '../../common/index.js';
+import { reasonOf, WorkLoop } from '../../common/index.js';
 import { ChangeFeed } from '../../changes/index.js';
 import { ENV } from '../../database/index.js';
 import { type Env, worksInBackground } from '../../env/index.js';
@@ -206,15 +206,6 @@ async function within(ms: number, outer: AbortSignal, work: (signal: AbortSignal
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }
-}
-
-/** What an admin may read: drivers and servers quote what they were given, which may be secret. */
-function reasonOf(error: unknown): string {
-  if (error instanceof ProvisioningFailure) return error.reason;
-  if (error instanceof AppError) return error.code;
-  if (!(error instanceof Error)) return 'unknown';
-  const code = (error as { code?: unknown }).code ?? (error as { driverError?: { code?: unknown } }).driverError?.code;
-  return typeof code === 'string' ? `${error.name} ${code}` : error.name;
 }
 
 /** Exponential with jitter: 0.5 s, 2 s, 8 s, 32 s, at most five minutes. */

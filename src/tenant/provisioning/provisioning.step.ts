@@ -1,3 +1,4 @@
+import { StatedFailure } from '../../common/index.js';
 import type { Tenant } from '../../tenancy/index.js';
 import type { TenantRecord } from '../tenant.record.js';
 import type { Lease } from './provisioning.fence.js';
@@ -53,20 +54,7 @@ export interface StepRun {
 }
 
 /** A step's failure whose reason an admin may read. */
-export class ProvisioningFailure extends Error {
-  /**
-   * @param reason for the admin, without secrets
-   * @param permanent true when trying again cannot help
-   */
-  constructor(
-    readonly reason: string,
-    readonly permanent = false,
-    options?: ErrorOptions,
-  ) {
-    super(reason, options);
-    this.name = 'ProvisioningFailure';
-  }
-}
+export class ProvisioningFailure extends StatedFailure {}
 
 /** A step ends in its middle, and goes on where it was. */
 export class ProvisioningInterrupted extends Error {

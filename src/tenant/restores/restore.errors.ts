@@ -1,4 +1,4 @@
-import { AppError } from '../../common/index.js';
+import { AppError, StatedFailure } from '../../common/index.js';
 import type { TenantStatus } from '../../tenancy/index.js';
 import type { RestoreState } from './restore.js';
 
@@ -94,13 +94,4 @@ export class RestoreInterrupted extends Error {
 }
 
 /** What stands in the way, in words that an admin may read. */
-export class RestoreFailure extends Error {
-  /** @param permanent whether trying again would not help */
-  constructor(
-    readonly reason: string,
-    readonly permanent = false,
-  ) {
-    super(reason);
-    this.name = 'RestoreFailure';
-  }
-}
+export class RestoreFailure extends StatedFailure {}
