@@ -23,6 +23,7 @@ import { LogsModule } from './logs/index.js';
 import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
+import { RedisModule } from './redis/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
@@ -60,6 +61,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     OutboxModule,
     MailModule,
     MetricsModule,
+    RedisModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,

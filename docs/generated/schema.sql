@@ -5,8 +5,8 @@ jobs.job_common owner=migrator rls=f force=f
 jobs.job_dependency owner=migrator rls=f force=f
 jobs.queue owner=migrator rls=f force=f
 jobs.queue_stats owner=migrator rls=f force=f
-jobs.queue_stats_20261122 owner=migrator rls=f force=f
-jobs.queue_stats_20261123 owner=migrator rls=f force=f
+jobs.queue_stats_20261201 owner=migrator rls=f force=f
+jobs.queue_stats_20261202 owner=migrator rls=f force=f
 jobs.schedule owner=migrator rls=f force=f
 jobs.subscription owner=migrator rls=f force=f
 jobs.version owner=migrator rls=f force=f
@@ -30,6 +30,7 @@ platform.platform_admins owner=migrator rls=f force=f
 platform.platform_devices owner=migrator rls=f force=f
 platform.platform_known_addresses owner=migrator rls=f force=f
 platform.platform_mfa_challenges owner=migrator rls=f force=f
+platform.platform_settings owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
 platform.restores owner=migrator rls=f force=f
@@ -195,6 +196,7 @@ platform.plans.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.plans.roll_back_after_days integer NOT NULL DEFAULT 7
 platform.plans.reserved_connections integer NOT NULL DEFAULT 0
 platform.plans.reserved_workers integer NOT NULL DEFAULT 0
+platform.plans.settings jsonb NOT NULL DEFAULT '{}'::jsonb
 platform.platform_admins.id uuid NOT NULL
 platform.platform_admins.email text NOT NULL
 platform.platform_admins.email_key text NOT NULL
@@ -236,6 +238,10 @@ platform.platform_mfa_challenges.token_hash bytea NOT NULL
 platform.platform_mfa_challenges.attempts integer NOT NULL DEFAULT 0
 platform.platform_mfa_challenges.expires_at timestamp with time zone NOT NULL
 platform.platform_mfa_challenges.token_version integer
+platform.platform_settings.id integer NOT NULL DEFAULT 1
+platform.platform_settings.settings jsonb NOT NULL DEFAULT '{}'::jsonb
+platform.platform_settings.revision integer NOT NULL DEFAULT 1
+platform.platform_settings.updated_at timestamp with time zone NOT NULL DEFAULT now()
 platform.provisioning_steps.tenant_id uuid NOT NULL
 platform.provisioning_steps."position" integer NOT NULL
 platform.provisioning_steps.name text NOT NULL
@@ -594,6 +600,8 @@ platform.platform_known_addresses platform_known_addresses_pkey PRIMARY KEY (use
 platform.platform_known_addresses platform_known_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES platform.platform_admins(id) ON DELETE CASCADE
 platform.platform_mfa_challenges platform_mfa_challenges_pkey PRIMARY KEY (id)
+platform.platform_settings platform_settings_one CHECK ((id = 1))
+platform.platform_settings platform_settings_pkey PRIMARY KEY (id)
 platform.provisioning_steps provisioning_steps_pkey PRIMARY KEY (tenant_id, "position")
 platform.provisioning_steps provisioning_steps_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
 platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.provisionings(tenant_id) ON DELETE CASCADE
@@ -778,6 +786,7 @@ CREATE UNIQUE INDEX platform_admins_pkey ON platform.platform_admins USING btree
 CREATE UNIQUE INDEX platform_devices_pkey ON platform.platform_devices USING btree (id)
 CREATE UNIQUE INDEX platform_known_addresses_pkey ON platform.platform_known_addresses USING btree (user_id, address_hash)
 CREATE UNIQUE INDEX platform_mfa_challenges_pkey ON platform.platform_mfa_challenges USING btree (id)
+CREATE UNIQUE INDEX platform_settings_pkey ON platform.platform_settings USING btree (id)
 CREATE UNIQUE INDEX provisioning_marks_pkey ON shared.provisioning_marks USING btree (tenant_id, id)
 CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USING btree (tenant_id, step)
 CREATE UNIQUE INDEX provisioning_steps_pkey ON platform.provisioning_steps USING btree (tenant_id, "position")
@@ -855,8 +864,8 @@ jobs.job_common migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.job_dependency migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.queue migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.queue_stats migrator=arwdDxtm/migrator platform=arwd/migrator
-jobs.queue_stats_20261122 migrator=arwdDxtm/migrator platform=arwd/migrator
-jobs.queue_stats_20261123 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261201 migrator=arwdDxtm/migrator platform=arwd/migrator
+jobs.queue_stats_20261202 migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.schedule migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.subscription migrator=arwdDxtm/migrator platform=arwd/migrator
 jobs.version migrator=arwdDxtm/migrator platform=arwd/migrator
@@ -882,6 +891,7 @@ platform.platform_admins migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_devices maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_known_addresses migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.platform_mfa_challenges maintenance=rd/migrator migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.platform_settings migrator=arwdDxtm/migrator platform=rw/migrator
 platform.provisioning_leases migrator=rwU/migrator platform=U/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator

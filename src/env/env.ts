@@ -7,12 +7,23 @@ import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { PEOPLE_VARIABLES, type PeopleEnv, readPeople } from './topics/people.topic.js';
 import { PLACES_VARIABLES, type PlacesEnv, readPlaces } from './topics/places.topic.js';
 import { PROCESS_VARIABLES, type ProcessEnv, readProcess } from './topics/process.topic.js';
+import { readRedis, REDIS_VARIABLES, type RedisEnv } from './topics/redis.topic.js';
 import { readSignup, SIGNUP_VARIABLES, type SignupEnv } from './topics/signup.topic.js';
 import { readTenants, TENANTS_VARIABLES, type TenantsEnv } from './topics/tenants.topic.js';
 
 /** What the process was told from outside, parsed once. Nothing else in the code reads `process.env`. */
 export interface Env
-  extends ModeEnv, ProcessEnv, DatabaseEnv, PlacesEnv, TenantsEnv, MailEnv, PeopleEnv, SignupEnv, BackupsEnv {}
+  extends
+    ModeEnv,
+    ProcessEnv,
+    DatabaseEnv,
+    PlacesEnv,
+    TenantsEnv,
+    MailEnv,
+    PeopleEnv,
+    SignupEnv,
+    BackupsEnv,
+    RedisEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -30,6 +41,7 @@ export const VARIABLES: readonly Variable[] = [
   ...PEOPLE_VARIABLES,
   ...SIGNUP_VARIABLES,
   ...BACKUPS_VARIABLES,
+  ...REDIS_VARIABLES,
 ];
 
 /**
@@ -51,6 +63,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readPeople(from),
     ...readSignup(from, mode),
     ...readBackups(from, cwd),
+    ...readRedis(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;

@@ -1,3 +1,4 @@
+import { ArrayMaxSize, IsString, Matches } from 'class-validator';
 import type { NextFunction, Request, Response } from 'express';
 import { declareSetting, settingOf } from '../settings/index.js';
 import type { TenantContext } from '../tenancy/index.js';
@@ -5,11 +6,13 @@ import type { TenantContext } from '../tenancy/index.js';
 /** Origins whose pages may read answers of this tenant. */
 export const CORS_ORIGINS = declareSetting<string[]>({
   key: 'cors.origins',
+  description: 'Origins whose pages may read your answers.',
   copied: false,
-  default: [],
+  type: 'array',
+  rules: [ArrayMaxSize(100), IsString({ each: true }), Matches(/^https?:\/\/[^/]+$/, { each: true })],
   allowed: 'a list of origins such as "https://app.example.com"',
-  accepts: (value): value is string[] =>
-    Array.isArray(value) && value.every((origin) => typeof origin === 'string' && /^https?:\/\/[^/]+$/.test(origin)),
+  default: [],
+  changedBy: 'admin',
 });
 
 const EXPOSED =

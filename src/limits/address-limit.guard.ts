@@ -1,4 +1,5 @@
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
+import { Max, Min } from 'class-validator';
 import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
 import type { Request } from 'express';
 import { addressBucket, bearerOf } from '../common/index.js';
@@ -27,9 +28,13 @@ export type AddressLimitClass = keyof typeof CLASSES;
 /** Visitors have no account to hold responsible, so a tenant may want this tighter or wider. */
 export const VISITOR_LIMIT = declareSetting<number>({
   key: 'limits.visitor_address_per_10s',
-  default: 300,
+  description: 'Requests in 10 seconds from one address without an account.',
+  type: 'integer',
+  rules: [Min(1), Max(1_000_000)],
   allowed: 'an integer from 1 to 1,000,000',
-  accepts: (value): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 1_000_000,
+  default: 300,
+  changedBy: 'admin',
+  byPlan: true,
 });
 
 const ADDRESS_LIMITED = 'tenantry:address-limited';

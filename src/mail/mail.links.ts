@@ -9,7 +9,7 @@ declare const link: unique symbol;
 /** An address that {@link MailLinks} built; nothing else may become a link in a mail. */
 export type MailLink = string & { readonly [link]: true };
 
-type LinkedTenant = Pick<Tenant, 'slug' | 'settings' | 'primaryDomain'>;
+type LinkedTenant = Pick<Tenant, 'slug' | 'settings' | 'inherited' | 'primaryDomain'>;
 
 /**
  * Builds links from PUBLIC_URL and never from a request, whose Host the client chooses. A tenant is at

@@ -1,33 +1,47 @@
-import { declareSetting } from '../settings/index.js';
+import { ArrayMaxSize, MaxLength } from 'class-validator';
+import { declareSetting, Satisfies } from '../settings/index.js';
 import { isMailAddress } from './mail.address.js';
 
 /** What a tenant calls itself in its mails; its name when empty. */
 export const MAIL_BRAND = declareSetting<string>({
   key: 'mail.brand',
-  default: '',
+  description: 'What you are called in mails; the name of the tenant when empty.',
+  type: 'string',
+  rules: [MaxLength(100)],
   allowed: 'a text of at most 100 characters',
-  accepts: (value): value is string => typeof value === 'string' && value.length <= 100,
+  default: '',
+  changedBy: 'admin',
 });
 
 /** Where the tenant's own front end is, which answers the links in its mails; the tenant's address here when empty. */
 export const APP_URL = declareSetting<string>({
   key: 'app.url',
+  description: 'Where your own front end is, which answers the links in mails; your address here when empty.',
   copied: false,
-  default: '',
+  type: 'string',
+  rules: [Satisfies('isAppUrl', (value) => value === '' || (typeof value === 'string' && isAppUrl(value)))],
   allowed: 'an https URL such as "https://app.example.com", or one of http://localhost',
-  accepts: (value): value is string => typeof value === 'string' && (value === '' || isAppUrl(value)),
+  default: '',
+  changedBy: 'owner',
 });
 
 /** Of a sandbox or training tenant: to whom its mails go all the same. To everybody else it sends none. */
 export const SANDBOX_RECIPIENTS = declareSetting<string[]>({
   key: 'mail.sandbox_recipients',
-  default: [],
+  description: 'Of a sandbox: to whom its mails go all the same. To everybody else it sends none.',
   copied: false,
+  type: 'array',
+  rules: [
+    ArrayMaxSize(20),
+    Satisfies(
+      'areMailAddresses',
+      (value) => Array.isArray(value) && value.every((it) => typeof it === 'string' && isMailAddress(it)),
+    ),
+  ],
+  schema: { items: { type: 'string', format: 'email' } },
   allowed: 'a list of at most 20 e-mail addresses',
-  accepts: (value): value is string[] =>
-    Array.isArray(value) &&
-    value.length <= 20 &&
-    value.every((address) => typeof address === 'string' && isMailAddress(address)),
+  default: [],
+  changedBy: 'owner',
 });
 
 /** Links carry tokens, so they travel encrypted or not at all; what would come after them is theirs to set. */

@@ -1,9 +1,13 @@
+import { MaxLength } from 'class-validator';
 import { declareSetting } from '../settings/index.js';
 
 /** What a visitor is greeted with. */
 export const WELCOME = declareSetting<string>({
   key: 'welcome',
-  default: '',
+  description: 'What a visitor is greeted with.',
+  type: 'string',
+  rules: [MaxLength(2000)],
   allowed: 'a text of at most 2,000 characters',
-  accepts: (value): value is string => typeof value === 'string' && value.length <= 2000,
+  default: '',
+  changedBy: 'admin',
 });

@@ -1,1 +1,3 @@
+export * from './setting.js';
+export * from './setting.layers.js';
 export * from './tenant.settings.js';

@@ -1,57 +1,75 @@
 import { Injectable, Module, Global } from '@nestjs/common';
-import { type Tenant, TenantContext } from '../tenancy/index.js';
-
-/** A setting is declared once, beside the module that owns it. */
-export interface Setting<T> {
-  /** Flat, dotted: `limits.chat_per_10s`. */
-  key: string;
-  default: T;
-  /** What is allowed, in words, for error messages. */
-  allowed: string;
-  accepts(value: unknown): value is T;
-  /** `false`: a copy of the tenant goes without it, because it is secret, or says whom the tenant trusts. */
-  copied?: false;
-}
-
-const declared = new Map<string, Setting<unknown>>();
-
-export function declareSetting<T>(setting: Setting<T>): Setting<T> {
-  if (declared.has(setting.key)) throw new Error(`Setting ${setting.key} is declared twice.`);
-  declared.set(setting.key, setting);
-  return setting;
-}
-
-export function declaredSetting(key: string): Setting<unknown> | undefined {
-  return declared.get(key);
-}
-
-/** What a copy of the tenant gets of its settings: what is declared, and not kept from copies. */
-export function copiedSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const copied = ([key]: [string, unknown]) => {
-    const setting = declared.get(key);
-    return setting !== undefined && setting.copied !== false;
-  };
-  return Object.fromEntries(Object.entries(settings).filter(copied));
-}
-
-export function declaredSettings(): Setting<unknown>[] {
-  return [...declared.values()];
-}
+import { type SettingLayers, type Tenant, TenantContext } from '../tenancy/index.js';
+import type { Setting } from './setting.js';
 
 /** Reads the settings of the current tenant. */
 @Injectable()
 export class TenantSettings {
   constructor(private readonly context: TenantContext) {}
 
-  /** @throws TenantContextMissing outside a tenant scope */
+  /**
+   * The value in force, at once and without a look-up.
+   *
+   * @throws TenantContextMissing outside a tenant scope
+   */
   get<T>(setting: Setting<T>): T {
     return settingOf(this.context.currentOrThrow(`Setting ${setting.key}`), setting);
   }
 }
 
-export function settingOf<T>(tenant: Pick<Tenant, 'settings'>, setting: Setting<T>): T {
-  const value = tenant.settings[setting.key];
-  return setting.accepts(value) ? value : setting.default;
+/** Where a value in force comes from, the nearest first. */
+export const SETTING_SOURCES = ['tenant', 'plan', 'platform', 'default'] as const;
+export type SettingSource = (typeof SETTING_SOURCES)[number];
+
+export interface EffectiveSetting<T> {
+  value: T;
+  source: SettingSource;
+}
+
+/** Whose settings are asked for. */
+export type SettingsOwner = Pick<Tenant, 'settings' | 'inherited'>;
+
+/** The value in force: the tenant's own, else its plan's, else the platform's, else the default. */
+export function settingOf<T>(owner: SettingsOwner, setting: Setting<T>): T {
+  return effectiveSetting(owner, setting).value;
+}
+
+/** The same, and where it comes from. A stored value that is no longer allowed counts as none. */
+export function effectiveSetting<T>(owner: SettingsOwner, setting: Setting<T>): EffectiveSetting<T> {
+  let known = resolved.get(owner.settings);
+  // Tenants are replaced as a whole, so what was resolved for one object stays true of it.
+  if (!known || known.inherited !== owner.inherited) {
+    known = { inherited: owner.inherited, values: new Map() };
+    resolved.set(owner.settings, known);
+  }
+  let effective = known.values.get(setting.key);
+  if (!effective) {
+    effective = resolve(owner, setting);
+    known.values.set(setting.key, effective);
+  }
+  return effective as EffectiveSetting<T>;
+}
+
+interface Resolved {
+  inherited: SettingLayers | undefined;
+  values: Map<string, EffectiveSetting<unknown>>;
+}
+
+const resolved = new WeakMap<object, Resolved>();
+
+function resolve(owner: SettingsOwner, setting: Setting<unknown>): EffectiveSetting<unknown> {
+  const { key } = setting;
+  const layers = [
+    ['tenant', owner.settings],
+    ['plan', setting.byPlan ? owner.inherited?.plan : undefined],
+    ['platform', owner.inherited?.platform],
+  ] as const;
+  for (const [source, values] of layers) {
+    if (values === undefined || !Object.hasOwn(values, key)) continue;
+    const value = values[key];
+    if (setting.accepts(value)) return { value, source };
+  }
+  return { value: setting.default, source: 'default' };
 }
 
 @Global()

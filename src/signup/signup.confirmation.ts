@@ -69,7 +69,7 @@ export class SignupConfirmation {
     const signup = await this.find(token);
     const tenantId = signup.tenant_id ?? (await this.make(signup, token));
     const tenant = await this.untilReady(tenantId);
-    const state = this.stateOf(signup, tenant);
+    const state = await this.stateOf(signup, tenant);
     if (state.status !== 'ready') return state;
     const used = new SignupUsed(tenant.slug, state.url);
     const current = await this.directory.findById(tenantId);
@@ -155,10 +155,16 @@ export class SignupConfirmation {
     }
   }
 
-  private stateOf({ id, slug }: Signup, tenant: TenantRecord | undefined): SignupState {
+  private async stateOf({ id, slug }: Signup, tenant: TenantRecord | undefined): Promise<SignupState> {
     const unready = { provisioning: 'provisioning', failed: 'failed' } as const;
     const status = tenant ? (unready[tenant.status as keyof typeof unready] ?? 'ready') : 'unconfirmed';
     const now = tenant?.slug ?? slug;
-    return { id, slug: now, status, url: this.links.linkFor({ slug: now, settings: tenant?.settings ?? {} }, '/') };
+    const known = tenant && (await this.directory.findById(tenant.id));
+    return {
+      id,
+      slug: now,
+      status,
+      url: this.links.linkFor(known ?? { slug: now, settings: {}, inherited: undefined }, '/'),
+    };
   }
 }

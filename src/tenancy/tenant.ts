@@ -38,6 +38,15 @@ export const TENANT_KINDS = ['production', 'trial', 'sandbox', 'training'] as co
 /** Sandboxes and training tenants are for trying out: no mail leaves them for people who know nothing of it. */
 export type TenantKind = (typeof TENANT_KINDS)[number];
 
+/** Settings as they are stored: flat, dotted keys. */
+export type SettingValues = Readonly<Record<string, unknown>>;
+
+/** What a tenant's plan and the platform set for those that set nothing of their own. */
+export interface SettingLayers {
+  readonly plan: SettingValues;
+  readonly platform: SettingValues;
+}
+
 /** What the kernel and the facilities know of a tenant. Immutable; replaced as a whole when it changes. */
 export interface Tenant {
   /** UUIDv7, the value of every `tenant_id`. */
@@ -51,8 +60,10 @@ export interface Tenant {
   /** For everybody who meets the tenant while it is suspended. */
   readonly suspendedReason?: string | null;
   readonly placement: Placement;
-  /** Flat, dotted keys (`chat.public`); read through `TenantSettings`. */
-  readonly settings: Readonly<Record<string, unknown>>;
+  /** Its own, by flat, dotted keys (`chat.public`); read through `TenantSettings`, which knows those it inherits. */
+  readonly settings: SettingValues;
+  /** What holds where it has none of its own; undefined: nothing. */
+  readonly inherited: SettingLayers | undefined;
   /** Set when it was found by a slug that it had before, and until when that leads here, in ms since the epoch. */
   readonly alias?: { readonly slug: string; readonly until: number };
   /** The tenant's own domain that links lead to. */

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../changes/index.js';
+import { INHERITED_SETTINGS, layersOf } from '../settings/index.js';
 import { InjectPlatformDataSource, type OwnPlace, type Tenant, TenantDirectory } from '../tenancy/index.js';
 import { CHANNEL } from './tenant.channel.js';
 
@@ -63,12 +64,13 @@ export class PostgresTenantDirectory extends TenantDirectory {
     queries: Pick<EntityManager, 'query'> = this.platform,
   ): Promise<Tenant | undefined> {
     const columns = `id, slug, name, plan, kind, status, suspended_reason AS "suspendedReason", placement, settings,
-       (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = tenants.id AND d.is_primary) AS "primaryDomain"`;
+       ${INHERITED_SETTINGS} AS inherited,
+       (SELECT d.domain FROM tenant_domains d WHERE d.tenant_id = t.id AND d.is_primary) AS "primaryDomain"`;
     const sql = {
-      slug: `SELECT ${columns} FROM tenants WHERE slug = $1`,
-      id: `SELECT ${columns} FROM tenants WHERE id = $1`,
+      slug: `SELECT ${columns} FROM tenants t WHERE slug = $1`,
+      id: `SELECT ${columns} FROM tenants t WHERE id = $1`,
     };
-    const rows = await queries.query<Tenant[]>(sql[column], [value]);
-    return rows[0] && Object.freeze(rows[0]);
+    const [row] = await queries.query<(Omit<Tenant, 'inherited'> & { inherited: string })[]>(sql[column], [value]);
+    return row && Object.freeze({ ...row, inherited: layersOf(row.inherited) });
   }
 }

@@ -336,7 +336,7 @@ describe('the SMTP connection', () => {
 
 describe('a link in a mail', () => {
   const links = (source: NodeJS.ProcessEnv) => new MailLinks(parseEnv(source));
-  const acme = { slug: 'acme', settings: {} };
+  const acme = { slug: 'acme', settings: {}, inherited: undefined };
 
   it.each([
     ['http://localhost:8001', 'localhost', 'http://acme.localhost:8001/reset#token=a'],

@@ -3,6 +3,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { type DataSource, MoreThan } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { Outbox, OutboxHandlers } from '../../outbox/index.js';
+import { INHERITED_SETTINGS, layersOf } from '../../settings/index.js';
 import {
   InjectPlatformDataSource,
   InjectTenantRepository,
@@ -19,11 +20,15 @@ const PAGE = 1000;
 const ENTER_ALL = `INSERT INTO email_directory (email_hmac, tenant_id) SELECT unnest($1::bytea[]), $2
   ON CONFLICT DO NOTHING`;
 
+const OF_ADDRESS = `SELECT t.slug, t.name, t.settings, ${INHERITED_SETTINGS} AS inherited FROM email_directory d JOIN tenants t ON t.id = d.tenant_id
+        WHERE d.email_hmac = $1 AND t.status = 'active' ORDER BY t.name, t.slug`;
+
 /** A tenant that an e-mail address is known to. */
 export interface Membership {
   slug: string;
   name: string;
   settings: Tenant['settings'];
+  inherited: Tenant['inherited'];
 }
 
 /**
@@ -61,12 +66,11 @@ export class EmailDirectory implements OnModuleInit {
   }
 
   /** The tenants in service with a user of this address. Call it outside every tenant. */
-  tenantsOf(emailKey: string): Promise<Membership[]> {
-    return this.platform.query<Membership[]>(
-      `SELECT t.slug, t.name, t.settings FROM email_directory d JOIN tenants t ON t.id = d.tenant_id
-        WHERE d.email_hmac = $1 AND t.status = 'active' ORDER BY t.name, t.slug`,
-      [this.hmac(emailKey)],
-    );
+  async tenantsOf(emailKey: string): Promise<Membership[]> {
+    const rows = await this.platform.query<(Omit<Membership, 'inherited'> & { inherited: string })[]>(OF_ADDRESS, [
+      this.hmac(emailKey),
+    ]);
+    return rows.map((row) => ({ ...row, inherited: layersOf(row.inherited) }));
   }
 
   /** Enters all users of the current tenant and nobody else: its rows came past this process. May be repeated. */

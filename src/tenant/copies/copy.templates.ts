@@ -7,10 +7,12 @@ import { InjectPlatformDataSource, SLUG, type Tenant, TenantDirectory } from '..
 /** Of a tenant that others may be copied from: its settings, and its data with nothing that says who people are but names. */
 export const SANDBOX_TEMPLATE = declareSetting<boolean>({
   key: 'sandbox.template',
+  description: 'Whether others may be copied from this tenant.',
   copied: false,
-  default: false,
+  type: 'boolean',
   allowed: 'true or false',
-  accepts: (value): value is boolean => typeof value === 'boolean',
+  default: false,
+  changedBy: 'platform',
 });
 
 /** Unknown, out of service and not a template: one answer. */
@@ -58,7 +60,10 @@ export class CopyTemplates {
     return tenant !== undefined && this.serves(tenant);
   }
 
+  /** Only where it says so itself: what all tenants of a plan inherit makes none of them a template. */
   private serves(tenant: Pick<Tenant, 'status' | 'settings'>): boolean {
-    return tenant.status === 'active' && settingOf(tenant, SANDBOX_TEMPLATE);
+    return (
+      tenant.status === 'active' && settingOf({ settings: tenant.settings, inherited: undefined }, SANDBOX_TEMPLATE)
+    );
   }
 }
