@@ -61,6 +61,7 @@ const STAYS_OUT = {
   'integration/mail-file': 'is about files of mail',
   'integration/provisioning-fence': CONTROL_PLANE,
   'integration/retirement': CONTROL_PLANE,
+  'integration/secrets': CONTROL_PLANE,
   'integration/tenant-events': CONTROL_PLANE,
   'integration/tenant-lists': CONTROL_PLANE,
   'e2e/admin-jobs': CONTROL_PLANE,

@@ -25,6 +25,7 @@ import { MetricsModule } from './metrics/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { RedisModule } from './redis/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
+import { SecretsModule } from './secrets/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
 import { SignupModule } from './signup/index.js';
@@ -57,6 +58,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     ChangesModule,
     TenantModule,
     SettingsModule,
+    SecretsModule,
     AuditModule,
     OutboxModule,
     MailModule,

@@ -42,6 +42,7 @@ platform.signups owner=migrator rls=f force=f
 platform.slug_holds owner=migrator rls=f force=f
 platform.slugs owner=migrator rls=f force=f
 platform.tenant_domains owner=migrator rls=f force=f
+platform.tenant_keys owner=migrator rls=f force=f
 platform.tenant_notices owner=migrator rls=f force=f
 platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
@@ -353,6 +354,10 @@ platform.tenant_domains.finding text
 platform.tenant_domains.next_check_at timestamp with time zone DEFAULT now()
 platform.tenant_domains.notice text
 platform.tenant_domains.notice_at timestamp with time zone
+platform.tenant_keys.owner uuid NOT NULL
+platform.tenant_keys.master_key_id text NOT NULL
+platform.tenant_keys.wrapped bytea NOT NULL
+platform.tenant_keys.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.tenant_notices.id uuid NOT NULL
 platform.tenant_notices.tenant_id uuid NOT NULL
 platform.tenant_notices.act text NOT NULL
@@ -633,6 +638,7 @@ platform.tenant_domains tenant_domains_pkey PRIMARY KEY (id)
 platform.tenant_domains tenant_domains_primary_is_verified CHECK (((NOT is_primary) OR (status = 'verified'::text)))
 platform.tenant_domains tenant_domains_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'verified'::text, 'disabled'::text, 'expired'::text])))
 platform.tenant_domains tenant_domains_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.tenant_keys tenant_keys_pkey PRIMARY KEY (owner)
 platform.tenant_notices tenant_notices_act_known CHECK ((act = ANY (ARRAY['suspend'::text, 'suspended'::text, 'archive'::text, 'schedule'::text, 'purge'::text])))
 platform.tenant_notices tenant_notices_key UNIQUE (tenant_id, act, due_on, days)
 platform.tenant_notices tenant_notices_pkey PRIMARY KEY (id)
@@ -808,6 +814,7 @@ CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING bt
 CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
 CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
 CREATE UNIQUE INDEX tenant_domains_proven ON platform.tenant_domains USING btree (domain) WHERE (status = 'verified'::text)
+CREATE UNIQUE INDEX tenant_keys_pkey ON platform.tenant_keys USING btree (owner)
 CREATE UNIQUE INDEX tenant_notices_key ON platform.tenant_notices USING btree (tenant_id, act, due_on, days)
 CREATE UNIQUE INDEX tenant_notices_pkey ON platform.tenant_notices USING btree (id)
 CREATE UNIQUE INDEX tenant_words_pkey ON platform.tenant_words USING btree (word, tenant_id)
@@ -904,6 +911,7 @@ platform.signups migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slug_holds migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.slugs migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenant_domains migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.tenant_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.tenant_notices migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator

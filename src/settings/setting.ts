@@ -126,6 +126,11 @@ export function declaredSettings(): Setting<unknown>[] {
   return [...declared.values()];
 }
 
+/** All but secrets: sealed for one tenant here, they are noise anywhere else. */
+export function withoutSecrets(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => !declared.get(key)?.secret));
+}
+
 /** What a copy of the tenant gets of its settings: what is declared, and neither secret nor kept from copies. */
 export function copiedSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copied = ([key]: [string, unknown]) => {

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { DATABASE, headOf, type PreparedDatabase } from '../../database/index.js';
+import { withoutSecrets } from '../../settings/index.js';
 import { InjectPlatformDataSource, type Tenant, TenantDataSource, TenantDirectory } from '../../tenancy/index.js';
 import { UnknownTenant } from '../tenant.errors.js';
 import { ExportRefused } from './archive.errors.js';
@@ -152,7 +153,7 @@ export class TenantExporter {
         name,
         plan,
         kind,
-        settings,
+        settings: withoutSecrets(settings),
         extra: row.extra,
         expires_at: row.expires_at?.toISOString() ?? null,
         created_at: row.created_at.toISOString(),

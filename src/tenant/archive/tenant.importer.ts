@@ -16,6 +16,7 @@ import {
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { Placements } from '../places/placements.js';
 import { type Lease, ProvisioningFence } from '../provisioning/provisioning.fence.js';
+import { withoutSecrets } from '../../settings/index.js';
 import { checkSettings } from '../settings.rules.js';
 import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
@@ -163,7 +164,7 @@ export class TenantImporter {
         name ?? tenant.name,
         tenant.plan,
         tenant.kind,
-        JSON.stringify(tenant.settings),
+        JSON.stringify(withoutSecrets(tenant.settings)),
         JSON.stringify(tenant.extra),
         tenant.expires_at,
         JSON.stringify(placement),

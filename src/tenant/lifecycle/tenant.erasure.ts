@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { JobErasure } from '../../jobs/index.js';
 import { WrittenMails } from '../../mail/index.js';
+import { TenantKeys } from '../../secrets/index.js';
 import {
   DATABASE,
   type PreparedDatabase,
@@ -41,9 +42,11 @@ export class TenantErasure {
     private readonly servers: Servers,
     private readonly places: PlaceStore,
     jobs: JobErasure,
+    keys: TenantKeys,
     private readonly mails: WrittenMails,
   ) {
     this.register((manager, tenantId) => jobs.erase(manager, tenantId));
+    this.register((manager, tenantId) => keys.destroy(tenantId, manager));
   }
 
   /** For slices that keep something of a tenant in the control plane. */

@@ -1,0 +1,15 @@
+import { AppError } from '../common/index.js';
+
+/** A data key, or what it sealed, cannot be opened: a fault of the installation, not of the caller. */
+export class KeyUnreadable extends AppError {
+  /** @param reason for the operator's log */
+  constructor(reason: string, cause?: unknown) {
+    super({
+      status: 500,
+      code: 'secret_unreadable',
+      detail: 'A stored secret cannot be read.',
+      remedy: 'Set the secret anew; the operator finds the reason in the log.',
+      cause: new Error(reason, { cause }),
+    });
+  }
+}
