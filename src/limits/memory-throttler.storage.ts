@@ -18,7 +18,7 @@ const SWEEP_AT_LEAST = 10_000;
 const LOOK_AT_WHEN_FULL = 64;
 
 /**
- * Counts hits in this process with one exact {@link SlidingWindow} per key. Memory is bounded: idle keys are swept,
+ * Counts hits in this process with one {@link SlidingWindow} per key. Memory is bounded: idle keys are swept,
  * and when the map is full a new key displaces an idle one if the next few looked at include one, else the one of
  * them that would have become idle soonest.
  */
@@ -69,7 +69,8 @@ export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy
     }
     const { accepted, used, resetMs } = window.hit(now, limit);
     // The window rounds hits up to the next millisecond; that fraction must not turn 10 s into 11.
-    const seconds = Math.max(1, Math.ceil(Math.min(resetMs, window.windowMs) / 1000));
+    const waitMs = resetMs < window.windowMs + 1 ? Math.min(resetMs, window.windowMs) : resetMs;
+    const seconds = Math.max(1, Math.ceil(waitMs / 1000));
     return Promise.resolve({
       totalHits: used,
       timeToExpire: seconds,

@@ -8,12 +8,18 @@ export interface SlidingWindowHit {
   resetMs: number;
 }
 
+/** Up to this limit every millisecond has an entry of its own; above, hits share entries to bound memory. */
+const EXACT_UP_TO = 1_000;
+/** Entries that a window of a large limit is divided into: a hit leaves late by less than 0.4 % of the window. */
+const DIVISIONS = 256;
+
 /**
- * An exact sliding log: no half-open window of `windowMs` milliseconds, wherever it starts, ever holds more accepted
- * hits than the limit. There is no fixed boundary around which twice the limit could pass.
+ * A sliding log: no half-open window of `windowMs` milliseconds, wherever it starts, ever holds more accepted hits than
+ * the limit. There is no fixed boundary around which twice the limit could pass.
  *
- * Hits of the same millisecond share one entry, so at most min(limit, windowMs + 1) entries are alive. A hit is
- * entered at its time rounded up, which makes it leave up to 1 ms late and never early.
+ * Hits of the same tick share one entry. A tick is a millisecond up to a limit of 1,000, and a 256th of the window above,
+ * so at most about 1,000 entries are alive whatever the limit. A hit is entered at its time rounded up to the tick, which
+ * makes it leave up to a tick late and never early.
  */
 export class SlidingWindow {
   private width: number;
@@ -59,12 +65,29 @@ export class SlidingWindow {
    * @param limit hits allowed per window; it may differ from call to call.
    */
   hit(nowMs: number, limit: number): SlidingWindowHit {
+    const accepted = this.hasRoom(nowMs, limit);
+    if (accepted) this.add(this.tickOf(this.clock, limit));
+    return { accepted, used: this.total, resetMs: this.resetMs(this.clock, limit) };
+  }
+
+  /** Whether a hit would be accepted; takes no slot. */
+  hasRoom(nowMs: number, limit: number): boolean {
     if (nowMs > this.clock) this.clock = nowMs;
-    const now = this.clock;
-    this.expire(now);
-    const accepted = this.total < limit;
-    if (accepted) this.add(Math.ceil(now));
-    return { accepted, used: this.total, resetMs: this.resetMs(now, limit) };
+    this.expire(this.clock);
+    return this.total < limit;
+  }
+
+  /** How the window stands, without a hit; `accepted` tells whether one would be. */
+  look(nowMs: number, limit: number): SlidingWindowHit {
+    const accepted = this.hasRoom(nowMs, limit);
+    return { accepted, used: this.total, resetMs: this.resetMs(this.clock, limit) };
+  }
+
+  private tickOf(now: number, limit: number): number {
+    const grain = limit > EXACT_UP_TO ? Math.max(1, Math.floor(this.width / DIVISIONS)) : 1;
+    const tick = Math.ceil(now / grain) * grain;
+    // Ticks stay in order when a lowered limit makes them finer.
+    return this.entries === 0 ? tick : Math.max(tick, this.ticks[this.slot(this.entries - 1)] as number);
   }
 
   private expire(now: number): void {
