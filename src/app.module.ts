@@ -6,9 +6,11 @@ import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
+import { FeaturesConfigModule } from './config/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
+import { FeatureGuard, FeaturesModule } from './features/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
 import { JobsModule } from './jobs/index.js';
@@ -59,6 +61,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     TenantModule,
     SettingsModule,
     SecretsModule,
+    FeaturesModule,
     AuditModule,
     OutboxModule,
     MailModule,
@@ -68,6 +71,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     IdempotencyModule,
     AuthModule,
     DomainsModule,
+    FeaturesConfigModule,
     SandboxesModule,
     SignupModule,
   ];
@@ -90,12 +94,13 @@ export class AppModule {
         AdminJobsModule,
         ...modules,
       ],
-      // In this order: the address's limit, who is it and may they, the tenant's limit.
+      // In this order: the address's limit, who is it and may they, the tenant's limit, is the feature on.
       providers: [
         { provide: TenantLimits, useClass: DeclaredTenantLimits },
         ...addressLimitProviders,
         { provide: APP_GUARD, useClass: AccessGuard },
         ...limitsProviders,
+        { provide: APP_GUARD, useClass: FeatureGuard },
       ],
     };
   }

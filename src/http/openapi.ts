@@ -76,6 +76,7 @@ const TAGS: [name: string, description: string][] = [
   ['roles', 'What the people of the tenant may do'],
   ['invitations', 'Bringing people into the tenant'],
   ['domains', 'Domains of the tenant itself'],
+  ['features', 'What the tenant has beyond the common'],
   ['sandboxes', 'Copies of the tenant, to try things out in or to train people'],
   ['health', 'For load balancers and monitoring'],
 ];

@@ -65,6 +65,28 @@ describe('a declared setting', () => {
     expect(PASSWORD.accepts({ sealed: 'AAAA' })).toBe(true);
   });
 
+  it('may have no one type, and takes what its rules alone allow then', () => {
+    const either = {
+      key: 'spec.either',
+      description: 'Off, or how much.',
+      rules: [Satisfies('either', (value) => value === false || value === 1)],
+      allowed: 'false or 1',
+      default: false,
+      changedBy: 'admin' as const,
+      schema: { enum: [false, 1] },
+    };
+    const setting = declareSetting<unknown>(either);
+    expect([false, 1, true, '1', null].map((value) => setting.accepts(value))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(setting.jsonSchema).toEqual({ description: 'Off, or how much.', default: false, enum: [false, 1] });
+    expect(() => declareSetting({ ...either, key: 'spec.any', rules: [] })).toThrow('needs rules');
+  });
+
   it('is declared once, under a key, with a default that it would take', () => {
     const declare = (more: object) => () => declareSetting({ ...LEVEL, ...more });
     expect(declare({})).toThrow('declared twice');

@@ -22,7 +22,8 @@ export interface SettingDeclaration<T> {
   key: string;
   /** What it does, in a sentence for whoever fills in the form. */
   description: string;
-  type: SettingType;
+  /** Left out where no one type says it; `rules` alone decide then, and must bear values of every type. */
+  type?: SettingType;
   /** Decorators of class-validator, beyond the type: `[Min(1), Max(10)]`. */
   rules?: PropertyDecorator[];
   /** What is allowed, in words, for error messages: "must be …". */
@@ -165,7 +166,9 @@ function holderOf({ type, rules = [] }: Pick<SettingDeclaration<never>, 'type' |
   class SettingValue {
     value: unknown;
   }
-  for (const rule of [TYPE_RULES[type], ...rules]) rule(SettingValue.prototype, 'value');
+  if (type === undefined && rules.length === 0) throw new Error('A setting without a type needs rules.');
+  for (const rule of [...(type === undefined ? [] : [TYPE_RULES[type]]), ...rules])
+    rule(SettingValue.prototype, 'value');
   return SettingValue;
 }
 
@@ -198,12 +201,17 @@ function schemaOf(
   holder: Holder,
 ): Record<string, unknown> {
   const rules = getMetadataStorage().getTargetValidationMetadatas(holder, '', false, false);
-  let own: Record<string, unknown> = { type, description, ...(fallback !== undefined && { default: fallback }) };
+  let own: Record<string, unknown> = { description, ...(fallback !== undefined && { default: fallback }) };
   let items: Record<string, unknown> = {};
   for (const { name, constraints, each } of rules) {
     const said = (name !== undefined && IN_SCHEMA[name]?.(constraints ?? [])) || {};
     if (each) items = { ...items, ...said };
     else own = { ...own, ...said };
   }
-  return Object.freeze({ ...own, type, ...(Object.keys(items).length > 0 && { items }), ...schema });
+  return Object.freeze({
+    ...own,
+    ...(type !== undefined && { type }),
+    ...(Object.keys(items).length > 0 && { items }),
+    ...schema,
+  });
 }
