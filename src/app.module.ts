@@ -24,6 +24,7 @@ import {
 import { LogsModule } from './logs/index.js';
 import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
+import { OutboundModule } from './outbound/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { RedisModule } from './redis/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
@@ -67,6 +68,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     MailModule,
     MetricsModule,
     RedisModule,
+    OutboundModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,

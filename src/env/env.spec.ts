@@ -46,6 +46,8 @@ describe('the environment', () => {
     ['TENANT_STRATEGIES', 'header,cookie'],
     ['TENANT_STRATEGIES', 'header,header'],
     ['DNS_SERVERS', 'dns.example'],
+    ['OUTBOUND_ALLOW', '10.0.0.1'],
+    ['OUTBOUND_ALLOW', '10.0.0.0/8,fd00::/200'],
     ['DNS_SERVERS', '127.0.0.1:99999'],
     ['SIGNUP', 'maybe'],
     ['SIGNUP_PLAN', 'free,,pro'],

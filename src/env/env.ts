@@ -4,6 +4,7 @@ import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backup
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
+import { OUTBOUND_VARIABLES, type OutboundEnv, readOutbound } from './topics/outbound.topic.js';
 import { PEOPLE_VARIABLES, type PeopleEnv, readPeople } from './topics/people.topic.js';
 import { PLACES_VARIABLES, type PlacesEnv, readPlaces } from './topics/places.topic.js';
 import { PROCESS_VARIABLES, type ProcessEnv, readProcess } from './topics/process.topic.js';
@@ -23,7 +24,8 @@ export interface Env
     PeopleEnv,
     SignupEnv,
     BackupsEnv,
-    RedisEnv {}
+    RedisEnv,
+    OutboundEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -42,6 +44,7 @@ export const VARIABLES: readonly Variable[] = [
   ...SIGNUP_VARIABLES,
   ...BACKUPS_VARIABLES,
   ...REDIS_VARIABLES,
+  ...OUTBOUND_VARIABLES,
 ];
 
 /**
@@ -64,6 +67,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readSignup(from, mode),
     ...readBackups(from, cwd),
     ...readRedis(from),
+    ...readOutbound(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;

@@ -1,10 +1,12 @@
 import { createSocket } from 'node:dgram';
 
-const TYPES = { CNAME: 5, TXT: 16 } as const;
+const TYPES = { A: 1, CNAME: 5, TXT: 16 } as const;
 const CODES = { none: 0, SERVFAIL: 2, NXDOMAIN: 3 } as const;
 
-/** What the server says of a name: TXT records as their strings, or an alias. */
+/** What the server says of a name: TXT records as their strings, addresses, or an alias. */
 interface Entry {
+  /** IPv4 addresses; asked for anew at each question. */
+  addresses?: () => string[];
   texts?: string[][];
   alias?: string;
 }
@@ -16,6 +18,8 @@ export interface TestDns {
   asked: string[];
   /** Sets the TXT records of a name; a record of several strings is an array. */
   txt(name: string, ...records: (string | string[])[]): void;
+  /** Sets the A records of a name; the function is asked at each question. */
+  a(name: string, addresses: () => string[]): void;
   alias(name: string, target: string): void;
   /** Takes everything about a name away. */
   clear(name: string): void;
@@ -37,6 +41,7 @@ export async function startDns(): Promise<TestDns> {
     mood: 'fine',
     txt: (name, ...records) =>
       void entries.set(name, { texts: records.map((text) => (Array.isArray(text) ? text : [text])) }),
+    a: (name, addresses) => void entries.set(name, { addresses }),
     alias: (name, target) => void entries.set(name, { alias: target }),
     clear: (name) => void entries.delete(name),
     close: () => new Promise((resolve) => socket.close(() => resolve())),
@@ -87,6 +92,9 @@ function answersTo(entries: Map<string, Entry>, name: string, type: number, foll
     }
     if (type === TYPES.TXT)
       for (const strings of entry?.texts ?? []) answers.push(record(at, TYPES.TXT, texts(strings)));
+    if (type === TYPES.A)
+      for (const address of entry?.addresses?.() ?? [])
+        answers.push(record(at, TYPES.A, Buffer.from(address.split('.').map(Number))));
     at = undefined;
   }
   return answers;

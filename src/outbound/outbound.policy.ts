@@ -1,0 +1,97 @@
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import type { LookupFunction } from 'node:net';
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { AppError } from '../common/index.js';
+import { ENV } from '../database/index.js';
+import type { Env } from '../env/index.js';
+import { mayReach, type Network, networks } from './address.ranges.js';
+
+/** How long a name may take to resolve, in ms. */
+const RESOLVE_MS = 5000;
+
+export interface CheckedAddress {
+  address: string;
+  family: 4 | 6;
+}
+
+/** All addresses of a host, by whatever spelling the machine understands. */
+export type Names = (host: string) => Promise<LookupAddress[]>;
+export const NAMES = Symbol('NAMES');
+
+/**
+ * A host that a tenant named leads nowhere that it may. A name without addresses is answered alike, so that nobody learns
+ * by trying which names the network around has.
+ */
+export class OutboundRefused extends AppError {
+  constructor(
+    readonly host: string,
+    cause?: unknown,
+  ) {
+    super({
+      status: 422,
+      code: 'address_refused',
+      detail: `The host "${host}" has no address that may be connected to.`,
+      remedy: 'Use a host of the public network, or ask the operator to allow its network.',
+      cause,
+    });
+  }
+}
+
+/** Decides which hosts named by tenants are connected to: by their addresses, after their names have been resolved. */
+@Injectable()
+export class OutboundPolicy {
+  private readonly allowed: Network[];
+  private readonly names: Names;
+
+  constructor(@Inject(ENV) env: Pick<Env, 'outboundAllow'>, @Optional() @Inject(NAMES) names?: Names) {
+    this.allowed = networks(env.outboundAllow);
+    this.names = names ?? ((host) => lookup(host, { all: true }));
+  }
+
+  /**
+   * The address to connect to. A host with one refused address is refused: which one is taken would be up to chance.
+   *
+   * @param host name or address, an IPv6 one with brackets or without
+   * @throws OutboundRefused
+   */
+  async resolve(host: string): Promise<CheckedAddress> {
+    const [first] = await this.resolveAll(host);
+    return first;
+  }
+
+  /**
+   * In the shape of `dns.lookup`, for the `lookup` option of net, tls and http: what is connected to is what was checked.
+   * None of them asks it about a host that is an address; those are for `resolve`.
+   */
+  readonly lookup: LookupFunction = (host, options: LookupOptions, callback) => {
+    this.resolveAll(host).then(
+      (all) => {
+        const [first] = all;
+        if (options.all) callback(null, all);
+        else callback(null, first.address, first.family);
+      },
+      (error: Error) => callback(error, ''),
+    );
+  };
+
+  private async resolveAll(host: string): Promise<[CheckedAddress, ...CheckedAddress[]]> {
+    let found: LookupAddress[];
+    try {
+      found = await within(RESOLVE_MS, this.names(host.replace(/^\[(.*)\]$/, '$1')));
+    } catch (error) {
+      throw new OutboundRefused(host, error);
+    }
+    const [first, ...others] = found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }) as const);
+    if (!first || !found.every(({ address }) => mayReach(address, this.allowed))) throw new OutboundRefused(host);
+    return [first, ...others];
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let late: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(`No answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([work, timeout]).finally(() => clearTimeout(late));
+}
