@@ -3,6 +3,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
 import { Public } from '../auth/index.js';
+import { NotCounted } from '../limits/index.js';
 import { InjectPlatformDataSource, TenantDataSource } from '../tenancy/index.js';
 
 /** Whether traffic should come here; turned off first when the process stops. */
@@ -39,6 +40,7 @@ async function withTimeout(work: Promise<unknown>): Promise<void> {
 }
 
 @ApiTags('health')
+@NotCounted()
 @Public()
 @Controller('health')
 export class HealthController {

@@ -1,11 +1,11 @@
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
-import { Max, Min } from 'class-validator';
 import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
 import type { Request } from 'express';
 import { addressBucket, bearerOf } from '../common/index.js';
-import { declareSetting, settingOf } from '../settings/index.js';
-import { TenantContext } from '../tenancy/index.js';
+import { settingOf } from '../settings/index.js';
+import { type Tenant, TenantContext } from '../tenancy/index.js';
 import { AddressLimitExceeded } from './limits.errors.js';
+import { VISITOR_LIMIT } from './limits.settings.js';
 import { type HeaderSink, setRateLimitHeaders } from './rate-limit.headers.js';
 
 /** The plan whose tenants are never limited by address. */
@@ -22,22 +22,13 @@ const CLASSES = {
   /** Each may hold a slug, and finds out about one. */
   'sign-up': { quota: 30, windowSeconds: 3600 },
   visitor: { quota: undefined, windowSeconds: 10 },
+  /** Callers of the operator's API who show no credential; a platform admin is counted by the tenant limits' guard. */
+  admin: { quota: 6000, windowSeconds: 60 },
 } as const;
 export type AddressLimitClass = keyof typeof CLASSES;
 
-/** Visitors have no account to hold responsible, so a tenant may want this tighter or wider. */
-export const VISITOR_LIMIT = declareSetting<number>({
-  key: 'limits.visitor_address_per_10s',
-  description: 'Requests in 10 seconds from one address without an account.',
-  type: 'integer',
-  rules: [Min(1), Max(1_000_000)],
-  allowed: 'an integer from 1 to 1,000,000',
-  default: 300,
-  changedBy: 'admin',
-  byPlan: true,
-});
-
-const ADDRESS_LIMITED = 'tenantry:address-limited';
+/** Metadata key under which {@link AddressLimited} keeps the class. */
+export const ADDRESS_LIMITED = 'tenantry:address-limited';
 
 /** Counts requests from one address (IPv6: one /64) to routes of the class, tenant by tenant, before anything else. */
 export const AddressLimited = (name: AddressLimitClass) => SetMetadata(ADDRESS_LIMITED, name);
@@ -46,8 +37,9 @@ interface AddressLimitRequest extends ThrottlerRequest {
   name: AddressLimitClass;
 }
 
+const ADMIN_ROUTE = /^\/api\/admin(\/|$)/i;
 const PASS = Promise.resolve(true);
-const generateKey = (_context: ExecutionContext, tracker: string, name: string): string => `${name}|${tracker}`;
+const generateKey = (_context: ExecutionContext, tracker: string, name: string): string => `${tracker}|${name}`;
 
 /** The first of the guards: it costs no look-up, and what it refuses reaches nothing else. */
 @Injectable()
@@ -62,10 +54,20 @@ export class AddressLimitGuard extends ThrottlerGuard {
   }
 
   override canActivate(context: ExecutionContext): Promise<boolean> {
-    const name = this.reflector.get<AddressLimitClass | undefined>(ADDRESS_LIMITED, context.getHandler());
-    if (name === undefined) return PASS;
     const tenant = this.tenants.current();
     if (tenant?.plan === UNLIMITED) return PASS;
+    const name = this.reflector.get<AddressLimitClass | undefined>(ADDRESS_LIMITED, context.getHandler());
+    if (name === undefined) return tenant ? PASS : this.limitAdminRoute(context);
+    return this.limit(context, name, tenant);
+  }
+
+  private limitAdminRoute(context: ExecutionContext): Promise<boolean> {
+    const { path, headers } = context.switchToHttp().getRequest<Request>();
+    if (!ADMIN_ROUTE.test(path) || bearerOf(headers.authorization).kind === 'text') return PASS;
+    return this.limit(context, 'admin', undefined);
+  }
+
+  private limit(context: ExecutionContext, name: AddressLimitClass, tenant: Tenant | undefined): Promise<boolean> {
     // Visitors of a tenant; a caller with a bearer credential is counted by what that stands for.
     const request = context.switchToHttp().getRequest<Request>();
     if (name === 'visitor' && (!tenant || bearerOf(request.headers.authorization).kind === 'text')) return PASS;
@@ -79,7 +81,7 @@ export class AddressLimitGuard extends ThrottlerGuard {
       ttl,
       blockDuration: 0,
       throttler: { name, limit, ttl, setHeaders: false },
-      getTracker: () => `${tenant?.id ?? ''}|${addressBucket(request.ip)}`,
+      getTracker: () => `{t:${tenant?.id ?? ''}}:limit:address|${addressBucket(request.ip)}`,
       generateKey,
     });
   }
@@ -92,14 +94,16 @@ export class AddressLimitGuard extends ThrottlerGuard {
     const hit = await this.storageService.increment(key, ttl, limit, blockDuration, policy);
     if (!hit.isBlocked) return true;
     const retryAfterSeconds = Math.max(1, hit.timeToBlockExpire);
-    setRateLimitHeaders(context.switchToHttp().getResponse<HeaderSink>(), {
-      name: policy,
-      quota: limit,
-      windowSeconds: ttl / 1000,
-      remaining: 0,
-      resetSeconds: hit.timeToExpire,
-      retryAfterSeconds,
-    });
+    setRateLimitHeaders(context.switchToHttp().getResponse<HeaderSink>(), [
+      {
+        name: policy,
+        quota: limit,
+        windowSeconds: ttl / 1000,
+        remaining: 0,
+        resetSeconds: hit.timeToExpire,
+        retryAfterSeconds,
+      },
+    ]);
     throw new AddressLimitExceeded(name, limit, ttl / 1000, retryAfterSeconds);
   }
 }

@@ -7,7 +7,9 @@ import { TenantLimitGuard } from './tenant-limit.guard.js';
 
 export * from './address-limit.guard.js';
 export * from './declared.limits.js';
+export * from './limit.storage.js';
 export * from './limits.errors.js';
+export * from './limits.settings.js';
 export * from './memory-throttler.storage.js';
 export * from './rate-limit.headers.js';
 export * from './sliding-window.js';

@@ -36,7 +36,7 @@ describe('SlidingWindow with large limits', () => {
           now += gap;
           for (let n = 0; n < hits; n++) {
             const { accepted } = window.hit(now, limit);
-            if (limit <= 1000) expect(accepted).toBe(exact.hit(now));
+            if (limit <= 1000 && accepted !== exact.hit(now)) throw new Error(`differs at ${now}`);
             if (accepted) passed.push(now);
           }
           expect(window.entryCount).toBeLessThanOrEqual(1000);
@@ -45,7 +45,7 @@ describe('SlidingWindow with large limits', () => {
           expect(passed[i]! - passed[i - limit]!).toBeGreaterThanOrEqual(windowMs);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -67,13 +67,15 @@ describe('SlidingWindow with large limits', () => {
         expect(passed).toBeGreaterThanOrEqual(allowed * 0.99);
         expect(passed).toBeLessThanOrEqual(allowed);
       }),
-      { numRuns: 5 },
+      { numRuns: 3 },
     );
   });
 
   it('holds 100,000 an hour in a few hundred entries', () => {
     const window = new SlidingWindow(3_600_000);
-    for (let n = 0; n < 100_000; n++) expect(window.hit(n * 30, 100_000).accepted).toBe(true);
+    let passed = 0;
+    for (let n = 0; n < 100_000; n++) if (window.hit(n * 30, 100_000).accepted) passed++;
+    expect(passed).toBe(100_000);
     expect(window.entryCount).toBeLessThanOrEqual(258);
   });
 

@@ -1,24 +1,33 @@
 import { AppError } from '../common/index.js';
 
-/** The tenant has used up one of its limits: 429 with the time to wait. */
+/** What {@link LimitExceeded} tells of the policy that refused. */
+export interface RefusedBy {
+  /** As in the headers. */
+  name: string;
+  /** The limit as the client is told of it: the last part of its setting's key where it has one. */
+  label: string;
+  /** Whose quota it is: `this tenant`. */
+  whose: string;
+  /** Requests allowed per window. */
+  quota: number;
+}
+
+/** One of the limits that apply to the request is used up: 429 with the time to wait. */
 export class LimitExceeded extends AppError {
   /** Seconds until a request would be let through again. */
   readonly retryAfterSeconds: number;
 
-  /**
-   * @param setting path of the setting that holds the limit; its last part is named to the client.
-   * @param quota requests allowed per window.
-   * @param retryAfterSeconds seconds to wait, at least 1.
-   */
-  constructor(setting: string, quota: number, retryAfterSeconds: number) {
+  /** @param retryAfterSeconds seconds to wait, at least 1. */
+  constructor({ name, label, whose, quota }: RefusedBy, retryAfterSeconds: number) {
     super({
       status: 429,
       code: 'rate_limited',
-      detail: `Limit ${setting.slice(setting.lastIndexOf('.') + 1)} of ${quota} exceeded for this tenant.`,
+      detail: `Limit ${label} of ${quota} exceeded for ${whose}.`,
       remedy:
         `Wait ${retryAfterSeconds} second${retryAfterSeconds === 1 ? '' : 's'} (see Retry-After) ` +
         'or ask for a higher limit.',
       headers: { 'Retry-After': String(retryAfterSeconds) },
+      extensions: { policy: name },
     });
     this.retryAfterSeconds = retryAfterSeconds;
   }

@@ -1,8 +1,6 @@
 import type { OnModuleDestroy } from '@nestjs/common';
-import type { ThrottlerStorage } from '@nestjs/throttler';
+import { type LimitPolicy, LimitStorage, type LimitVerdict, wholeSeconds } from './limit.storage.js';
 import { SlidingWindow } from './sliding-window.js';
-
-type ThrottlerRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>;
 
 /** Settings of {@link MemoryThrottlerStorage}. */
 export interface MemoryThrottlerStorageOptions {
@@ -22,7 +20,7 @@ const LOOK_AT_WHEN_FULL = 64;
  * and when the map is full a new key displaces an idle one if the next few looked at include one, else the one of
  * them that would have become idle soonest.
  */
-export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy {
+export class MemoryThrottlerStorage extends LimitStorage implements OnModuleDestroy {
   private readonly windows = new Map<string, SlidingWindow>();
   private readonly maxKeys: number;
   private readonly sweepIntervalMs: number;
@@ -31,6 +29,7 @@ export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy
   private timer?: NodeJS.Timeout;
 
   constructor(options: MemoryThrottlerStorageOptions = {}) {
+    super();
     this.maxKeys = Math.max(1, options.maxKeys ?? 1_000_000);
     this.sweepIntervalMs = options.sweepIntervalMs ?? 1_000;
     this.now = options.now ?? (() => performance.now());
@@ -41,42 +40,20 @@ export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy
     return this.windows.size;
   }
 
-  /**
-   * Asks for one slot of a key. A refused hit is not counted, and the refusal lasts exactly until a slot frees.
-   * @param key what is limited; it must already be unique per throttler name.
-   * @param ttl width of the sliding window in milliseconds.
-   * @param limit hits allowed per window.
-   * @param _blockDuration ignored: a sliding log needs no penalty time.
-   * @returns hits in the window, and in whole seconds, rounded up, the time until the oldest of them leaves
-   *   (`timeToExpire`) and, when blocked, until a slot frees (`timeToBlockExpire`, at least 1).
-   */
-  increment(
-    key: string,
-    ttl: number,
-    limit: number,
-    _blockDuration: number,
-    _throttlerName: string,
-  ): Promise<ThrottlerRecord> {
+  override consume(policies: readonly LimitPolicy[]): LimitVerdict {
     const now = this.now();
-    let window = this.windows.get(key);
-    if (window === undefined) {
-      window = new SlidingWindow(ttl);
-      if (this.windows.size >= this.maxKeys) this.makeRoom(now);
-      this.windows.set(key, window);
-      this.timer ??= setInterval(() => this.sweep(), this.sweepIntervalMs).unref();
-    } else if (window.windowMs !== ttl) {
-      window.resize(ttl);
-    }
-    const { accepted, used, resetMs } = window.hit(now, limit);
-    // The window rounds hits up to the next millisecond; that fraction must not turn 10 s into 11.
-    const waitMs = resetMs < window.windowMs + 1 ? Math.min(resetMs, window.windowMs) : resetMs;
-    const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-    return Promise.resolve({
-      totalHits: used,
-      timeToExpire: seconds,
-      isBlocked: !accepted,
-      timeToBlockExpire: accepted ? 0 : seconds,
+    let accepted = true;
+    const windows = policies.map((policy) => {
+      const window = this.windowOf(policy, now);
+      if (!window.hasRoom(now, policy.quota)) accepted = false;
+      return window;
     });
+    const standings = windows.map((window, i) => {
+      const { quota } = policies[i] as LimitPolicy;
+      const { accepted: room, used, resetMs } = accepted ? window.hit(now, quota) : window.look(now, quota);
+      return { refused: !room, used, resetSeconds: wholeSeconds(resetMs, window.windowMs) };
+    });
+    return { accepted, standings };
   }
 
   /** Drops idle keys; looks at no more than `most` keys and goes on from there the next time. */
@@ -93,6 +70,19 @@ export class MemoryThrottlerStorage implements ThrottlerStorage, OnModuleDestroy
   onModuleDestroy(): void {
     this.stop();
     this.windows.clear();
+  }
+
+  private windowOf({ key, windowMs }: LimitPolicy, now: number): SlidingWindow {
+    let window = this.windows.get(key);
+    if (window === undefined) {
+      window = new SlidingWindow(windowMs);
+      if (this.windows.size >= this.maxKeys) this.makeRoom(now);
+      this.windows.set(key, window);
+      this.timer ??= setInterval(() => this.sweep(), this.sweepIntervalMs).unref();
+    } else if (window.windowMs !== windowMs) {
+      window.resize(windowMs);
+    }
+    return window;
   }
 
   private makeRoom(now: number): void {

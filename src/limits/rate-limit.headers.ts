@@ -19,15 +19,32 @@ export interface HeaderSink {
   setHeader(name: string, value: string): unknown;
 }
 
-/** Sets the IETF draft `RateLimit` fields, their older `X-RateLimit-*` kin (seconds), and `Retry-After` if refused. */
-export function setRateLimitHeaders(res: HeaderSink, state: RateLimitState): void {
-  const name = quoted(state.name);
-  res.setHeader('RateLimit-Policy', `${name};q=${state.quota};w=${Math.ceil(state.windowSeconds)}`);
-  res.setHeader('RateLimit', `${name};r=${state.remaining};t=${state.resetSeconds}`);
-  res.setHeader('X-RateLimit-Limit', String(state.quota));
-  res.setHeader('X-RateLimit-Remaining', String(state.remaining));
-  res.setHeader('X-RateLimit-Reset', String(state.resetSeconds));
-  if (state.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(state.retryAfterSeconds));
+/**
+ * Sets the IETF draft `RateLimit` fields, their older `X-RateLimit-*` kin (seconds), and `Retry-After` if refused. All
+ * policies are listed; what is left is told of the one that will refuse first, or has refused for longest.
+ *
+ * @param states at least one
+ */
+export function setRateLimitHeaders(res: HeaderSink, states: readonly RateLimitState[]): void {
+  const closest = states.reduce((least, state) => (comesBefore(state, least) ? state : least));
+  res.setHeader('RateLimit-Policy', states.map(policyItem).join(', '));
+  res.setHeader('RateLimit', `${quoted(closest.name)};r=${closest.remaining};t=${closest.resetSeconds}`);
+  res.setHeader('X-RateLimit-Limit', String(closest.quota));
+  res.setHeader('X-RateLimit-Remaining', String(closest.remaining));
+  res.setHeader('X-RateLimit-Reset', String(closest.resetSeconds));
+  if (closest.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(closest.retryAfterSeconds));
+}
+
+function policyItem({ name, quota, windowSeconds }: RateLimitState): string {
+  return `${quoted(name)};q=${quota};w=${Math.ceil(windowSeconds)}`;
+}
+
+/** Whether a client must heed the one before the other. */
+function comesBefore(one: RateLimitState, other: RateLimitState): boolean {
+  const [wait, otherWait] = [one.retryAfterSeconds ?? 0, other.retryAfterSeconds ?? 0];
+  if (wait !== otherWait) return wait > otherWait;
+  if (one.remaining !== other.remaining) return one.remaining < other.remaining;
+  return one.resetSeconds > other.resetSeconds;
 }
 
 /** A structured-field string (RFC 9651): printable ASCII, with quotes and backslashes escaped. */

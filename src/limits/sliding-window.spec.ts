@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   LimitedBy,
+  type LimitedRoute,
   LimitExceeded,
   LimitsModule,
   limitsProviders,
@@ -138,9 +139,10 @@ class Routes {
 }
 
 class FixedLimits extends TenantLimits {
-  policyFor(name: string) {
-    if (name !== 'chat') return undefined;
-    return { quota: 2, windowSeconds: 10, name, setting: 'limits.chat_per_10s', tracker: 't1' };
+  policiesFor({ limit }: LimitedRoute) {
+    if (limit !== 'chat') return [];
+    const key = '{t:t1}:limit:chat';
+    return [{ key, name: 'chat', label: 'chat_per_10s', whose: 'this tenant', quota: 2, windowMs: 10_000 }];
   }
 }
 

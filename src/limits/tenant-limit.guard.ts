@@ -1,44 +1,47 @@
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
-import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
-import { LimitExceeded } from './limits.errors.js';
-import { type HeaderSink, setRateLimitHeaders } from './rate-limit.headers.js';
+import { ThrottlerGuard } from '@nestjs/throttler';
+import { ADDRESS_LIMITED, type AddressLimitClass } from './address-limit.guard.js';
+import type { LimitPolicy, LimitStanding, LimitStorage, LimitVerdict } from './limit.storage.js';
+import { LimitExceeded, type RefusedBy } from './limits.errors.js';
+import { type HeaderSink, type RateLimitState, setRateLimitHeaders } from './rate-limit.headers.js';
 
 /** Metadata key under which {@link LimitedBy} keeps the name of the limit. */
 export const LIMITED_BY = 'tenantry:limited-by';
+const NOT_COUNTED = 'tenantry:not-counted';
 
 /** Counts requests to a route (or to all routes of a controller) against the tenant's limit of that name. */
 export const LimitedBy = (name: string) => SetMetadata(LIMITED_BY, name);
 
-/** One tenant's limit, ready to be applied. */
-export interface TenantLimitPolicy {
-  /** Requests allowed per window. */
-  quota: number;
-  /** Width of the sliding window in seconds. */
-  windowSeconds: number;
-  /** Name of the policy as clients see it in the headers. */
-  name: string;
-  /** Path of the setting that holds the quota, such as `limits.chat_per_10s`. */
-  setting: string;
-  /** Whose quota is used up: the tenant's id. */
-  tracker: string;
+/** Leaves the routes of a controller out of every limit: those by which others watch the process. */
+export const NotCounted = () => SetMetadata(NOT_COUNTED, true);
+
+/** One limit, ready to be applied; `name` is what clients see in the headers. */
+export interface TenantLimitPolicy extends LimitPolicy, Readonly<RefusedBy> {
+  readonly quota: number;
 }
 
-/** Port: knows the limits of the tenant on whose behalf the current request runs. */
+/** What a route says of its limits. */
+export interface LimitedRoute {
+  /** Of {@link LimitedBy}. */
+  readonly limit: string | undefined;
+  /**
+   * Whether those who have no account yet, or have not shown it, are limited here by address: what they ask must not use
+   * up the quota that they would have behind the door.
+   */
+  readonly door: boolean;
+}
+
+/** Port: knows the limits that apply to the current request, by its tenant and caller. */
 export abstract class TenantLimits {
-  /** The current tenant's limit of that name; undefined means no limit. */
-  abstract policyFor(name: string): TenantLimitPolicy | undefined;
-}
-
-interface TenantLimitRequest extends ThrottlerRequest {
-  policy: TenantLimitPolicy;
+  /** @returns those that apply, in the order in which clients are told; empty: no limit */
+  abstract policiesFor(route: LimitedRoute): readonly TenantLimitPolicy[];
 }
 
 const PASS = Promise.resolve(true);
-const generateKey = (_context: ExecutionContext, tracker: string, name: string): string => `${name}|${tracker}`;
 
 /**
- * Applies the tenant's own limit to routes marked with {@link LimitedBy}; all other routes pass at once. Routes that
- * name the same limit share its quota.
+ * Applies every limit of the current tenant and caller at once: a request that one of them refuses uses up none of the
+ * others. Routes that name the same limit share its quota.
  */
 @Injectable()
 export class TenantLimitGuard extends ThrottlerGuard {
@@ -53,40 +56,54 @@ export class TenantLimitGuard extends ThrottlerGuard {
   }
 
   override canActivate(context: ExecutionContext): Promise<boolean> {
-    const name =
-      this.reflector.get<string | undefined>(LIMITED_BY, context.getHandler()) ??
-      this.reflector.get<string | undefined>(LIMITED_BY, context.getClass());
-    if (name === undefined) return PASS;
-    const policy = this.limits.policyFor(name);
-    if (policy === undefined) return PASS;
-    const limit = policy.quota;
-    const ttl = policy.windowSeconds * 1000;
-    return this.handleRequest({
-      context,
-      policy,
-      limit,
-      ttl,
-      blockDuration: 0,
-      throttler: { name: policy.name, limit, ttl, setHeaders: false },
-      getTracker: () => policy.tracker,
-      generateKey,
-    });
+    const policies = this.policiesFor(context);
+    if (policies.length === 0) return PASS;
+    const response = context.switchToHttp().getResponse<HeaderSink>();
+    const verdict = (this.storageService as LimitStorage).consume(policies);
+    if (verdict instanceof Promise) return verdict.then((later) => admit(response, policies, later));
+    admit(response, policies, verdict);
+    return PASS;
   }
 
-  protected override async handleRequest(request: TenantLimitRequest): Promise<boolean> {
-    const { context, policy, limit, ttl, blockDuration } = request;
-    const key = request.generateKey(context, policy.tracker, policy.name);
-    const hit = await this.storageService.increment(key, ttl, limit, blockDuration, policy.name);
-    const retryAfterSeconds = hit.isBlocked ? Math.max(1, hit.timeToBlockExpire) : undefined;
-    setRateLimitHeaders(context.switchToHttp().getResponse<HeaderSink>(), {
-      name: policy.name,
-      quota: limit,
-      windowSeconds: policy.windowSeconds,
-      remaining: hit.isBlocked ? 0 : Math.max(0, limit - hit.totalHits),
-      resetSeconds: hit.timeToExpire,
-      retryAfterSeconds,
+  private policiesFor(context: ExecutionContext): readonly TenantLimitPolicy[] {
+    const [handler, controller] = [context.getHandler(), context.getClass()];
+    if (this.reflector.get<true | undefined>(NOT_COUNTED, controller)) return [];
+    const byAddress = this.reflector.get<AddressLimitClass | undefined>(ADDRESS_LIMITED, handler);
+    return this.limits.policiesFor({
+      limit:
+        this.reflector.get<string | undefined>(LIMITED_BY, handler) ??
+        this.reflector.get<string | undefined>(LIMITED_BY, controller),
+      door: byAddress !== undefined && byAddress !== 'visitor',
     });
-    if (retryAfterSeconds !== undefined) throw new LimitExceeded(policy.setting, limit, retryAfterSeconds);
-    return true;
   }
+}
+
+/** @throws LimitExceeded naming the policy that refuses for longest */
+function admit(
+  response: HeaderSink,
+  policies: readonly TenantLimitPolicy[],
+  { accepted, standings }: LimitVerdict,
+): true {
+  setRateLimitHeaders(
+    response,
+    policies.map((policy, i) => stateOf(policy, standings[i] as LimitStanding)),
+  );
+  if (accepted) return true;
+  let longest = -1;
+  standings.forEach(({ refused, resetSeconds }, i) => {
+    if (refused && resetSeconds > (standings[longest]?.resetSeconds ?? 0)) longest = i;
+  });
+  throw new LimitExceeded(policies[longest] as TenantLimitPolicy, (standings[longest] as LimitStanding).resetSeconds);
+}
+
+function stateOf({ name, quota, windowMs }: TenantLimitPolicy, standing: LimitStanding): RateLimitState {
+  const { refused, used, resetSeconds } = standing;
+  return {
+    name,
+    quota,
+    windowSeconds: windowMs / 1000,
+    remaining: refused ? 0 : Math.max(0, quota - used),
+    resetSeconds,
+    retryAfterSeconds: refused ? resetSeconds : undefined,
+  };
 }

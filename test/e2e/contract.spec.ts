@@ -267,7 +267,11 @@ describe('limits', () => {
     expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200, 200, 429]);
     const refused = answers[4];
     expect(refused?.json.detail).toContain('chat_per_10s');
-    expect(refused?.headers['ratelimit-policy']).toBe('"chat";q=4;w=10');
+    expect(refused?.headers['ratelimit-policy']).toBe(
+      '"chat";q=4;w=10, "visitors";q=8000;w=3600, "plan";q=10000;w=3600',
+    );
+    expect(refused?.headers.ratelimit).toMatch(/^"chat";r=0;t=\d+$/);
+    expect(refused?.json.policy).toBe('chat');
     expect(refused?.headers['x-ratelimit-remaining']).toBe('0');
     expect(Number(refused?.headers['retry-after'])).toBeGreaterThan(0);
     expect((await t.request('POST', '/chat', { body: await body('acme') })).status).toBe(200);
