@@ -64,6 +64,7 @@ const STAYS_OUT = {
   'integration/tenant-events': CONTROL_PLANE,
   'integration/tenant-lists': CONTROL_PLANE,
   'e2e/admin-jobs': CONTROL_PLANE,
+  'e2e/config': CONTROL_PLANE,
   'e2e/admin-tenants': CONTROL_PLANE,
   'e2e/domains': CONTROL_PLANE,
   'e2e/platform-admins': CONTROL_PLANE,

@@ -1,0 +1,1 @@
+export { ConfigModule } from './config.module.js';
