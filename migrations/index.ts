@@ -25,6 +25,7 @@ import { CreateHistories1763600000099 } from './platform/1763600000099-create-hi
 import { LayerSettings1763600000100 } from './platform/1763600000100-layer-settings.js';
 import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
 import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
+import { CreateSettingChanges1763600000101 } from './platform/1763600000101-create-setting-changes.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -73,6 +74,7 @@ export const MIGRATIONS: MigrationSet[] = [
       LayerSettings1763600000100,
       CreateTenantKeys1763600000103,
       SeedPlanLimits1763600000102,
+      CreateSettingChanges1763600000101,
     ],
   },
   {

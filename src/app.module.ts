@@ -7,6 +7,7 @@ import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
 import { FeaturesConfigModule } from './config/index.js';
+import { ConfigModule } from './config/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
@@ -94,6 +95,7 @@ export class AppModule {
         ...workModules(env, database, logger),
         AdminTenantsModule,
         AdminJobsModule,
+        ConfigModule,
         ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit, is the feature on.

@@ -36,6 +36,7 @@ platform.provisionings owner=migrator rls=f force=f
 platform.restores owner=migrator rls=f force=f
 platform.sandbox_access owner=migrator rls=f force=f
 platform.servers owner=migrator rls=f force=f
+platform.setting_changes owner=migrator rls=f force=f
 platform.signing_keys owner=migrator rls=f force=f
 platform.signup_invites owner=migrator rls=f force=f
 platform.signups owner=migrator rls=f force=f
@@ -302,6 +303,15 @@ platform.servers.shared_ms integer
 platform.servers.shared_error text
 platform.servers.shared_failures integer NOT NULL DEFAULT 0
 platform.servers.shared_retry_at timestamp with time zone
+platform.setting_changes.id uuid NOT NULL
+platform.setting_changes.scope text NOT NULL
+platform.setting_changes.tenant_id uuid
+platform.setting_changes.plan text
+platform.setting_changes.key text NOT NULL
+platform.setting_changes.before jsonb
+platform.setting_changes.after jsonb
+platform.setting_changes.actor jsonb NOT NULL
+platform.setting_changes.changed_at timestamp with time zone NOT NULL DEFAULT now()
 platform.signing_keys.kid text NOT NULL
 platform.signing_keys.audience text NOT NULL
 platform.signing_keys.public_jwk jsonb NOT NULL
@@ -621,6 +631,9 @@ platform.servers servers_default_by_environment CHECK (((name = 'default'::text)
 platform.servers servers_name_plain CHECK ((name ~ '^[a-z][a-z0-9-]{0,39}$'::text))
 platform.servers servers_pkey PRIMARY KEY (name)
 platform.servers servers_weight_range CHECK (((weight >= 0) AND (weight <= 10000)))
+platform.setting_changes setting_changes_of_one CHECK ((((tenant_id IS NOT NULL) = (scope = 'tenant'::text)) AND ((plan IS NOT NULL) = (scope = 'plan'::text))))
+platform.setting_changes setting_changes_pkey PRIMARY KEY (id)
+platform.setting_changes setting_changes_scope_known CHECK ((scope = ANY (ARRAY['tenant'::text, 'plan'::text, 'platform'::text])))
 platform.signing_keys signing_keys_audience_known CHECK ((audience = ANY (ARRAY['tenant'::text, 'platform'::text])))
 platform.signing_keys signing_keys_pkey PRIMARY KEY (kid)
 platform.signup_invites signup_invites_pkey PRIMARY KEY (id)
@@ -729,6 +742,9 @@ CREATE INDEX recovery_codes_of_user ON shared.recovery_codes USING btree (tenant
 CREATE INDEX restores_of_tenant ON platform.restores USING btree (tenant_id, id)
 CREATE INDEX sandbox_access_expiry ON platform.sandbox_access USING btree (expires_at)
 CREATE INDEX sandbox_access_of_tenant ON platform.sandbox_access USING btree (tenant_id)
+CREATE INDEX setting_changes_of_plan ON platform.setting_changes USING btree (plan, key, id) WHERE (scope = 'plan'::text)
+CREATE INDEX setting_changes_of_platform ON platform.setting_changes USING btree (key, id) WHERE (scope = 'platform'::text)
+CREATE INDEX setting_changes_of_tenant ON platform.setting_changes USING btree (tenant_id, key, id) WHERE (scope = 'tenant'::text)
 CREATE INDEX signup_invites_expiry ON platform.signup_invites USING btree (expires_at)
 CREATE INDEX signups_expiry ON platform.signups USING btree (expires_at)
 CREATE INDEX signups_of_address ON platform.signups USING btree (address_hmac, expires_at)
@@ -805,6 +821,7 @@ CREATE UNIQUE INDEX roles_pkey ON shared.roles USING btree (tenant_id, id)
 CREATE UNIQUE INDEX sandbox_access_pkey ON platform.sandbox_access USING btree (code_hash)
 CREATE UNIQUE INDEX sent_notices_pkey ON shared.sent_notices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX servers_pkey ON platform.servers USING btree (name)
+CREATE UNIQUE INDEX setting_changes_pkey ON platform.setting_changes USING btree (id)
 CREATE UNIQUE INDEX signing_keys_pkey ON platform.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX signup_invites_pkey ON platform.signup_invites USING btree (id)
 CREATE UNIQUE INDEX signups_pkey ON platform.signups USING btree (id)
@@ -905,6 +922,7 @@ platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.restores migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator
 platform.servers migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.setting_changes migrator=arwdDxtm/migrator platform=ard/migrator
 platform.signing_keys migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signup_invites migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.signups migrator=arwdDxtm/migrator platform=arwd/migrator

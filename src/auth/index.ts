@@ -1,6 +1,6 @@
 export * from './access/access.decorator.js';
 export * from './access/access.guard.js';
-export { locate } from './access/caller.js';
+export { callerOf, locate } from './access/caller.js';
 export * from './access/permission.demand.js';
 export * from './access/permissions.js';
 export * from './access/principal.js';

@@ -1,1 +1,2 @@
 export * from './features.module.js';
+export { ConfigModule } from './config.module.js';

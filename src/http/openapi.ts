@@ -77,6 +77,7 @@ const TAGS: [name: string, description: string][] = [
   ['invitations', 'Bringing people into the tenant'],
   ['domains', 'Domains of the tenant itself'],
   ['features', 'What the tenant has beyond the common'],
+  ['config', 'Settings: of the tenant itself; for platform admins those of any tenant, of plans and of the platform'],
   ['sandboxes', 'Copies of the tenant, to try things out in or to train people'],
   ['health', 'For load balancers and monitoring'],
 ];

@@ -61,6 +61,9 @@ export { RetirementStore, type ScheduledAct } from './retirement/retirement.stor
 export { SentNotice } from './retirement/sent-notice.entity.js';
 export * from './retirement/tenant.owners.js';
 export { type RetirementReport, TenantRetirement } from './retirement/tenant.retirement.js';
+export { type SettingChange, SettingHistory } from './settings/setting.history.js';
+export { type SettingsChange, SettingsEditor } from './settings/settings.editor.js';
+export type { SettingsOf, SettingsState } from './settings/settings.owner.js';
 export { SlugHolds } from './slug.holds.js';
 export { checkSlug } from './slug.rules.js';
 export { TenantChanges } from './tenant.changes.js';

@@ -5,6 +5,8 @@ import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { InjectPlatformDataSource } from '../tenancy/index.js';
 import type { Plan } from './plans.js';
+import { SettingHistory } from './settings/setting.history.js';
+import { mergedSettings } from './settings/settings.owner.js';
 import { checkSettings } from './settings.rules.js';
 import { SlugHolds } from './slug.holds.js';
 import { checkSlug } from './slug.rules.js';
@@ -37,6 +39,7 @@ export class TenantEditor {
     private readonly store: TenantStore,
     private readonly holds: SlugHolds,
     private readonly changes: TenantChanges,
+    private readonly history: SettingHistory,
   ) {}
 
   /**
@@ -55,6 +58,7 @@ export class TenantEditor {
       const fields = { ...merged(before, edit), expires_at: await this.endOf(manager, before, edit) };
       if (fields.slug !== before.slug) await this.rename(manager, id, before.slug, fields.slug);
       const after = await this.store.setFields(manager, id, fields);
+      await this.history.record(manager, { scope: 'tenant', id }, before.settings, after.settings);
       const change = { event: 'tenant.edited', before: visible(before), after: visible(after) };
       await this.changes.record(manager, after, change, before.slug);
       return after;
@@ -92,14 +96,12 @@ export class TenantEditor {
 }
 
 function merged(before: TenantRecord, edit: TenantEdit) {
-  const settings = { ...before.settings, ...edit.settings };
-  for (const [key, value] of Object.entries(settings)) if (value === null) delete settings[key];
   return {
     slug: edit.slug ?? before.slug,
     name: edit.name?.trim() ?? before.name,
     plan: edit.plan ?? before.plan,
     kind: edit.kind ?? before.kind,
-    settings,
+    settings: mergedSettings(before.settings, edit.settings ?? {}),
   };
 }
 

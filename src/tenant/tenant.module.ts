@@ -73,6 +73,10 @@ import { TenantRestores } from './restores/tenant.restores.js';
 import { OwnerNotices } from './retirement/owner.notices.js';
 import { RetirementStore } from './retirement/retirement.store.js';
 import { TenantRetirement } from './retirement/tenant.retirement.js';
+import { PlanSettings } from './settings/plan.settings.js';
+import { PlatformSettings } from './settings/platform.settings.js';
+import { SettingHistory } from './settings/setting.history.js';
+import { SettingsEditor } from './settings/settings.editor.js';
 import { SlugHolds } from './slug.holds.js';
 import { StatusNotices } from './retirement/status.notices.js';
 import { TenantChanges } from './tenant.changes.js';
@@ -109,6 +113,7 @@ const RESTORE_PROVIDERS = [
   RestoreWorker,
   TenantRestores,
 ];
+const SETTING_PROVIDERS = [PlanSettings, PlatformSettings, SettingHistory, SettingsEditor];
 const HISTORY_PROVIDERS = [HistoryJobs, HistoryReplay, HistoryStore, TenantHistories];
 
 @Global()
@@ -168,6 +173,7 @@ const HISTORY_PROVIDERS = [HistoryJobs, HistoryReplay, HistoryStore, TenantHisto
     ...BACKUP_PROVIDERS,
     ...RESTORE_PROVIDERS,
     ...HISTORY_PROVIDERS,
+    ...SETTING_PROVIDERS,
   ],
   exports: [
     BackupJobs,
@@ -205,6 +211,8 @@ const HISTORY_PROVIDERS = [HistoryJobs, HistoryReplay, HistoryStore, TenantHisto
     ServerDirectory,
     ServerRegistry,
     Servers,
+    SettingHistory,
+    SettingsEditor,
     SlugHolds,
     TenantChanges,
     TenantCopies,

@@ -18,6 +18,8 @@ const UPDATE_STATUS = `UPDATE tenants SET status = $2, status_changed_at = now()
   WHERE id = $1 AND status = ANY ($3) RETURNING ${COLUMNS}`;
 const UPDATE_FIELDS = `UPDATE tenants SET slug = $2, name = $3, plan = $4, kind = $5, settings = $6, expires_at = $7,
     revision = revision + 1, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`;
+const UPDATE_SETTINGS = `UPDATE tenants SET settings = $2, revision = revision + 1, updated_at = now()
+  WHERE id = $1 RETURNING ${COLUMNS}`;
 const SCHEDULE_PURGE = `UPDATE tenants SET purge_after = now() + $2 * interval '1 day', updated_at = now()
   WHERE id = $1 RETURNING ${COLUMNS}`;
 
@@ -81,6 +83,12 @@ export class TenantStore {
       JSON.stringify(settings),
       expires_at,
     ]);
+    if (!rows[0]) throw new UnknownTenant();
+    return rows[0];
+  }
+
+  async setSettings(manager: EntityManager, id: string, settings: Record<string, unknown>): Promise<TenantRecord> {
+    const [rows] = await manager.query<[TenantRecord[], number]>(UPDATE_SETTINGS, [id, JSON.stringify(settings)]);
     if (!rows[0]) throw new UnknownTenant();
     return rows[0];
   }

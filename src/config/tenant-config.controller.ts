@@ -1,0 +1,28 @@
+import { Controller } from '@nestjs/common';
+import { ApiBearerAuth, ApiParam, ApiTags } from '@nestjs/swagger';
+import { type AccessRequest, RequiresPlatformPermission } from '../auth/index.js';
+import { TenantStore } from '../tenant/index.js';
+import { adminCaller, type ConfigCaller } from './config.caller.js';
+import { configRoutes } from './config.routes.js';
+
+const WRITE = 'tenant:write';
+const Routes = configRoutes(
+  'any tenant',
+  () => RequiresPlatformPermission('tenant:read'),
+  () => RequiresPlatformPermission(WRITE),
+);
+
+@ApiTags('config')
+@ApiBearerAuth('bearer')
+@ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+@Controller('api/admin/tenants/:tenant/config')
+export class TenantConfigController extends Routes {
+  constructor(private readonly tenants: TenantStore) {
+    super();
+  }
+
+  async callerOf(request: AccessRequest): Promise<ConfigCaller> {
+    const { id } = await this.tenants.find(String(request.params['tenant']));
+    return adminCaller(request, { scope: 'tenant', id }, WRITE);
+  }
+}

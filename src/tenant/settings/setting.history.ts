@@ -1,0 +1,105 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { CursorInvalid, isUuid, newId, type Page } from '../../common/index.js';
+import { type Actor, CredentialCodec, InjectPlatformDataSource, TenantContext } from '../../tenancy/index.js';
+import { TenantErasure } from '../lifecycle/tenant.erasure.js';
+import type { SettingMap, SettingsOf } from './settings.owner.js';
+
+/** One change of one setting. */
+export interface SettingChange {
+  id: string;
+  key: string;
+  /** Null: it was not set. */
+  before: unknown;
+  /** Null: it was taken away. */
+  after: unknown;
+  actor: Actor;
+  changed_at: Date;
+}
+
+const COLUMNS = 'id, key, before, after, actor, changed_at';
+const PAGE = 'AND key = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4';
+const LIST = {
+  tenant: `SELECT ${COLUMNS} FROM setting_changes WHERE scope = 'tenant' AND tenant_id = $1 ${PAGE}`,
+  plan: `SELECT ${COLUMNS} FROM setting_changes WHERE scope = 'plan' AND plan = $1 ${PAGE}`,
+  // $1 has no column here, but every parameter of a statement needs a type.
+  platform: `SELECT ${COLUMNS} FROM setting_changes WHERE scope = 'platform' AND $1::text IS NULL ${PAGE}`,
+};
+const FIND = `SELECT ${COLUMNS} FROM setting_changes
+  WHERE id = $1 AND key = $2 AND scope = $3 AND tenant_id IS NOT DISTINCT FROM $4 AND plan IS NOT DISTINCT FROM $5`;
+const INSERT = `INSERT INTO setting_changes (id, scope, tenant_id, plan, key, before, after, actor)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`;
+const ERASE = 'DELETE FROM setting_changes WHERE tenant_id = $1';
+
+/** Cursors of histories of plans and the platform belong to no tenant. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/** Who changed which setting, when, from what to what. A tenant's history goes with the tenant. */
+@Injectable()
+export class SettingHistory {
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly context: TenantContext,
+    private readonly credentials: CredentialCodec,
+    erasure: TenantErasure,
+  ) {
+    erasure.register(async (manager, tenantId) => {
+      await manager.query(ERASE, [tenantId]);
+    });
+  }
+
+  /**
+   * Records what differs, by whoever acts in the scope at hand.
+   *
+   * @param manager of the transaction of the change, which holds the owner's row: so ids are in the order of changes
+   */
+  async record(manager: EntityManager, of: SettingsOf, before: SettingMap, after: SettingMap): Promise<void> {
+    const { tenantId, plan } = columnsOf(of);
+    const actor = JSON.stringify(this.context.actor() ?? { kind: 'system' });
+    for (const key of differing(before, after)) {
+      const change = [newId(), of.scope, tenantId, plan, key, json(before[key]), json(after[key]), actor];
+      await manager.query(INSERT, change);
+    }
+  }
+
+  /**
+   * Newest first.
+   *
+   * @param limit changes to a page
+   * @throws CursorInvalid
+   */
+  async list(of: SettingsOf, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
+    const { tenantId, plan } = columnsOf(of);
+    const owner = `settings:${of.scope}:${plan ?? ''}:${key}`;
+    const before = cursor === undefined ? null : this.credentials.openCursor(tenantId ?? NOBODY, owner, cursor);
+    if (before === undefined) throw new CursorInvalid();
+    const rows = await this.platform.query<SettingChange[]>(LIST[of.scope], [tenantId ?? plan, key, before, limit + 1]);
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId ?? NOBODY, owner, last.id) : null };
+  }
+
+  /** @returns undefined when this setting of this owner has no such change */
+  async find(of: SettingsOf, key: string, id: string): Promise<SettingChange | undefined> {
+    if (!isUuid(id)) return undefined;
+    const { tenantId, plan } = columnsOf(of);
+    const [change] = await this.platform.query<SettingChange[]>(FIND, [id, key, of.scope, tenantId, plan]);
+    return change;
+  }
+}
+
+/** Keys whose value is another, or that one of them has not. */
+export function differing(before: SettingMap, after: SettingMap): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].filter((key) => !isDeepStrictEqual(before[key], after[key]));
+}
+
+function columnsOf(of: SettingsOf): { tenantId: string | null; plan: string | null } {
+  return { tenantId: of.scope === 'tenant' ? of.id : null, plan: of.scope === 'plan' ? of.name : null };
+}
+
+function json(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
