@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
+import { TenantCache } from '../../cache/index.js';
 import { JobErasure } from '../../jobs/index.js';
 import { WrittenMails } from '../../mail/index.js';
 import {
@@ -42,6 +43,7 @@ export class TenantErasure {
     private readonly places: PlaceStore,
     jobs: JobErasure,
     private readonly mails: WrittenMails,
+    private readonly cache: TenantCache,
   ) {
     this.register((manager, tenantId) => jobs.erase(manager, tenantId));
   }
@@ -70,7 +72,9 @@ export class TenantErasure {
     await this.platform.transaction(async (manager) => {
       for (const eraser of this.erasers) erased += (await eraser(manager, tenantId)) ?? 0;
     });
-    return erased + (await this.mails.erase(tenantId));
+    const mails = await this.mails.erase(tenantId);
+    await this.cache.forget(tenantId);
+    return erased + mails;
   }
 
   /** Everywhere that rows of the tenant can be: where it lives, where it lived, where it was to move, and the shared tables. */
