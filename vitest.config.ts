@@ -16,6 +16,7 @@ const BROWSER = 'is about pages and documents';
 const STAYS_OUT = {
   'integration/after-commit': CONTROL_PLANE,
   'integration/silent-places': CHOOSES,
+  'integration/tenant-cache': 'touches no rows',
   'integration/plan-reserves': CONTROL_PLANE,
   'integration/boot-preconditions': INSTALLATION,
   'integration/change-feed': INSTALLATION,

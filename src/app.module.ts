@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
+import { CacheModule } from './cache/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
 import { FeaturesConfigModule } from './config/index.js';
@@ -70,6 +71,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     MetricsModule,
     RedisModule,
     OutboundModule,
+    CacheModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
+import { TenantCache } from '../../cache/index.js';
 import { JobErasure } from '../../jobs/index.js';
 import { WrittenMails } from '../../mail/index.js';
 import { TenantKeys } from '../../secrets/index.js';
@@ -44,6 +45,7 @@ export class TenantErasure {
     jobs: JobErasure,
     keys: TenantKeys,
     private readonly mails: WrittenMails,
+    private readonly cache: TenantCache,
   ) {
     this.register((manager, tenantId) => jobs.erase(manager, tenantId));
     this.register((manager, tenantId) => keys.destroy(tenantId, manager));
@@ -73,7 +75,9 @@ export class TenantErasure {
     await this.platform.transaction(async (manager) => {
       for (const eraser of this.erasers) erased += (await eraser(manager, tenantId)) ?? 0;
     });
-    return erased + (await this.mails.erase(tenantId));
+    const mails = await this.mails.erase(tenantId);
+    await this.cache.forget(tenantId);
+    return erased + mails;
   }
 
   /** Everywhere that rows of the tenant can be: where it lives, where it lived, where it was to move, and the shared tables. */
