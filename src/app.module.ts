@@ -25,6 +25,7 @@ import { MetricsModule } from './metrics/index.js';
 import { OutboundModule } from './outbound/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { RedisModule } from './redis/index.js';
+import { ResourcesModule } from './resources/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
 import { SettingsModule } from './settings/index.js';
@@ -64,6 +65,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     MetricsModule,
     RedisModule,
     OutboundModule,
+    ResourcesModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,
