@@ -63,6 +63,7 @@ const STAYS_OUT = {
   'integration/retirement': CONTROL_PLANE,
   'integration/tenant-events': CONTROL_PLANE,
   'integration/tenant-lists': CONTROL_PLANE,
+  'integration/tenant-resources': CONTROL_PLANE,
   'e2e/admin-jobs': CONTROL_PLANE,
   'e2e/admin-tenants': CONTROL_PLANE,
   'e2e/domains': CONTROL_PLANE,
