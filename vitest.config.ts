@@ -66,6 +66,7 @@ const STAYS_OUT = {
   'integration/secrets': CONTROL_PLANE,
   'integration/tenant-events': CONTROL_PLANE,
   'integration/tenant-lists': CONTROL_PLANE,
+  'integration/tenant-resources': CONTROL_PLANE,
   'e2e/admin-jobs': CONTROL_PLANE,
   'e2e/features': CONTROL_PLANE,
   'e2e/config': CONTROL_PLANE,

@@ -29,6 +29,7 @@ import { MetricsModule } from './metrics/index.js';
 import { OutboundModule } from './outbound/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
 import { RedisModule } from './redis/index.js';
+import { ResourcesModule } from './resources/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
 import { SecretsModule } from './secrets/index.js';
 import { ChatSession, SessionModule } from './session/index.js';
@@ -72,6 +73,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     RedisModule,
     OutboundModule,
     CacheModule,
+    ResourcesModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,

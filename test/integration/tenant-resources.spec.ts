@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TenantResources, type TenantResource } from '../../src/resources/index.js';
+import { declareSetting, settingOf } from '../../src/settings/index.js';
+import { TenantContextMissing, TenantRunner } from '../../src/tenancy/index.js';
+import { createTestApp, type TestApp } from '../kit/test-app.js';
+
+const GREETING = declareSetting<string>({
+  key: 'test.greeting',
+  description: 'What the resource of this test is made of.',
+  type: 'string',
+  allowed: 'a text',
+  default: 'hello',
+  changedBy: 'admin',
+});
+
+describe('things of a tenant', () => {
+  let t: TestApp;
+  let greeter: TenantResource<string>;
+  const disposed: string[] = [];
+  const greetingOf = async (slug: string) => {
+    const tenant = await t.tenant(slug);
+    return t.app.get(TenantRunner).run(tenant, () => greeter.use((greeting) => greeting));
+  };
+  const change = async (slug: string, assignment: string) => {
+    await t.database.admin(`UPDATE platform.tenants SET ${assignment} WHERE slug = '${slug}'`);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '${slug}')`);
+  };
+
+  beforeAll(async () => {
+    t = await createTestApp();
+    greeter = t.app.get(TenantResources).declare<string>({
+      name: 'greeter',
+      settings: [GREETING],
+      make: (tenant) => `${settingOf(tenant, GREETING)} from ${tenant.slug}`,
+      dispose: (greeting) => void disposed.push(greeting),
+    });
+  });
+  afterAll(() => t.close());
+
+  it('are lent in the scope of a tenant alone', async () => {
+    await expect(greeter.use(() => undefined)).rejects.toBeInstanceOf(TenantContextMissing);
+    expect(await greetingOf('acme')).toBe('hello from acme');
+    expect(await greetingOf('globex')).toBe('hello from globex');
+  });
+
+  it('are disposed of when their settings change, and no other tenant notices', async () => {
+    await change('acme', `settings = settings || '{"test.greeting":"good day"}'`);
+    await expect.poll(() => disposed).toContain('hello from acme');
+    await expect.poll(() => greetingOf('acme')).toBe('good day from acme');
+    expect(disposed).not.toContain('hello from globex');
+  });
+
+  it('tell how they are, and are gone once the tenant is suspended', async () => {
+    const { id } = await t.tenant('globex');
+    const health = () => t.app.get(TenantResources).healthOf(id);
+    expect(health()).toContainEqual({
+      resource: 'greeter',
+      state: 'ok',
+      failingSince: null,
+      lastError: null,
+      inUse: 0,
+    });
+    await change('globex', `status = 'suspended'`);
+    await expect.poll(() => disposed).toContain('hello from globex');
+    expect(health()).toMatchObject([{ state: 'unused' }]);
+  });
+});
