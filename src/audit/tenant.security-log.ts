@@ -4,6 +4,7 @@ import {
   InjectTenantRepository,
   PlaceLanes,
   PlacementUnavailable,
+  TenantBusy,
   TenantDirectory,
   type TenantRepository,
   TenantRunner,
@@ -82,7 +83,7 @@ export class TenantSecurityLog {
       };
       await this.lanes.run(tenant?.placement ?? { kind: 'shared' }, write);
     } catch (error) {
-      const later = error instanceof PlacementUnavailable || error instanceof ConnectionsExhausted;
+      const later = [PlacementUnavailable, ConnectionsExhausted, TenantBusy].some((kind) => error instanceof kind);
       if (later && entries.length > 0) this.putBack(tenantId, entries);
       else if (entries.length > 0) this.lose(tenantId, entries, error);
       this.resting.add(tenantId);

@@ -10,7 +10,8 @@ import {
   type Place,
   type Waiter,
 } from './connection.budget.js';
-import { ConnectionsExhausted } from './tenancy.errors.js';
+import { FairQueue, type Share, type Ticket } from './fair.queue.js';
+import { ConnectionsExhausted, TenantBusy } from './tenancy.errors.js';
 
 export interface BrokerOptions {
   /** How long a caller waits for a connection, in ms. */
@@ -21,9 +22,17 @@ export interface BrokerOptions {
   lifeMs: number;
   /** After a connection could not be opened, callers get the same answer for this long, in ms. */
   failureMs: number;
+  /** Callers of one tenant that may wait for one place. */
+  waitersPerTenant: number;
 }
 
-const DEFAULTS: BrokerOptions = { waitMs: 10_000, idleMs: 60_000, lifeMs: 3_600_000, failureMs: 1000 };
+const DEFAULTS: BrokerOptions = {
+  waitMs: 10_000,
+  idleMs: 60_000,
+  lifeMs: 3_600_000,
+  failureMs: 1000,
+  waitersPerTenant: 256,
+};
 const SWEEP_MS = 5000;
 /** How long a connection may take to say good-bye, in ms; a server that is gone never answers. */
 const CLOSE_MS = 2000;
@@ -31,7 +40,7 @@ const CLOSE_MS = 2000;
 /**
  * Keeps connections to many places within budgets. A place that needs one when its budget is spent gets that of the
  * least recently used idle one of another; when none is idle, places are served in turns. A connection in use is never
- * closed.
+ * closed. Tenants that wait for the same place are served in shares by weight.
  */
 export class ConnectionBroker {
   private readonly places = new Map<string, Place>();
@@ -52,9 +61,11 @@ export class ConnectionBroker {
    * A connection that is the caller's until `release`, which closes it when given an error.
    *
    * @param plan of the tenant that it is for: some are kept for tenants of some plans
-   * @throws ConnectionsExhausted when none came free in time; what opening one throws
+   * @param share whose wait it is; without one, all such callers share a turn
+   * @throws ConnectionsExhausted when none came free in time; TenantBusy when too many of the tenant wait already; what
+   *   opening one throws
    */
-  async acquire(target: ConnectionTarget, plan?: string): Promise<PoolClient> {
+  async acquire(target: ConnectionTarget, plan?: string, share?: Share): Promise<PoolClient> {
     if (this.ending) throw new Error('Connections are being closed.');
     const place = this.placeOf(target);
     const admitted = target.budget.admits(plan);
@@ -65,7 +76,7 @@ export class ConnectionBroker {
     if (admitted && target.budget.waiting.size === 0 && this.makeRoom(place)) {
       return (await this.open(place, plan)).client;
     }
-    return this.wait(place, plan);
+    return this.wait(place, plan, share);
   }
 
   /** @returns connections by state, in all budgets together */
@@ -93,7 +104,7 @@ export class ConnectionBroker {
     clearInterval(this.sweep);
     const closed = new Promise<void>((done) => (this.ending = { done }));
     for (const place of this.places.values()) {
-      for (const waiter of place.waiters) this.refuse(place, waiter, new Error('Connections are being closed.'));
+      this.refuseAll(place, new Error('Connections are being closed.'));
       for (const held of [...place.idle]) this.close(held);
     }
     if (this.held.size === 0) return;
@@ -105,7 +116,7 @@ export class ConnectionBroker {
   private placeOf(target: ConnectionTarget): Place {
     let place = this.places.get(target.key);
     if (!place) {
-      place = { target, idle: [], waiters: new Set(), open: 0, closing: 0 };
+      place = { target, idle: [], waiters: this.newQueue(), open: 0, closing: 0 };
       this.places.set(target.key, place);
       this.sweep ??= setInterval(() => this.closeOld(), SWEEP_MS).unref();
     }
@@ -163,33 +174,44 @@ export class ConnectionBroker {
       place.failure = { error, until: Date.now() + this.options.failureMs };
       giveBack(held);
       this.close(held);
-      for (const waiter of place.waiters) this.refuse(place, waiter, error);
+      this.refuseAll(place, error);
       this.serve(target.budget);
       throw error;
     }
   }
 
-  private wait(place: Place, plan: string | undefined): Promise<PoolClient> {
+  private newQueue(): FairQueue<Waiter> {
+    return new FairQueue({ perTenant: this.options.waitersPerTenant, total: Infinity });
+  }
+
+  private wait(place: Place, plan: string | undefined, share: Share | undefined): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.refuse(place, waiter, new ConnectionsExhausted()),
-        this.options.waitMs,
-      ).unref();
-      const waiter: Waiter = { plan, resolve, reject, timer };
-      place.waiters.add(waiter);
+      const late = (): void => {
+        this.unqueue(place, () => place.waiters.remove(ticket!));
+        reject(new ConnectionsExhausted());
+      };
+      const timer = setTimeout(late, this.options.waitMs).unref();
+      const ticket = place.waiters.add({ plan, resolve, reject, timer }, share);
+      if (!ticket) {
+        clearTimeout(timer);
+        return reject(new TenantBusy());
+      }
       place.target.budget.waiting.add(place);
       this.serve(place.target.budget);
     });
   }
 
-  private refuse(place: Place, waiter: Waiter, error: unknown): void {
-    this.unqueue(place, waiter);
-    waiter.reject(error);
+  private refuseAll(place: Place, error: unknown): void {
+    const waiters = place.waiters.drain();
+    place.target.budget.waiting.delete(place);
+    for (const { timer, reject } of waiters) {
+      clearTimeout(timer);
+      reject(error);
+    }
   }
 
-  private unqueue(place: Place, waiter: Waiter): void {
-    clearTimeout(waiter.timer);
-    place.waiters.delete(waiter);
+  private unqueue(place: Place, take: () => void): void {
+    take();
     if (place.waiters.size === 0) place.target.budget.waiting.delete(place);
   }
 
@@ -215,10 +237,12 @@ export class ConnectionBroker {
       // Those that could not be served go behind the others, so the first is always one not yet looked at.
       const [place] = budget.waiting as Set<Place> & Iterable<Place>;
       // What is left may be kept for others than the first.
-      const waiter = firstAdmitted(place!);
+      const ticket: Ticket<Waiter> | undefined = firstAdmitted(place!);
+      const waiter = ticket?.item;
       const idle = waiter && this.takeIdle(place!, waiter.plan);
       if (waiter && (idle || this.makeRoom(place!))) {
-        this.unqueue(place!, waiter);
+        clearTimeout(waiter.timer);
+        this.unqueue(place!, () => place!.waiters.serve(ticket!));
         if (idle) waiter.resolve(idle.client);
         else this.open(place!, waiter.plan).then(({ client }) => waiter.resolve(client), waiter.reject.bind(waiter));
         skipped = 0;

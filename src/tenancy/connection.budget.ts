@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg';
+import type { FairQueue, Ticket } from './fair.queue.js';
 import { type Reserve, roomFor } from './plan.reserves.js';
 
 const NOTHING: Reserve = new Map();
@@ -55,7 +56,8 @@ export interface Waiter {
 export interface Place {
   readonly target: ConnectionTarget;
   readonly idle: Held[];
-  readonly waiters: Set<Waiter>;
+  /** Tenants that share the place wait in shares by weight. */
+  readonly waiters: FairQueue<Waiter>;
   open: number;
   /** Connections of others that are being closed for its sake. */
   closing: number;
@@ -85,7 +87,12 @@ export function giveBack(held: Held): void {
   held.place.target.budget.count(held.plan, -1);
 }
 
-export function firstAdmitted({ waiters, target: { budget } }: Place): Waiter | undefined {
-  for (const waiter of waiters) if (budget.admits(waiter.plan)) return waiter;
-  return undefined;
+export function firstAdmitted({ waiters, target: { budget } }: Place): Ticket<Waiter> | undefined {
+  const plans = new Map<string | undefined, boolean>();
+  return waiters.peek(({ plan }) => {
+    // Hundreds of tenants may wait, of a few plans.
+    let admitted = plans.get(plan);
+    if (admitted === undefined) plans.set(plan, (admitted = budget.admits(plan)));
+    return admitted;
+  });
 }

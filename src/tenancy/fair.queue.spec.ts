@@ -104,6 +104,12 @@ describe('a fair queue', () => {
     expect(queue.next()).toBe('acme');
   });
 
+  it("passes over single items of those that are nobody's", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ['free', 'premium']) queue.add(item);
+    expect(queue.peek((item) => item === 'premium')?.item).toBe('premium');
+  });
+
   it('refuses weights with which a round would serve nobody', () => {
     for (const weight of [0, 0.5, -1, NaN, Infinity]) {
       expect(() => new FairQueue<string>().add('x', { tenantId: 'acme', weight })).toThrow(RangeError);

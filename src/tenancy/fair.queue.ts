@@ -79,10 +79,11 @@ export class FairQueue<T> {
    * @param admits passes over tenants whose first item cannot be served now; they keep their turn
    */
   peek(admits?: (item: T) => boolean): Ticket<T> | undefined {
-    for (const { tickets } of this.flows.values()) {
+    for (const [tenantId, { tickets }] of this.flows) {
       for (const ticket of tickets) {
         if (!admits || admits(ticket.item)) return ticket;
-        break;
+        // Behind what is nobody's in particular, something else of the kind may be served; a tenant keeps its order.
+        if (tenantId !== undefined) break;
       }
     }
     return undefined;

@@ -1,6 +1,7 @@
 export * from './actor.js';
 export * from './credential.reader.js';
 export * from './domain-name.js';
+export * from './fair.queue.js';
 export * from './live.cache.js';
 export * from './boot-preconditions.js';
 export * from './maintenance.connections.js';
@@ -22,6 +23,7 @@ export * from './tenant.policy.js';
 export * from './tenant.repository.js';
 export * from './tenant.resolver.js';
 export * from './tenant.runner.js';
+export * from './tenant.share.js';
 export * from './tenant.transaction.js';
 export * from './tenant.js';
 export * from './worked.places.js';

@@ -135,6 +135,19 @@ export class ConnectionsExhausted extends AppError {
   }
 }
 
+/** One tenant has as much under way, and waiting, as it may. Others are served. */
+export class TenantBusy extends AppError {
+  constructor() {
+    super({
+      status: 503,
+      code: 'tenant_busy',
+      detail: 'This tenant has as many requests under way as it may.',
+      remedy: 'Try again shortly, with fewer requests at the same time.',
+      headers: { 'Retry-After': '1' },
+    });
+  }
+}
+
 /** The tenant was between two places for longer than a request waits. Nothing was done. */
 export class TenantMoving extends AppError {
   constructor(cause?: unknown) {

@@ -2,8 +2,9 @@ import type pg from 'pg';
 import type { ServerAddress } from '../database/index.js';
 import { ConnectionBroker } from './connection.broker.js';
 import { Budget, type ConnectionTarget } from './connection.budget.js';
+import type { Share } from './fair.queue.js';
 import type { PlanReserves } from './plan.reserves.js';
-import { ConnectionsExhausted, PlacementUnavailable } from './tenancy.errors.js';
+import { ConnectionsExhausted, PlacementUnavailable, TenantBusy } from './tenancy.errors.js';
 import { type Placement, DEFAULT_SERVER, hasOwnLogin, schemaOf, serverOf } from './tenant.js';
 
 /** Port: the servers that tenants are placed on, besides the primary. */
@@ -50,18 +51,20 @@ export class TenantConnections {
 
   /**
    * @param plan of the tenant that it is for
-   * @throws ConnectionsExhausted, PlacementUnavailable; of the primary's shared tables whatever the driver says
+   * @param share whose wait it is, where tenants wait for the same connections
+   * @throws ConnectionsExhausted, TenantBusy, PlacementUnavailable; of the primary's shared tables whatever the driver says
    */
-  async acquire(placement: Placement, plan?: string): Promise<pg.PoolClient> {
+  async acquire(placement: Placement, plan?: string, share?: Share): Promise<pg.PoolClient> {
     if (placement.kind === 'shared' && serverOf(placement) === DEFAULT_SERVER) {
-      return this.broker.acquire(this.sharedOfPrimary, plan);
+      return this.broker.acquire(this.sharedOfPrimary, plan, share);
     }
     try {
-      const client = await this.broker.acquire(await this.targetOf(placement), plan);
+      const client = await this.broker.acquire(await this.targetOf(placement), plan, share);
       if (!this.verified.has(placeOf(placement))) await this.verify(client, placement);
       return client;
     } catch (error) {
-      throw error instanceof ConnectionsExhausted ? error : new PlacementUnavailable(error);
+      const busy = error instanceof ConnectionsExhausted || error instanceof TenantBusy;
+      throw busy ? error : new PlacementUnavailable(error);
     }
   }
 

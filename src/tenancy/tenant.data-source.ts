@@ -25,6 +25,7 @@ import { isTurnedAway, type TenantFence } from './tenant.fence.js';
 import { TenantQueryRunner } from './tenant.query-runner.js';
 import { sendAlone } from './tenant.statement.js';
 import type { Tenant } from './tenant.js';
+import { shareOf } from './tenant.share.js';
 
 export type Layer = 'filter' | 'subscriber';
 
@@ -102,7 +103,7 @@ export class TenantDataSource extends DataSource {
   }
 
   private async queryAt<Row>(tenant: Tenant, sql: string, parameters: unknown[]): Promise<Row[]> {
-    const client = await this.connections.acquire(tenant.placement, tenant.plan);
+    const client = await this.connections.acquire(tenant.placement, tenant.plan, shareOf(tenant));
     const prepared = this.preparedOn(client);
     let broken: Error | undefined;
     try {

@@ -14,6 +14,7 @@ import type { TenantDataSource } from './tenant.data-source.js';
 import { isTurnedAway } from './tenant.fence.js';
 import { sendAlone } from './tenant.statement.js';
 import { schemaOf, type Tenant } from './tenant.js';
+import { shareOf } from './tenant.share.js';
 
 type IsolationLevel = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
@@ -124,7 +125,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
   private broken: Error | undefined;
 
   private connectTo(tenant: Tenant): Promise<PoolClient> {
-    return (this.lease ??= this.source.connections.acquire(tenant.placement, tenant.plan));
+    return (this.lease ??= this.source.connections.acquire(tenant.placement, tenant.plan, shareOf(tenant)));
   }
 
   /** In a transaction, whatever is asked before it has begun waits until it has. */

@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { ConnectionBroker } from '../../src/tenancy/connection.broker.js';
 import { Budget, type ConnectionTarget } from '../../src/tenancy/connection.budget.js';
-import { ConnectionsExhausted } from '../../src/tenancy/index.js';
+import { ConnectionsExhausted, TenantBusy } from '../../src/tenancy/index.js';
 import { runSql } from '../kit/scratch-server.js';
 import { withDatabase } from '../kit/test-env.js';
 
@@ -142,6 +142,57 @@ describe('connections within a budget', () => {
     const [place] = placesOf(1, new Budget('own', 1));
     await nameAt(place!);
     await expect.poll(() => broker.counts().total, { timeout: 8000 }).toBe(0);
+  });
+});
+
+describe('connections that tenants share', () => {
+  const acme = { tenantId: 'acme', weight: 1 };
+  const globex = { tenantId: 'globex', weight: 1 };
+  const initech = { tenantId: 'initech', weight: 3 };
+
+  it('go to them in turns, by weight, however many of one wait', async () => {
+    broker = new ConnectionBroker({});
+    const [place] = placesOf(1, new Budget('shared', 1), 1);
+    const held = await broker.acquire(place!, 'free', acme);
+    const served: string[] = [];
+    const turn = async (share: typeof acme) => {
+      const client = await broker.acquire(place!, 'free', share);
+      served.push(share.tenantId);
+      client.release();
+    };
+    const flood = Array.from({ length: 100 }, () => turn(acme));
+    const others = [globex, globex, initech, initech, initech, initech].map(turn);
+    held.release();
+    await Promise.all([...flood, ...others]);
+    const round = ['acme', 'globex', 'initech', 'initech', 'initech'];
+    expect(served.slice(0, 8)).toEqual([...round, 'acme', 'globex', 'initech']);
+    expect(served).toHaveLength(106);
+  });
+
+  it('have a bounded queue for each of them: beyond it that tenant alone is refused, at once', async () => {
+    broker = new ConnectionBroker({}, { waitersPerTenant: 2, waitMs: 60_000 });
+    const [place] = placesOf(1, new Budget('shared', 1), 1);
+    const held = await broker.acquire(place!, 'free', acme);
+    const use = (share: typeof acme) => broker.acquire(place!, 'free', share).then((client) => client.release());
+    const waiting = [use(acme), use(acme)];
+    await expect(use(acme)).rejects.toThrow(TenantBusy);
+    waiting.push(use(globex));
+    expect(broker.counts().waiting).toBe(3);
+    held.release();
+    await Promise.all(waiting);
+    await use(acme);
+  });
+
+  it('leave whoever has waited for too long behind, and serve the next', async () => {
+    broker = new ConnectionBroker({}, { waitMs: 100 });
+    const [place] = placesOf(1, new Budget('shared', 1), 1);
+    const held = await broker.acquire(place!, 'free', acme);
+    await expect(broker.acquire(place!, 'free', acme)).rejects.toThrow(ConnectionsExhausted);
+    expect(broker.counts().waiting).toBe(0);
+    const next = broker.acquire(place!, 'free', globex);
+    held.release();
+    (await next).release();
+    expect(broker.counts()).toEqual({ total: 1, idle: 1, waiting: 0 });
   });
 });
 

@@ -4,6 +4,7 @@ import {
   DEFAULT_SERVER,
   schemaOf,
   serverOf,
+  shareOf,
   type Tenant,
   type TenantDataSource,
   TenantMoving,
@@ -68,7 +69,7 @@ export class TenantSnapshot {
     head: string,
     work: (snapshot: TenantSnapshot) => Promise<T>,
   ): Promise<T> {
-    const client = await source.connections.acquire(tenant.placement, tenant.plan);
+    const client = await source.connections.acquire(tenant.placement, tenant.plan, shareOf(tenant));
     let failed: Error | undefined;
     try {
       const schema = schemaOf(tenant.placement);
