@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { AppError } from '../common/index.js';
 import { ResourceUnavailable } from './resources.errors.js';
 
 /** How long making one may take, in ms. */
@@ -201,7 +202,8 @@ export class ResourcePool<T> {
   }
 
   private noteFault({ id, fingerprint }: Wanted<T>, error: unknown, holdOffMs: number): string | undefined {
-    const unmade = holdOffMs > 0 ? 'It cannot be made of its settings.' : undefined;
+    const told = error instanceof AppError ? error.message : 'It cannot be made of its settings.';
+    const unmade = holdOffMs > 0 ? told : undefined;
     const reason = this.options.reasonOf(error) ?? unmade;
     if (reason === undefined) return undefined;
     this.failures += 1;

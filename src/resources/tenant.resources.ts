@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Counter, Gauge } from 'prom-client';
-import { AppError } from '../common/index.js';
 import { MetricsService } from '../metrics/index.js';
 import { type Setting, settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext, TenantDirectory, TenantTransaction } from '../tenancy/index.js';
@@ -20,7 +19,7 @@ export interface ResourceDeclaration<T> {
   /** snake_case, for admins and metrics: `mail_server`. */
   name: string;
   /** Those that it is made of: when one of them changes, the next use gets a new one. */
-  settings: readonly Setting<never>[];
+  settings: readonly Setting<unknown>[];
   /** Called in the scope of the tenant. @param signal aborted after 10 s, when whoever waits is told that it failed */
   make: (tenant: Tenant, signal: AbortSignal) => Promise<T> | T;
   /** Called once for each that was made, after its last use. */
@@ -97,8 +96,7 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
   declare<T>(declaration: ResourceDeclaration<T>): TenantResource<T> {
     const { name, settings, make, dispose, max = MAX } = declaration;
     if (this.declared.has(name)) throw new Error(`The resource ${name} is declared twice.`);
-    const reasonOf = (error: unknown): string | undefined =>
-      declaration.reasonOf?.(error) ?? (error instanceof AppError ? error.message : undefined);
+    const reasonOf = declaration.reasonOf ?? (() => undefined);
     const pool = new ResourcePool<T>({ name, max, drainMs: DRAIN_MS, dispose, reasonOf });
     const fingerprintOf = (tenant: Tenant): string => fingerprint(tenant, settings);
     this.declared.set(name, { pool: pool as ResourcePool<unknown>, fingerprintOf });
@@ -147,7 +145,7 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
 }
 
 /** Of the values in force. A hash, so that secrets among them are held nowhere else. */
-function fingerprint(tenant: Tenant, settings: readonly Setting<never>[]): string {
+function fingerprint(tenant: Tenant, settings: readonly Setting<unknown>[]): string {
   const values = settings.map((setting) => settingOf(tenant, setting) as unknown);
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }

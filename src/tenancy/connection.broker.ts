@@ -204,9 +204,9 @@ export class ConnectionBroker {
   private refuseAll(place: Place, error: unknown): void {
     const waiters = place.waiters.drain();
     place.target.budget.waiting.delete(place);
-    for (const { timer, reject } of waiters) {
-      clearTimeout(timer);
-      reject(error);
+    for (const waiter of waiters) {
+      clearTimeout(waiter.timer);
+      waiter.reject(error);
     }
   }
 
@@ -242,7 +242,7 @@ export class ConnectionBroker {
       const idle = waiter && this.takeIdle(place!, waiter.plan);
       if (waiter && (idle || this.makeRoom(place!))) {
         clearTimeout(waiter.timer);
-        this.unqueue(place!, () => place!.waiters.serve(ticket!));
+        this.unqueue(place!, () => place!.waiters.serve(ticket));
         if (idle) waiter.resolve(idle.client);
         else this.open(place!, waiter.plan).then(({ client }) => waiter.resolve(client), waiter.reject.bind(waiter));
         skipped = 0;

@@ -66,6 +66,7 @@ export async function serveTestApp(
   const app = await createApplication(database.env, database.prepared, logger, adapter, modules);
   if (!keepLimits) {
     await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);
+    await database.admin(`UPDATE platform.plans SET settings = settings - 'limits.requests_per_hour'`);
     await database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
   }
   await app.listen(0, '127.0.0.1');
