@@ -146,6 +146,6 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
 
 /** Of the values in force. A hash, so that secrets among them are held nowhere else. */
 function fingerprint(tenant: Tenant, settings: readonly Setting<unknown>[]): string {
-  const values = settings.map((setting) => settingOf(tenant, setting) as unknown);
+  const values = settings.map((setting) => settingOf(tenant, setting));
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }
