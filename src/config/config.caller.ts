@@ -1,5 +1,5 @@
 import { type AccessRequest, callerOf } from '../auth/index.js';
-import { isSecret, type Setting } from '../settings/index.js';
+import type { Setting } from '../settings/index.js';
 import type { SettingsOf } from '../tenant/index.js';
 import { SETTINGS_WRITE } from './config.permissions.js';
 
@@ -10,7 +10,7 @@ export interface ConfigCaller {
   own: boolean;
   /** Whether the setting is theirs to change. */
   owns(setting: Setting<unknown>): boolean;
-  /** Whether a form may offer to change it: they hold the permission, too, and it can be stored. */
+  /** Whether a form may offer to change it: they hold the permission, too. */
   mayEdit(setting: Setting<unknown>): boolean;
 }
 
@@ -23,7 +23,7 @@ export function ownCaller(request: AccessRequest): ConfigCaller {
     of: { scope: 'tenant', id: tenantId },
     own: true,
     owns,
-    mayEdit: (setting) => owns(setting) && permissions.has(SETTINGS_WRITE) && !isSecret(setting),
+    mayEdit: (setting) => owns(setting) && permissions.has(SETTINGS_WRITE),
   };
 }
 
@@ -34,6 +34,6 @@ export function adminCaller({ admin }: AccessRequest, of: SettingsOf, permission
     of,
     own: false,
     owns: () => true,
-    mayEdit: (setting) => may && !isSecret(setting) && (of.scope !== 'plan' || setting.byPlan === true),
+    mayEdit: (setting) => may && (of.scope !== 'plan' || setting.byPlan === true),
   };
 }

@@ -6,6 +6,7 @@ import {
   effectiveSetting,
   isSecret,
   SETTING_SOURCES,
+  shownSettings,
   type Setting,
   type SettingEditor,
   type SettingSource,
@@ -145,9 +146,11 @@ export class SettingChangeView {
   @ApiProperty({ ...ANY, description: 'Null: it was taken away.' })
   after: unknown;
 
-  static of({ id, changed_at, actor, before, after }: SettingChange): SettingChangeView {
+  static of({ id, key, changed_at, actor, ...values }: SettingChange): SettingChangeView {
     const { kind, id: actorId = null, name = null, impersonator } = actor;
     const by = { kind, id: actorId, name, impersonator_name: impersonator?.name ?? null };
+    const shown = (value: unknown) => shownSettings({ [key]: value })[key];
+    const [before, after] = [shown(values.before), shown(values.after)];
     return { id, changed_at: changed_at.toISOString(), actor: by, before, after };
   }
 }

@@ -127,6 +127,18 @@ export function declaredSettings(): Setting<unknown>[] {
   return [...declared.values()];
 }
 
+/** What stands for a secret wherever it is not to be shown, and where there is one. */
+const HIDDEN = '***';
+
+/** For logs and answers: that there is a secret, and not what it is. */
+export function shownSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const shown = ([key, value]: [string, unknown]) => [
+    key,
+    declared.get(key)?.secret && value !== null ? HIDDEN : value,
+  ];
+  return Object.fromEntries(Object.entries(settings).map(shown)) as Record<string, unknown>;
+}
+
 /** All but secrets: sealed for one tenant here, they are noise anywhere else. */
 export function withoutSecrets(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !declared.get(key)?.secret));

@@ -1,24 +1,41 @@
 import { type FieldError, ValidationFailed } from '../common/index.js';
-import { declaredSetting, isSecret } from '../settings/index.js';
+import { declaredSetting, isSecret, type Setting } from '../settings/index.js';
+
+export interface SettingsRules {
+  /** Whether null is taken, for "back to what is inherited". */
+  nullable?: boolean;
+  /** Whether only what plans may set is taken. */
+  forPlan?: boolean;
+  /** Whether secrets are taken: as texts that are sealed before they are stored, or as a history kept them. */
+  secrets?: 'texts' | 'sealed';
+}
+
+const UNSEALED =
+  'is a secret, and is set by itself once the tenant is there: PUT /api/admin/tenants/{tenant}/config/{key}';
 
 /**
  * @param settings flat, with dotted keys
- * @param nullable whether null is taken, for "back to what is inherited"
- * @param forPlan whether only what plans may set is taken
  * @throws ValidationFailed naming every key that is not declared and every value that is not allowed
  */
-export function checkSettings(settings: Record<string, unknown>, nullable = false, forPlan = false): void {
+export function checkSettings(settings: Record<string, unknown>, rules: SettingsRules = {}): void {
   const errors: FieldError[] = [];
   for (const [key, value] of Object.entries(settings)) {
+    const detail = faultOf(declaredSetting(key), value, rules);
     const pointer = `/settings/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    const setting = declaredSetting(key);
-    if (!setting) errors.push({ pointer, detail: 'is not a setting' });
-    else if (forPlan && !setting.byPlan) errors.push({ pointer, detail: 'cannot be set by plans' });
-    else if (nullable && value === null) continue;
-    else if (isSecret(setting)) errors.push({ pointer, detail: 'is a secret, and secrets cannot be stored yet' });
-    else if (!setting.accepts(value)) {
-      errors.push({ pointer, detail: `must be ${setting.allowed}` });
-    }
+    if (detail !== undefined) errors.push({ pointer, detail });
   }
   if (errors.length > 0) throw new ValidationFailed(errors);
+}
+
+function faultOf(
+  setting: Setting<unknown> | undefined,
+  value: unknown,
+  { nullable, forPlan, secrets }: SettingsRules,
+): string | undefined {
+  if (!setting) return 'is not a setting';
+  if (forPlan && !setting.byPlan) return 'cannot be set by plans';
+  if (nullable && value === null) return undefined;
+  if (isSecret(setting) && secrets === undefined) return UNSEALED;
+  const allowed = isSecret(setting) && secrets === 'texts' ? setting.acceptsText(value) : setting.accepts(value);
+  return allowed ? undefined : `must be ${setting.allowed}`;
 }

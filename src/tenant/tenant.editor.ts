@@ -3,6 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { ValidationFailed } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
+import { withoutSecrets } from '../settings/index.js';
 import { InjectPlatformDataSource } from '../tenancy/index.js';
 import type { Plan } from './plans.js';
 import { SettingHistory } from './settings/setting.history.js';
@@ -49,7 +50,7 @@ export class TenantEditor {
    */
   async edit(name: string, edit: TenantEdit, revision: number | undefined): Promise<TenantRecord> {
     if (edit.slug !== undefined) checkSlug(edit.slug);
-    if (edit.settings) checkSettings(edit.settings, true);
+    if (edit.settings) checkSettings(edit.settings, { nullable: true });
     const { id } = await this.store.find(name);
     return this.platform.transaction(async (manager) => {
       const before = await this.store.lock(manager, id);
@@ -106,5 +107,5 @@ function merged(before: TenantRecord, edit: TenantEdit) {
 }
 
 function visible({ slug, name, plan, kind, settings, expires_at }: TenantRecord) {
-  return { slug, name, plan, kind, settings, expires_at };
+  return { slug, name, plan, kind, settings: withoutSecrets(settings), expires_at };
 }

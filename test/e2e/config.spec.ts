@@ -1,6 +1,8 @@
+import { MaxLength } from 'class-validator';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { declaredSetting, settingOf } from '../../src/settings/index.js';
-import { TenantLookUp } from '../../src/tenancy/index.js';
+import { SecretVault } from '../../src/secrets/index.js';
+import { declaredSetting, declareSecret, settingOf } from '../../src/settings/index.js';
+import { TenantLookUp, TenantRunner } from '../../src/tenancy/index.js';
 import { liftAddressLimits } from '../kit/people.js';
 import { addAdmin, ROOT_ENV, secondInstance, signInAdmin, type SignedInAdmin } from '../kit/platform.js';
 import { type SignedIn, signIn } from '../kit/sign-in.js';
@@ -41,6 +43,70 @@ const withMatch = (
   body?: unknown,
 ) => t.request(method, path, { headers: { ...by.headers, 'if-match': etag }, body });
 const historyOf = async (by: SignedIn, key: string) => (await by.get(`/api/config/${key}/history`)).json.items;
+
+const API_KEY = declareSecret({
+  key: 'spec.api_key',
+  description: 'The key of an API.',
+  rules: [MaxLength(40)],
+  allowed: 'a text of at most 40 characters',
+  changedBy: 'admin',
+  byPlan: true,
+});
+
+describe('a secret', () => {
+  const path = `/api/config/${API_KEY.key}`;
+  const open = async (slug: string) => {
+    const tenant = await t.tenant(slug);
+    return t.app.get(TenantRunner).run(tenant, () => t.app.get(SecretVault).open(API_KEY));
+  };
+
+  it('can be set and used, and is answered to nobody, in no history, log or row', async () => {
+    expect((await acme.owner.get(path)).json).toMatchObject({ secret: true, set: false, value: null, editable: true });
+    for (const value of ['first-of-acme', 'second-of-acme']) {
+      const answer = await acme.owner.send('PUT', path, { value });
+      expect([answer.status, answer.text]).toEqual([200, expect.not.stringContaining(value)]);
+      expect(await open('acme')).toBe(value);
+    }
+    expect((await acme.owner.get(path)).json).toMatchObject({ set: true, value: null, source: 'tenant' });
+    const [last, first] = await historyOf(acme.owner, API_KEY.key);
+    expect([first.before, first.after, last.before, last.after]).toEqual([null, '***', '***', '***']);
+    const seen = [
+      await acme.owner.get('/api/config'),
+      await acme.owner.get('/api/audit?limit=100'),
+      await root.get('/api/admin/tenants/acme'),
+      await root.get('/api/admin/audit?limit=100'),
+    ].map(({ status, text }) => [status, text]);
+    const tables = ['tenants', 'setting_changes', 'audit_events'];
+    const rows = await Promise.all(
+      tables.map((table) => t.database.admin(`SELECT to_jsonb(x)::text FROM platform.${table} x`)),
+    );
+    expect(seen.map(([status]) => status)).toEqual([200, 200, 200, 200]);
+    for (const text of [JSON.stringify(seen), JSON.stringify(rows), t.logs.join('')]) {
+      expect(text).not.toMatch(/(first|second)-of-acme/);
+    }
+    const sealed = (await t.tenant('acme')).settings[API_KEY.key] as { sealed: string };
+    for (const { text } of [await root.get('/api/admin/tenants/acme'), await root.get('/api/admin/audit?limit=100')]) {
+      expect(text).not.toContain(sealed.sealed);
+    }
+
+    const restored = await acme.owner.send('POST', `${path}/restore`, { change_id: first.id });
+    expect(restored.status, restored.text).toBe(200);
+    expect(await open('acme')).toBe('first-of-acme');
+    expect(await open('globex')).toBeUndefined();
+  });
+
+  it('of a plan is used by its tenants, and what is no text of the rules is refused', async () => {
+    await t.database.admin(`UPDATE platform.tenants SET plan = 'unlimited' WHERE slug = 'globex'`);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    expect((await root.send('PUT', `${PLAN}/${API_KEY.key}`, { value: 'of-the-plan' })).status).toBe(200);
+    expect(await open('globex')).toBe('of-the-plan');
+    for (const value of ['x'.repeat(41), 7, { sealed: 'AAAA' }]) {
+      expect((await acme.owner.send('PUT', path, { value })).status).toBe(422);
+    }
+    const edit = await root.send('PATCH', '/api/admin/tenants/acme', { settings: { [API_KEY.key]: 'plain' } });
+    expect([edit.status, edit.json.errors[0].detail]).toEqual([422, expect.stringContaining('is a secret')]);
+  });
+});
 
 describe('the value in force', () => {
   it("is acme's own, else its plan's, else the platform's, else the default", async () => {

@@ -636,7 +636,8 @@ describe('what a copy is made of', () => {
   });
 
   it('holds no setting that sounds like a secret', () => {
-    const secret = declaredSettings().filter(({ key }) => /secret|password|token|credential|api_?key/.test(key));
+    const sounds = /secret|password|token|credential|api_?key/;
+    const secret = declaredSettings().filter(({ key, type }) => type !== 'integer' && sounds.test(key));
     expect(secret.filter(({ copied }) => copied !== false).map(({ key }) => key)).toEqual([]);
   });
 });

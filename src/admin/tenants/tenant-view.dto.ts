@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { shownSettings } from '../../settings/index.js';
 import { DEFAULT_SERVER, ISOLATIONS, hasOwnLogin, serverOf, type TenantStatus } from '../../tenancy/index.js';
 import {
   allowedFrom,
@@ -125,7 +126,7 @@ export class TenantView {
       isolation: placement.kind,
       login: hasOwnLogin(placement),
       server: serverOf(placement),
-      settings,
+      settings: shownSettings(settings),
       suspended_reason,
       allowed: allowedFrom(status),
       expires_at: tenant.expires_at?.toISOString() ?? null,

@@ -115,7 +115,7 @@ export class TenantImporter {
     const { tenant } = manifest;
     const slug = wanted.slug ?? tenant.slug;
     checkSlug(slug);
-    checkSettings(tenant.settings);
+    checkSettings(withoutSecrets(tenant.settings));
     return this.platform.transaction(async (manager) => {
       await this.holds.claim(manager, slug);
       const id = wanted.same ? tenant.id : newId();

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { INHERITED_SETTINGS, layersOf } from '../../settings/index.js';
+import { SecretVault } from '../../secrets/index.js';
+import { declaredSetting, INHERITED_SETTINGS, isSecret, layersOf, shownSettings } from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { UnknownPlan } from '../plan.registry.js';
 import { checkSettings } from '../settings.rules.js';
@@ -18,6 +19,8 @@ export interface SettingsChange {
   settings: SettingMap;
   /** As the client last saw it; undefined: whatever it is. */
   revision?: number | undefined;
+  /** Whether the values are from the owner's history, where secrets are sealed already. */
+  fromHistory?: boolean;
 }
 
 const READ = {
@@ -44,6 +47,7 @@ export class SettingsEditor {
     private readonly plans: PlanSettings,
     private readonly everybody: PlatformSettings,
     private readonly history: SettingHistory,
+    private readonly vault: SecretVault,
   ) {}
 
   /** As they are stored now, whatever caches say. @throws UnknownTenant, UnknownPlan */
@@ -61,12 +65,14 @@ export class SettingsEditor {
    *
    * @throws ValidationFailed naming every fault, RevisionMismatch, EditRefused, UnknownTenant, UnknownPlan
    */
-  async change(of: SettingsOf, { settings, revision }: SettingsChange): Promise<SettingsState> {
-    checkSettings(settings, true, of.scope === 'plan');
+  async change(of: SettingsOf, { settings, revision, fromHistory }: SettingsChange): Promise<SettingsState> {
+    const secrets = fromHistory ? 'sealed' : 'texts';
+    checkSettings(settings, { nullable: true, forPlan: of.scope === 'plan', secrets });
     return this.platform.transaction(async (manager) => {
       const before = await this.lock(manager, of);
       if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
-      const after = mergedSettings(before.settings, settings);
+      const stored = fromHistory ? settings : await this.sealed(manager, of, settings);
+      const after = mergedSettings(before.settings, stored);
       const keys = differing(before.settings, after);
       if (keys.length > 0) {
         await this.history.record(manager, of, before.settings, after);
@@ -75,6 +81,17 @@ export class SettingsEditor {
       }
       return this.read(of, manager);
     });
+  }
+
+  /** Secrets as they are stored, under the owner's key. */
+  private async sealed(manager: EntityManager, of: SettingsOf, settings: SettingMap): Promise<SettingMap> {
+    const stored = { ...settings };
+    for (const [key, text] of Object.entries(settings)) {
+      const setting = declaredSetting(key);
+      if (!setting || !isSecret(setting) || typeof text !== 'string') continue;
+      stored[key] = await this.vault.seal(of.scope === 'tenant' ? of.id : undefined, setting, text, manager);
+    }
+    return stored;
   }
 
   private async lock(manager: EntityManager, of: SettingsOf): Promise<{ settings: SettingMap; revision: number }> {
@@ -98,7 +115,7 @@ export class SettingsEditor {
   }
 }
 
-/** Null for what is not set. */
+/** As it may be shown; null for what is not set. */
 function only(keys: string[], settings: SettingMap): SettingMap {
-  return Object.fromEntries(keys.map((key) => [key, settings[key] ?? null]));
+  return shownSettings(Object.fromEntries(keys.map((key) => [key, settings[key] ?? null])));
 }
