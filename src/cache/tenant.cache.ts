@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Keyv } from 'keyv';
+import { LRUCache } from 'lru-cache';
 import { Counter, Gauge } from 'prom-client';
 import { MetricsService } from '../metrics/index.js';
 import { RedisConnection } from '../redis/index.js';
@@ -25,6 +26,8 @@ export class TenantCache {
   private readonly store: CacheStore;
   private readonly fills = new Map<string, Fill>();
   private readonly reads: Counter;
+  /** Of tenants that have used the cache of this process, by slug. */
+  private readonly ids = new LRUCache<string, string>({ max: 10 * MAX_TENANTS });
 
   constructor(
     private readonly context: TenantContext,
@@ -39,11 +42,8 @@ export class TenantCache {
     } else {
       const memory = new MemoryCacheStore(maxBytes, MAX_TENANTS);
       this.store = memory;
-      // Not told which tenant, nor whether it is one that was erased: entries are cheap to make again.
-      directory.onChange(() => {
-        this.dropFills('t:');
-        void memory.clear();
-      });
+      // Nor told whether it is one that was erased: entries are cheap to make again.
+      directory.onChange((slugs) => this.heard(memory, slugs));
       measure(memory, metrics);
     }
     // Values are text already, and what Keyv would do to its own envelope cost every read.
@@ -63,7 +63,7 @@ export class TenantCache {
     const inside: CacheInside = {
       keyv: this.keyv,
       fills: this.fills,
-      tenantId: () => this.context.currentOrThrow('The cache').id,
+      tenantId: () => this.tenantId(),
       generation: (tenantId) => this.store.generation(tenantId),
       count: (hit) => this.reads.inc({ result: hit ? 'hit' : 'miss' }),
     };
@@ -76,8 +76,9 @@ export class TenantCache {
    * @throws TenantContextMissing outside a tenant scope
    */
   async clear(): Promise<void> {
-    const { id } = this.context.currentOrThrow('The cache');
-    await this.forget(id).catch(() => this.reads.inc({ result: 'failed' }));
+    const id = this.tenantId();
+    this.dropFills(`t:${id}:`);
+    await this.store.forget(id).catch(() => this.reads.inc({ result: 'failed' }));
   }
 
   /**
@@ -89,6 +90,26 @@ export class TenantCache {
     this.dropFills(`t:${tenantId}:`);
     await this.redis.settled();
     await this.store.forget(tenantId);
+  }
+
+  private tenantId(): string {
+    const { id, slug } = this.context.currentOrThrow('The cache');
+    this.ids.set(slug, id);
+    return id;
+  }
+
+  /** Whose slug is not known here has nothing here: more of them are remembered than tenants are held. */
+  private heard(memory: MemoryCacheStore, slugs: string[] | undefined): void {
+    if (!slugs) {
+      this.dropFills('t:');
+      return void memory.clear();
+    }
+    for (const slug of slugs) {
+      const id = this.ids.get(slug);
+      if (id === undefined) continue;
+      this.dropFills(`t:${id}:`);
+      void memory.forget(id);
+    }
   }
 
   private dropFills(prefix: string): void {

@@ -79,7 +79,7 @@ export class RedisConnection implements OnApplicationShutdown {
     if (up === this.reachable) return;
     this.reachable = up;
     if (up) this.logger.log('Redis is reached');
-    else this.logger.warn('Redis is not reached; each process counts and caches for itself until it is');
+    else this.logger.warn('Redis is not reached; nothing is cached until it is');
     for (const listener of this.listeners) listener(up);
   }
 }

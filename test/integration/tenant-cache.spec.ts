@@ -108,6 +108,13 @@ describe.each(stores)('the cache in %s', (store) => {
     await expect(cache.clear()).rejects.toThrow(TenantContextMissing);
   });
 
+  it.runIf(store === 'memory')('forgets what acme has when acme is changed, and nothing of globex', async () => {
+    for (const tenant of [acme, globex]) await as(tenant, () => pets.set('c', tenant.slug, HOUR));
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', 'acme')`);
+    await expect.poll(() => as(acme, () => pets.get('c'))).toBeUndefined();
+    expect(await as(globex, () => pets.get('c'))).toBe('globex');
+  });
+
   it('forgets a tenant that is erased', async () => {
     await as(globex, () => pets.set('e', 1, HOUR));
     await as(acme, () => pets.set('e', 1, HOUR));

@@ -1,8 +1,8 @@
 import type { EnvReader, Variable } from '../env.reader.js';
 
-/** Whether processes share what they count and cache. */
+/** Whether processes share what they cache. */
 export interface RedisEnv {
-  /** Unset: each process counts and caches for itself. */
+  /** Unset: each process caches for itself. */
   redisUrl: string | undefined;
 }
 
@@ -11,7 +11,7 @@ export const REDIS_VARIABLES: readonly Variable[] = [
     name: 'REDIS_URL',
     example: '',
     allowed: 'redis://[user:password@]host[:port][/database] or rediss://…',
-    about: 'Redis 6.2 or newer, in which all processes count limits and cache; unset: each process for itself',
+    about: 'Redis 6.2 or newer, in which all processes cache; unset: each process for itself',
   },
 ];
 
