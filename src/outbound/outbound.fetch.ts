@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import type { Agent } from 'undici';
 import { OutboundPolicy, OutboundRefused } from './outbound.policy.js';
 
 const CONNECT_MS = 5000;
@@ -17,22 +17,9 @@ export interface FetchBounds {
 /** Requests to URLs that tenants set. Each connection goes to an address that was checked for it. */
 @Injectable()
 export class OutboundFetch implements OnApplicationShutdown {
-  private readonly agent: Agent;
+  private agent: Promise<Agent> | undefined;
 
-  constructor(policy: OutboundPolicy) {
-    const connect = buildConnector({ lookup: policy.lookup, timeout: CONNECT_MS });
-    this.agent = new Agent({
-      // A host that is an address is connected to without a look-up.
-      connect: (options, callback) => {
-        const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
-        if (isIP(host) === 0) return connect(options, callback);
-        policy.resolve(host).then(
-          () => connect(options, callback),
-          (error: Error) => callback(error, null),
-        );
-      },
-    });
-  }
+  constructor(private readonly policy: OutboundPolicy) {}
 
   /**
    * A `fetch` within bounds. It follows no redirects: a 3xx is the answer, and whoever follows it asks again, here.
@@ -44,13 +31,14 @@ export class OutboundFetch implements OnApplicationShutdown {
     return async (input, init) => {
       const request = new Request(input, init);
       if (!/^https?:$/.test(new URL(request.url).protocol)) throw new TypeError('Only http and https');
-      const response = await undiciFetch(request.url, {
+      const { fetch: send } = await load();
+      const response = await send(request.url, {
         method: request.method,
         headers: [...request.headers],
         body: request.body && Buffer.from(await request.arrayBuffer()),
         redirect: 'manual',
         signal: AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]),
-        dispatcher: this.agent,
+        dispatcher: await (this.agent ??= agentFor(this.policy)),
       }).catch((error: unknown) => {
         const { cause } = error as { cause?: unknown };
         throw cause instanceof OutboundRefused ? cause : error;
@@ -62,8 +50,27 @@ export class OutboundFetch implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.agent.destroy();
+    await (await this.agent)?.destroy();
   }
+}
+
+/** Only when something is fetched: commands, and most processes, never do, and it is slow to load. */
+const load = () => import('undici');
+
+async function agentFor(policy: OutboundPolicy): Promise<Agent> {
+  const { Agent, buildConnector } = await load();
+  const connect = buildConnector({ lookup: policy.lookup, timeout: CONNECT_MS });
+  return new Agent({
+    // A host that is an address is connected to without a look-up.
+    connect: (options, callback) => {
+      const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
+      if (isIP(host) === 0) return connect(options, callback);
+      policy.resolve(host).then(
+        () => connect(options, callback),
+        (error: Error) => callback(error, null),
+      );
+    },
+  });
 }
 
 function bounded(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {

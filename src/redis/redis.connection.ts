@@ -1,7 +1,6 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { Redis } from 'ioredis';
+import { Logger, type OnApplicationShutdown } from '@nestjs/common';
+import type { Redis } from 'ioredis';
 import { Gauge } from 'prom-client';
-import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { MetricsService } from '../metrics/index.js';
 
@@ -15,17 +14,16 @@ const RECONNECT_MS = 200;
  * The one connection to the Redis of REDIS_URL. A command fails at once while Redis is not to be reached, and after a
  * quarter of a second when it does not answer: whoever asks goes on without it, and nothing is kept for later.
  */
-@Injectable()
 export class RedisConnection implements OnApplicationShutdown {
   private readonly logger = new Logger('Redis');
-  /** Undefined where there is no REDIS_URL. */
-  readonly client: Redis | undefined;
   private reachable = false;
   private readonly listeners: ((up: boolean) => void)[] = [];
 
-  constructor(@Inject(ENV) env: Env, metrics: MetricsService) {
-    if (env.redisUrl === undefined) return;
-    const client = new Redis(env.redisUrl, {
+  /** Loads the client only where there is a REDIS_URL: commands of most installations do without the time that takes. */
+  static async open({ redisUrl }: Env, metrics: MetricsService): Promise<RedisConnection> {
+    if (redisUrl === undefined) return new RedisConnection(undefined, metrics);
+    const { Redis } = await import('ioredis');
+    const client = new Redis(redisUrl, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
@@ -34,7 +32,15 @@ export class RedisConnection implements OnApplicationShutdown {
       keepAlive: 10_000,
       retryStrategy: () => RECONNECT_MS,
     });
-    this.client = client;
+    return new RedisConnection(client, metrics);
+  }
+
+  /** @param client undefined where there is no REDIS_URL */
+  private constructor(
+    readonly client: Redis | undefined,
+    metrics: MetricsService,
+  ) {
+    if (!client) return;
     client.on('ready', () => this.become(true));
     client.on('close', () => this.become(false));
     // Without a listener it would end the process; `close` follows.
