@@ -23,9 +23,9 @@ import { CreateBackups1763600000096 } from './platform/1763600000096-create-back
 import { CreateRestores1763600000098 } from './platform/1763600000098-create-restores.js';
 import { CreateHistories1763600000099 } from './platform/1763600000099-create-histories.js';
 import { LayerSettings1763600000100 } from './platform/1763600000100-layer-settings.js';
-import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
-import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
 import { CreateSettingChanges1763600000101 } from './platform/1763600000101-create-setting-changes.js';
+import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
+import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -72,9 +72,9 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateRestores1763600000098,
       CreateHistories1763600000099,
       LayerSettings1763600000100,
-      CreateTenantKeys1763600000103,
-      SeedPlanLimits1763600000102,
       CreateSettingChanges1763600000101,
+      SeedPlanLimits1763600000102,
+      CreateTenantKeys1763600000103,
     ],
   },
   {

@@ -31,7 +31,7 @@ const DEFAULTS: BrokerOptions = {
   idleMs: 60_000,
   lifeMs: 3_600_000,
   failureMs: 1000,
-  waitersPerTenant: 256,
+  waitersPerTenant: 1024,
 };
 const SWEEP_MS = 5000;
 /** How long a connection may take to say good-bye, in ms; a server that is gone never answers. */

@@ -50,6 +50,7 @@ const NOT_EXECUTED: Record<string, string> = {
   'SignIn.logoutAll': 'needs a signed-in user; see the walk below',
   'SignIn.me': 'needs a signed-in user; see the walk below',
   'Audit.list': 'needs a signed-in user; see the walk below',
+  'Features.list': 'needs a signed-in user',
   'Account.rename': 'needs a signed-in person',
   'Account.changePassword': 'needs a signed-in person',
   'Account.changeEmail': 'needs a signed-in person',

@@ -66,6 +66,12 @@ describe('the quota of an hour', () => {
   });
 
   it('comes with the plan, and not with one that has none', async () => {
+    await t.database.admin(
+      `UPDATE platform.plans SET settings = '{"limits.requests_per_hour": 10000}' WHERE name = 'premium'`,
+    );
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    const policy = async () => (await open('globex')).headers['ratelimit-policy'];
+    await expect.poll(policy).toBe('"visitors";q=8000;w=3600, "plan";q=10000;w=3600');
     expect((await open('globex')).headers['ratelimit-policy']).toBe('"visitors";q=8000;w=3600, "plan";q=10000;w=3600');
     await t.import([{ slug: 'umbrella' }]);
     const answer = await open('umbrella');
