@@ -1,5 +1,6 @@
 import { Max, Min } from 'class-validator';
 import { declareSetting } from '../settings/index.js';
+import { MAX_WEIGHT, WEIGHT_KEY } from '../tenancy/index.js';
 
 const MOST = 100_000_000;
 const QUOTA = {
@@ -56,5 +57,17 @@ export const VISITOR_LIMIT = declareSetting<number>({
   allowed: 'an integer from 1 to 1,000,000',
   default: 300,
   changedBy: 'admin',
+  byPlan: true,
+});
+
+/** Read by the kernel, in front of database connections. */
+export const WEIGHT = declareSetting<number>({
+  key: WEIGHT_KEY,
+  description: 'The share of what tenants wait for together, such as database connections, beside that of others.',
+  type: 'integer',
+  rules: [Min(1), Max(MAX_WEIGHT)],
+  allowed: `an integer from 1 to ${MAX_WEIGHT}`,
+  default: 1,
+  changedBy: 'platform',
   byPlan: true,
 });
