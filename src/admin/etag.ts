@@ -1,6 +1,14 @@
-/** The tag of a revision: it changes by edits alone. */
-export function etagOf(revision: number): string {
-  return `"r${revision}"`;
+import { createHash } from 'node:crypto';
+
+/**
+ * The tag of a revision: it changes by edits alone, and with what is shown beside it.
+ *
+ * @param beside what else the answer tells, that has no part in the revision; If-Match does not ask for it
+ */
+export function etagOf(revision: number, beside?: unknown): string {
+  if (beside === undefined) return `"r${revision}"`;
+  const hash = createHash('sha256').update(JSON.stringify(beside)).digest('base64url').slice(0, 16);
+  return `"r${revision}.${hash}"`;
 }
 
 /**
@@ -9,6 +17,6 @@ export function etagOf(revision: number): string {
  */
 export function revisionOf(header: string | undefined): number | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
-  const match = /^\s*"r(\d{1,9})"\s*$/.exec(header);
+  const match = /^\s*"r(\d{1,9})(?:\.[\w-]{16})?"\s*$/.exec(header);
   return match ? Number(match[1]) : -1;
 }

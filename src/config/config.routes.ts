@@ -188,6 +188,6 @@ export function configRoutes(whose: string, Read: () => MethodDecorator, Write: 
 }
 
 function tagged(response: Response, state: SettingsState): SettingsState {
-  response.setHeader('ETag', etagOf(state.revision));
+  response.setHeader('ETag', etagOf(state.revision, state.layers.inherited));
   return state;
 }

@@ -131,9 +131,20 @@ describe('the value in force', () => {
     expect(await inForce(acme.owner, 'audit.retention_days')).toEqual([fallback ?? null, 'default']);
   });
 
+  it('is not taken for unchanged after the plan or the platform changed it', async () => {
+    const seen = String((await acme.owner.get('/api/config')).headers['etag']);
+    const again = () => t.request('GET', '/api/config', { headers: { ...acme.owner.headers, 'if-none-match': seen } });
+    expect((await again()).status).toBe(304);
+    await root.send('PUT', `${PLAN}/audit.retention_days`, { value: 250 });
+    expect((await again()).status).toBe(200);
+    const change = { settings: { welcome: 'By the ETag of before' } };
+    expect((await withMatch(acme.owner, 'PATCH', '/api/config', seen, change)).status).toBe(200);
+    expect((await root.send('DELETE', `${PLAN}/audit.retention_days`)).status).toBe(200);
+  });
+
   it('comes with a schema, who may change it, and whether that is you', async () => {
     const answer = await acme.admin.get('/api/config');
-    expect(answer.headers['etag']).toMatch(/^"r\d+"$/);
+    expect(answer.headers['etag']).toMatch(/^"r\d+\.[\w-]{16}"$/);
     const items = answer.json.items as { key: string }[];
     expect(items.map(({ key }) => key)).toEqual(items.map(({ key }) => key).sort());
     const item = (key: string) => items.find((one) => one.key === key);
