@@ -1,5 +1,6 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|models|history|moves|memory|profile|profile-read]
+// BENCH_REDIS_URL names a Redis for the parts that measure it.
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|models|history|moves|memory|reads|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,6 +37,7 @@ import {
   MIN_MODEL_RATIO,
   REMEMBERING_NEIGHBOURS,
 } from './models.mjs';
+import { MAX_HIT_SHARE, MAX_SETTING_SHARE, measureReads } from './reads.mjs';
 import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
 import { summarise } from './profile.mjs';
 
@@ -63,6 +65,7 @@ const PARTS = [
   'history',
   'moves',
   'memory',
+  'reads',
   'profile',
   'profile-read',
 ];
@@ -427,6 +430,18 @@ async function compareControlPlane(dir, server, load) {
   return { lists, creates, resolutionNs: await measureResolution(), requestNs: 1e9 / rps };
 }
 
+/** What settings and cache cost, against a session read over HTTP and a statement. */
+async function compareReads(dir, server, load) {
+  const target = await startTenantry(dir, 'reads', await createDatabase(server, 'bench_reads_http'));
+  const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+  const sessions = await load('open', { port: target.port, slugs });
+  const { rps } = await measure(load, target, 'session-read', sessions);
+  await target.stop();
+  const url = await createDatabase(server, 'bench_reads');
+  const envOf = (more) => parseEnv({ ...tenantryEnv(dir, url), ...more, PORT: '0' }, root);
+  return { ...(await measureReads(envOf, process.env.BENCH_REDIS_URL)), request: 1e9 / rps };
+}
+
 async function profile(dir, server, load, scenario) {
   const folder = path.join(out, 'profile');
   rmSync(folder, { recursive: true, force: true });
@@ -453,7 +468,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, control, migrations, placements, cpu, machine }) {
+function report({ comparison, tenants, auth, control, migrations, placements, reads, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -537,6 +552,26 @@ function report({ comparison, tenants, auth, control, migrations, placements, cp
     table([[`migrations (${made.toFixed(0)} ms to make a schema)`, '', 'target', ''], ...lines]);
   }
   reportPlacements(placements, ratios);
+  if (reads) {
+    const { setting, property, hit, redisHit, statement, request } = reads;
+    const lines = [
+      [`a setting (${setting.toFixed(0)} ns) of a session read`, setting / request, MAX_SETTING_SHARE],
+      [`a setting / the property of a plain object (${property.toFixed(1)} ns)`, setting / property],
+      [
+        `a hit in process (${(hit / 1000).toFixed(1)} us) of the statement that it saves`,
+        hit / statement,
+        MAX_HIT_SHARE,
+      ],
+      ...(redisHit
+        ? [[`a hit in Redis (${(redisHit / 1000).toFixed(0)} us) of the same`, redisHit / statement, MAX_HIT_SHARE]]
+        : []),
+    ].map(([against, ratio, target]) => {
+      const ok = target === undefined ? undefined : ratio <= target;
+      ratios.push({ scenario: 'reads', against, ratio, target, ok });
+      return [against, ratio.toFixed(4), target ? `<= ${target}` : '-', target ? verdict(ok) : 'information'];
+    });
+    table([['reads', 'ratio', 'target', ''], ...lines]);
+  }
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
@@ -637,6 +672,7 @@ async function main() {
     moves: wanted('moves') ? await measureMoves({ ...tools, rows: MOVED_ROWS }) : undefined,
     memory: wanted('memory') ? await measureMemory({ ...tools, schemas: SCHEMAS }) : undefined,
   };
+  const reads = wanted('reads') ? await compareReads(dir, server, load) : undefined;
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -644,7 +680,7 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, control, migrations, placements, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, control, migrations, placements, reads, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
     {
@@ -658,6 +694,7 @@ async function main() {
       control,
       migrations,
       placements,
+      reads,
       cpu,
       ratios,
     },
