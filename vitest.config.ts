@@ -68,6 +68,7 @@ const STAYS_OUT = {
   'integration/tenant-lists': CONTROL_PLANE,
   'integration/tenant-resources': CONTROL_PLANE,
   'e2e/admin-jobs': CONTROL_PLANE,
+  'e2e/example-module': CONTROL_PLANE,
   'e2e/features': CONTROL_PLANE,
   'e2e/config': CONTROL_PLANE,
   'e2e/admin-tenants': CONTROL_PLANE,

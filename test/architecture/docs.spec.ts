@@ -8,6 +8,12 @@ it('the example of docs/jobs.md is the one that is compiled', () => {
   expect(shown).toBe(compiled.trimEnd().replace("'../../src/jobs/index.js'", "'../jobs/index.js'"));
 });
 
+it('the example of docs/modules.md is the one that is compiled', () => {
+  const [, shown] = /```ts\n([\s\S]*?)\n```/.exec(readFileSync('docs/modules.md', 'utf8')) ?? [];
+  const compiled = readFileSync('test/kit/example-module.ts', 'utf8');
+  expect(shown).toBe(compiled.trimEnd().replaceAll("'../../src/", "'../"));
+});
+
 it('the README has a row for every variable of the environment, and for no other', () => {
   const [, section = ''] = /\n## Environment\n([\s\S]*?)\n###? /.exec(readFileSync('README.md', 'utf8')) ?? [];
   const cells = [...section.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, cell = '']) => cell);
