@@ -12,6 +12,7 @@ import { ConfigModule } from './config/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
+import { FairnessModule } from './fairness/index.js';
 import { FeatureGuard, FeaturesModule } from './features/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
@@ -70,6 +71,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     OutboxModule,
     MailModule,
     MetricsModule,
+    FairnessModule,
     RedisModule,
     OutboundModule,
     CacheModule,

@@ -6,8 +6,10 @@ import helmet from 'helmet';
 import type { Logger as Pino } from 'pino';
 import { AppError } from '../common/index.js';
 import type { Env } from '../env/index.js';
+import { TenantAdmission } from '../fairness/index.js';
 import { MetricsService } from '../metrics/index.js';
 import { TenantContext, TenantResolver, TenantRunner } from '../tenancy/index.js';
+import { admissionMiddleware, roomMiddleware } from './admission.middleware.js';
 import { corsMiddleware } from './cors.middleware.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { requestLog, type TracedResponse } from './request-log.js';
@@ -34,6 +36,9 @@ export function configureApp(
   app.set('query parser', 'simple');
   app.disable('x-powered-by');
   app.disable('etag');
+  const [context, resolver, runner] = [app.get(TenantContext), app.get(TenantResolver), app.get(TenantRunner)];
+  const admission = app.get(TenantAdmission);
+  const cors = corsMiddleware(context);
   app.use(
     inOneLayer(
       requestLog(logger, app.get(MetricsService)),
@@ -42,10 +47,12 @@ export function configureApp(
         contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
         hsts: env.publicUrl.startsWith('https:'),
       }),
+      roomMiddleware({ resolver, runner, admission, isReserved, cors }),
       unlessStreamed(json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 })),
       unlessStreamed(refuseUnreadBody),
-      tenancyMiddleware(app.get(TenantResolver), app.get(TenantRunner), isReserved, env.baseDomain),
-      corsMiddleware(app.get(TenantContext)),
+      tenancyMiddleware(resolver, runner, isReserved, env.baseDomain),
+      cors,
+      admissionMiddleware(context, runner, admission),
     ),
   );
   // What fails before the router has no filter of Nest's yet.

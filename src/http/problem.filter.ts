@@ -2,6 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorOptions } from '../common/index.js';
 import { redactPath } from '../logs/index.js';
+import { TenantBusy } from '../tenancy/index.js';
 import type { TracedResponse } from './request-log.js';
 
 const TITLES: Record<number, string> = {
@@ -34,7 +35,9 @@ export class ProblemFilter implements ExceptionFilter {
 
 export function sendProblem(request: Request, response: TracedResponse, error: unknown, logger: Logger): void {
   const problem = asProblem(error);
-  if (problem.status >= 500) logger.error({ err: error, request_id: response.requestId }, 'Request failed');
+  // What one tenant asks for too often is no failure of ours, and a log that it could fill would be one.
+  if (problem.status >= 500 && !(error instanceof TenantBusy))
+    logger.error({ err: error, request_id: response.requestId }, 'Request failed');
   if (response.headersSent) {
     response.destroy();
     return;

@@ -113,7 +113,8 @@ export class BoundedExpressAdapter extends ExpressAdapter {
   }
 }
 
-function hasBody({ headers }: http.IncomingMessage): boolean {
+/** Whether a body comes with the request, read or not. */
+export function hasBody({ headers }: http.IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 

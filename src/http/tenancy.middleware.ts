@@ -1,29 +1,24 @@
 import type { NextFunction, Request } from 'express';
-import { redirectOf } from './renamed.redirect.js';
 import type { Resolution, TenancyStore, TenantResolver, TenantRunner } from '../tenancy/index.js';
+import { redirectOf } from './renamed.redirect.js';
+import { addressOf, type Reserved } from './request.address.js';
 import type { TracedResponse } from './request-log.js';
 
 /** The demo's routes, whose body may name the tenant. */
 const BODY_ROUTES = new Set(['/session', '/chat']);
 /** Routes whose body may carry the one credential of the request. */
 const TOKEN_ROUTES = new Set(['/api/auth/refresh', '/api/auth/logout']);
-const PREFIXED = /^\/([^/]+)(\/api(?:\/.*)?)$/i;
 
 /** Opens the scope of the request and resolves its tenant. Who may do what is the guards' business. */
 export function tenancyMiddleware(
   resolver: TenantResolver,
   runner: TenantRunner,
-  isReserved: (segment: string) => boolean,
+  isReserved: Reserved,
   baseDomain: string,
 ) {
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
-    let pathSlug: string | undefined;
-    const [path, query] = split(request.url);
-    const prefixed = resolver.readsPath ? PREFIXED.exec(path) : null;
-    if (prefixed?.[1] && prefixed[2] && !isReserved(prefixed[1]) && !/^\/api\/admin(\/|$)/i.test(prefixed[2])) {
-      pathSlug = prefixed[1];
-      request.url = prefixed[2] + query;
-    }
+    const { path, query, pathSlug, rest } = addressOf(request.url, resolver.readsPath, isReserved);
+    if (rest !== undefined) request.url = rest + query;
     const route = canonical(path);
     const enter = (resolution: Resolution): void => {
       const store: TenancyStore = { requestId: response.requestId, address: request.ip, resolution };
@@ -55,11 +50,4 @@ function refreshTokenOf(body: unknown): string | undefined {
 /** As the router reads it: whatever the case, with or without a trailing slash. */
 function canonical(path: string): string {
   return path.toLowerCase().replace(/\/$/, '');
-}
-
-function split(target: string): [string, string] {
-  // A request target may be in absolute form (RFC 9112, section 3.2.2).
-  const url = target.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
-  const at = url.indexOf('?');
-  return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at)];
 }

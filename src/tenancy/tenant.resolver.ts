@@ -30,6 +30,20 @@ export class TenantResolver {
   }
 
   resolve(signals: Signals): Resolution | Promise<Resolution> {
+    return this.byNames(signals) ?? this.byCredential(signals, 0);
+  }
+
+  /**
+   * The tenant that host, path or header names, as far as they can tell: what is not read yet may disagree. Nothing may
+   * be served on this alone.
+   */
+  named(signals: Omit<Signals, 'body' | 'refreshToken'>): Tenant | undefined | Promise<Tenant | undefined> {
+    const resolution = this.byNames({ ...signals, body: undefined, refreshToken: undefined });
+    return resolution && chain(resolution, (found) => (found.kind === 'tenant' ? found.tenant : undefined));
+  }
+
+  /** @returns undefined when the request names no tenant */
+  private byNames(signals: Signals): Resolution | Promise<Resolution> | undefined {
     let slug: string | undefined;
     let domain: string | undefined;
     for (const strategy of this.naming) {
@@ -41,8 +55,7 @@ export class TenantResolver {
     }
     if (slug !== undefined && !SLUG.test(slug)) return refused('unknown');
     if (domain !== undefined) return this.byDomain(domain, slug);
-    if (slug !== undefined) return chain(this.tenants.bySlug(slug), outcome);
-    return this.byCredential(signals, 0);
+    return slug === undefined ? undefined : chain(this.tenants.bySlug(slug), outcome);
   }
 
   private byDomain(domain: string, slug: string | undefined): Resolution | Promise<Resolution> {

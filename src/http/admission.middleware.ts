@@ -1,0 +1,61 @@
+import type { NextFunction, Request, RequestHandler } from 'express';
+import type { TenantAdmission } from '../fairness/index.js';
+import type { Tenant, TenantContext, TenantResolver, TenantRunner } from '../tenancy/index.js';
+import type { TracedResponse } from './request-log.js';
+import { addressOf, type Reserved } from './request.address.js';
+import { hasBody } from './server.adapter.js';
+
+/** They say how the process does, on whoever's host; an answer to a preflight costs next to nothing. */
+function isCounted({ method, path }: Request): boolean {
+  return method !== 'OPTIONS' && !/^\/health(\/|$)/i.test(path);
+}
+
+export interface RoomOptions {
+  resolver: TenantResolver;
+  runner: TenantRunner;
+  admission: TenantAdmission;
+  isReserved: Reserved;
+  /** Lets pages read the refusal. */
+  cors: RequestHandler;
+}
+
+/**
+ * Refuses a request that has a body before any of it is read, where host, path or header names a tenant that has no room
+ * for it. Of those without a body, and where the body or a credential names the tenant, {@link admissionMiddleware} decides.
+ */
+export function roomMiddleware({ resolver, runner, admission, isReserved, cors }: RoomOptions) {
+  return (request: Request, response: TracedResponse, next: NextFunction): void => {
+    if (!hasBody(request) || !isCounted(request)) return next();
+    const { pathSlug } = addressOf(request.url, resolver.readsPath, isReserved);
+    const decide = (tenant: Tenant | undefined): void => {
+      if (!tenant) return next();
+      try {
+        admission.demandRoom(tenant);
+      } catch (refusal) {
+        const resolution = { kind: 'tenant' as const, tenant };
+        response.scope = { requestId: response.requestId, address: request.ip, resolution, tenant };
+        return runner.runRequest(response.scope, () => void cors(request, response, () => next(refusal)));
+      }
+      next();
+    };
+    const named = resolver.named({ host: request.host, pathSlug, headers: request.headers });
+    if (named instanceof Promise) named.then(decide).catch(next);
+    else decide(named);
+  };
+}
+
+/** Inside the scope of a request: lets it go on when its tenant has a slot for it. */
+export function admissionMiddleware(context: TenantContext, runner: TenantRunner, admission: TenantAdmission) {
+  return (request: Request, response: TracedResponse, next: NextFunction): void => {
+    const tenant = context.current();
+    if (!tenant || !isCounted(request)) return next();
+    let called = false;
+    let later: (refusal?: unknown) => void = next;
+    admission.admit(tenant, request, response, (refusal) => {
+      called = true;
+      later(refusal);
+    });
+    // Whoever makes room for it later does so in the scope of another request.
+    if (!called) later = runner.bind(next as (refusal?: unknown) => void);
+  };
+}
