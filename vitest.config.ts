@@ -70,6 +70,7 @@ const STAYS_OUT = {
   'e2e/admin-jobs': CONTROL_PLANE,
   'e2e/features': CONTROL_PLANE,
   'e2e/config': CONTROL_PLANE,
+  'e2e/resources': CONTROL_PLANE,
   'e2e/admin-tenants': CONTROL_PLANE,
   'e2e/domains': CONTROL_PLANE,
   'e2e/platform-admins': CONTROL_PLANE,
