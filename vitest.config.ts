@@ -60,6 +60,7 @@ const STAYS_OUT = {
   'integration/job-erasure': CONTROL_PLANE,
   'integration/jobs': CONTROL_PLANE,
   'integration/mail': 'is about SMTP',
+  'integration/mail-servers': 'is about SMTP',
   'integration/mail-file': 'is about files of mail',
   'integration/provisioning-fence': CONTROL_PLANE,
   'integration/retirement': CONTROL_PLANE,
