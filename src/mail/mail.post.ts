@@ -7,8 +7,16 @@ import { type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.
 import { oneLine } from './mail.address.js';
 import { MailMetrics } from './mail.metrics.js';
 import { type MailContent, MailRenderer } from './mail.renderer.js';
-import { MAIL_BRAND, SANDBOX_RECIPIENTS } from './mail.settings.js';
-import { FileTransport, type MailTransport, type OutgoingMail, SmtpTransport } from './mail.transport.js';
+import { MAIL_BRAND, MAIL_FROM, SANDBOX_RECIPIENTS } from './mail.settings.js';
+import { OF_THE_PLATFORM } from './mail.templates.js';
+import {
+  FileTransport,
+  type MailTransport,
+  type OutgoingMail,
+  SmtpTransport,
+  smtpOptionsOf,
+} from './mail.transport.js';
+import { TenantMailServers } from './tenant-mail.servers.js';
 
 export const MAIL_SEND = 'mail.send';
 
@@ -30,9 +38,10 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     private readonly metrics: MailMetrics,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
+    private readonly servers: TenantMailServers,
   ) {
     this.transport = env.smtpUrl
-      ? new SmtpTransport(env.smtpUrl)
+      ? new SmtpTransport(smtpOptionsOf(env.smtpUrl))
       : new FileTransport(env, (mail, file) => this.logWritten(mail, file));
   }
 
@@ -71,7 +80,12 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
       link: letter.links.action,
       ...this.renderer.render(letter, brand),
     };
-    await this.transport.deliver(mail, signal);
+    if (tenant && !OF_THE_PLATFORM.has(letter.template) && this.servers.isSetUp(tenant)) {
+      const from = { name: brand, address: settingOf(tenant, MAIL_FROM) };
+      await this.servers.deliver({ ...mail, from }, signal);
+    } else {
+      await this.transport.deliver(mail, signal);
+    }
   }
 
   onApplicationShutdown(): void {

@@ -1,5 +1,6 @@
-import { ArrayMaxSize, MaxLength } from 'class-validator';
-import { declareSetting, Satisfies } from '../settings/index.js';
+import { isIP } from 'node:net';
+import { ArrayMaxSize, IsIn, Max, MaxLength, Min } from 'class-validator';
+import { declareSecret, declareSetting, Satisfies } from '../settings/index.js';
 import { isMailAddress } from './mail.address.js';
 
 /** What a tenant calls itself in its mails; its name when empty. */
@@ -43,6 +44,79 @@ export const SANDBOX_RECIPIENTS = declareSetting<string[]>({
   default: [],
   changedBy: 'owner',
 });
+
+/** The tenant's own mail server; the platform's when empty. Owners alone: it reads links that sign people in. */
+export const SMTP_HOST = declareSetting<string>({
+  key: 'mail.smtp_host',
+  description: 'Your own mail server, which sends your mails; the one of the platform when empty.',
+  copied: false,
+  type: 'string',
+  rules: [Satisfies('isHost', (value) => value === '' || (typeof value === 'string' && isHost(value)))],
+  allowed: 'a host name or an address',
+  default: '',
+  changedBy: 'owner',
+});
+
+export const SMTP_PORT = declareSetting<number | undefined>({
+  key: 'mail.smtp_port',
+  description: 'The port of your mail server; 587 unless set, 465 with tls, 25 with plain.',
+  copied: false,
+  type: 'integer',
+  rules: [Min(1), Max(65_535)],
+  allowed: 'a port from 1 to 65535',
+  default: undefined,
+  changedBy: 'owner',
+});
+
+export const SMTP_USER = declareSetting<string>({
+  key: 'mail.smtp_user',
+  description: 'Who signs in to your mail server; nobody does when empty.',
+  copied: false,
+  type: 'string',
+  rules: [MaxLength(200)],
+  allowed: 'a text of at most 200 characters',
+  default: '',
+  changedBy: 'owner',
+});
+
+export const SMTP_PASSWORD = declareSecret({
+  key: 'mail.smtp_password',
+  description: 'The password of mail.smtp_user.',
+  rules: [MaxLength(500)],
+  allowed: 'a text of at most 500 characters',
+  changedBy: 'owner',
+});
+
+export const SMTP_SECURITIES = ['starttls', 'tls', 'plain'] as const;
+
+export const SMTP_SECURITY = declareSetting<(typeof SMTP_SECURITIES)[number]>({
+  key: 'mail.smtp_security',
+  description: 'How the connection to your mail server is encrypted; plain only within networks of the operator.',
+  copied: false,
+  type: 'string',
+  rules: [IsIn(SMTP_SECURITIES)],
+  allowed: 'starttls, tls or plain',
+  default: 'starttls',
+  changedBy: 'owner',
+});
+
+/** Used with the tenant's own server alone: the platform's would send in the name of anybody. */
+export const MAIL_FROM = declareSetting<string>({
+  key: 'mail.from',
+  description: 'The address that mails come from which your own mail server sends.',
+  copied: false,
+  type: 'string',
+  rules: [Satisfies('isMailAddress', (value) => value === '' || (typeof value === 'string' && isMailAddress(value)))],
+  allowed: 'an e-mail address',
+  default: '',
+  changedBy: 'owner',
+});
+
+function isHost(text: string): boolean {
+  return (
+    isIP(text) !== 0 || (text.length <= 253 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_-]+)*\.?$/i.test(text))
+  );
+}
 
 /** Links carry tokens, so they travel encrypted or not at all; what would come after them is theirs to set. */
 function isAppUrl(text: string): boolean {

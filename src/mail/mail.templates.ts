@@ -21,3 +21,11 @@ export const MAIL_TEMPLATES: Record<MailTemplate, MailText> = {
   ...LIFECYCLE_MAILS,
   ...ADMINISTRATION_MAILS,
 };
+
+/** What the platform tells those who look after a tenant: it goes by the platform's server, whatever the tenant's own does. */
+export const OF_THE_PLATFORM: ReadonlySet<string> = new Set<string>([
+  ...Object.keys(LIFECYCLE_MAILS),
+  ...Object.keys(ADMINISTRATION_MAILS),
+  'welcome-invitation',
+  'signup-known',
+]);

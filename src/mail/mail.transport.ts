@@ -1,4 +1,5 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import { createTransport } from 'nodemailer';
 import type { Env } from '../env/index.js';
@@ -52,33 +53,70 @@ function message(mail: OutgoingMail) {
   };
 }
 
-/** Hands mail to an SMTP server over pooled connections, under TLS wherever it leaves the machine. */
+/** How an SMTP server is spoken to. */
+export interface SmtpOptions {
+  host: string;
+  port: number | undefined;
+  /** `tls` from the first byte; `starttls` or nothing; `offered`: TLS where the server offers it; `plain`: none. */
+  security: 'tls' | 'starttls' | 'offered' | 'plain';
+  /** False where the certificate of the server may be anybody's. */
+  trusted: boolean;
+  auth: { user: string; pass: string } | undefined;
+  connections: number;
+  /** In ms: until connected and greeted, and of silence after that. */
+  timeouts: { connect: number; silence: number };
+  /** Makes the connection; left out: to whatever address the name has. */
+  connect?: () => Promise<Socket>;
+}
+
+/** The server of SMTP_URL, under TLS wherever it is off this machine. */
+export function smtpOptionsOf(smtpUrl: string): SmtpOptions {
+  const url = new URL(smtpUrl);
+  const secure = url.protocol === 'smtps:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  // Certificates of servers on this machine are their own; nobody is in between.
+  const trusted = !isLoopback(host);
+  return {
+    host,
+    port: url.port ? Number(url.port) : undefined,
+    security: secure ? 'tls' : trusted ? 'starttls' : 'offered',
+    trusted,
+    auth: url.username ? { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) } : undefined,
+    connections: CONNECTIONS,
+    timeouts: { connect: 10_000, silence: 30_000 },
+  };
+}
+
+/** Hands mail to an SMTP server over pooled connections. */
 export class SmtpTransport implements MailTransport {
   private readonly mailer;
 
-  constructor(smtpUrl: string) {
-    const url = new URL(smtpUrl);
-    const secure = url.protocol === 'smtps:';
-    const host = url.hostname.replace(/^\[|\]$/g, '');
+  constructor({ host, port, security, trusted, auth, connections, timeouts, connect }: SmtpOptions) {
     this.mailer = createTransport({
       ...COMMON,
       pool: true,
       host,
-      port: url.port ? Number(url.port) : undefined,
-      secure,
-      requireTLS: !secure && !isLoopback(host),
-      // Certificates of servers on this machine are their own; nobody is in between.
-      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: !isLoopback(host) },
-      auth: url.username
-        ? { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }
-        : undefined,
-      maxConnections: CONNECTIONS,
+      port,
+      secure: security === 'tls',
+      requireTLS: security === 'starttls',
+      ignoreTLS: security === 'plain',
+      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: trusted },
+      auth,
+      maxConnections: connections,
       // The outbox tries again, and it alone: two layers of retries would send twice.
       maxRequeues: 0,
-      dnsTimeout: 10_000,
-      connectionTimeout: 10_000,
-      greetingTimeout: 10_000,
-      socketTimeout: 30_000,
+      dnsTimeout: timeouts.connect,
+      connectionTimeout: timeouts.connect,
+      greetingTimeout: timeouts.connect,
+      socketTimeout: timeouts.silence,
+      ...(connect && {
+        getSocket: (_options: unknown, callback: (error: Error | null, socket?: { connection: Socket }) => void) => {
+          connect().then(
+            (connection) => callback(null, { connection }),
+            (error: Error) => callback(error),
+          );
+        },
+      }),
     });
   }
 
@@ -86,12 +124,18 @@ export class SmtpTransport implements MailTransport {
     try {
       await this.mailer.sendMail({ ...message(mail), signal });
     } catch (error) {
-      const { code, responseCode } = error as { code?: string; responseCode?: number };
+      const { code, responseCode, command } = error as { code?: string; responseCode?: number; command?: string };
       // Of what the server said only the number is kept: its text quotes the recipient.
       const reason = ['smtp', code, responseCode].filter((part) => part !== undefined).join(' ');
-      const aboutThisMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+      // A sender that is refused is a fault of the settings, and they can be repaired.
+      const aboutThisMail = code === 'EMESSAGE' || (code === 'EENVELOPE' && command !== 'MAIL FROM');
       throw new OutboxFailure(reason, aboutThisMail && (responseCode ?? 0) >= 500, { cause: error });
     }
+  }
+
+  /** Connects and signs in. @throws Error of nodemailer, or of `connect` */
+  async verify(): Promise<void> {
+    await this.mailer.verify();
   }
 
   close(): void {

@@ -18,10 +18,15 @@ export function networks(cidrs: readonly string[]): Network[] {
  */
 export function mayReach(address: string, allowed: readonly Network[]): boolean {
   if (!ipaddr.isValid(address)) return false;
+  if (isWithin(address, allowed)) return true;
   const parsed = ipaddr.process(address);
-  if (allowed.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits] as never))) {
-    return true;
-  }
   if (parsed.range() !== 'unicast') return false;
   return parsed.kind() === 'ipv4' || parsed.match(GLOBAL_V6);
+}
+
+/** Whether an address is of one of the networks. */
+export function isWithin(address: string, all: readonly Network[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return all.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits] as never));
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { mayReach, networks } from './address.ranges.js';
 import { OutboundPolicy, OutboundRefused } from './outbound.policy.js';
@@ -120,6 +122,26 @@ describe('OutboundPolicy', () => {
       ]),
     );
     await expect(mixed.resolve('acme.example')).rejects.toBeInstanceOf(OutboundRefused);
+  });
+
+  it('connects to an allowed address and no other', async () => {
+    const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const host of ['127.0.0.1', '[::1]', '127.1']) {
+        await expect(policy.connect(host, port, 5000)).rejects.toBeInstanceOf(OutboundRefused);
+      }
+      const allowing = new OutboundPolicy({ outboundAllow: ['127.0.0.0/8'] });
+      for (const host of ['127.0.0.1', '127.1']) {
+        const socket = await allowing.connect(host, port, 5000);
+        expect(allowing.isAllowedPrivately(socket.remoteAddress ?? '')).toBe(true);
+        socket.destroy();
+      }
+      expect(allowing.isAllowedPrivately('8.8.8.8')).toBe(false);
+    } finally {
+      server.close();
+    }
   });
 
   it('reaches an allowed one', async () => {

@@ -1,11 +1,11 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { lookup } from 'node:dns/promises';
-import type { LookupFunction } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { AppError } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
-import { mayReach, type Network, networks } from './address.ranges.js';
+import { isWithin, mayReach, type Network, networks } from './address.ranges.js';
 
 /** How long a name may take to resolve, in ms. */
 const RESOLVE_MS = 5000;
@@ -74,6 +74,32 @@ export class OutboundPolicy {
       (error: Error) => callback(error, ''),
     );
   };
+
+  /**
+   * Connects over TCP, to an address that was checked.
+   *
+   * @param timeoutMs until it is connected
+   * @throws OutboundRefused; an error with code ETIMEDOUT, and those of the network
+   */
+  async connect(host: string, port: number, timeoutMs: number): Promise<Socket> {
+    const bare = host.replace(/^\[(.*)\]$/, '$1');
+    if (isIP(bare) !== 0) await this.resolve(bare);
+    const socket = connect({ host: bare, port, lookup: this.lookup, autoSelectFamily: true });
+    const late = setTimeout(
+      () => socket.destroy(Object.assign(new Error('Not connected in time'), { code: 'ETIMEDOUT' })),
+      timeoutMs,
+    );
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.once('connect', resolve).once('error', reject);
+    await promise.finally(() => clearTimeout(late));
+    socket.off('error', reject);
+    return socket;
+  }
+
+  /** Whether the operator named its network: what is sent there leaves no network of the operator's. */
+  isAllowedPrivately(address: string): boolean {
+    return isWithin(address, this.allowed);
+  }
 
   private async resolveAll(host: string): Promise<[CheckedAddress, ...CheckedAddress[]]> {
     let found: LookupAddress[];

@@ -1,4 +1,9 @@
 export { ResourceUnavailable } from './resources.errors.js';
-export type { ResourceHealth } from './resource.pool.js';
+export { RESOURCE_STATES, type ResourceHealth, type ResourceState } from './resource.pool.js';
 export { ResourcesModule } from './resources.module.js';
-export { type ResourceDeclaration, type TenantResource, TenantResources } from './tenant.resources.js';
+export {
+  type ResourceDeclaration,
+  type ResourceReport,
+  type TenantResource,
+  TenantResources,
+} from './tenant.resources.js';

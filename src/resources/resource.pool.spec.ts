@@ -122,6 +122,24 @@ describe('ResourcePool', () => {
     expect(pool.failures).toBe(1);
   });
 
+  it('makes one anew after a use that failed by its fault, and keeps one whose user failed', async () => {
+    const { pool, things, wanted } = poolOf();
+    const failing = (error: Error) => pool.use(wanted('acme'), () => Promise.reject(error)).catch(() => undefined);
+    await failing(new Error('of the caller'));
+    expect(await pool.use(wanted('acme'), (thing) => thing)).toBe(things[0]);
+    await failing(new OfThePeer('It hung up.'));
+    expect(await pool.use(wanted('acme'), (thing) => thing)).toBe(things[1]);
+    await expect.poll(() => things.map(({ disposed }) => disposed)).toEqual([true, false]);
+  });
+
+  it('tells nothing of how it was with other settings', async () => {
+    const { pool, wanted } = poolOf();
+    const broken = { ...wanted('acme', 'bad'), make: () => Promise.reject(new OfThePeer('It does not answer.')) };
+    await pool.use(broken, () => undefined).catch(() => undefined);
+    expect(pool.healthOf('acme', 'bad')).toMatchObject({ state: 'failing', lastError: 'It does not answer.' });
+    expect(pool.healthOf('acme', 'good')).toMatchObject({ state: 'unused', lastError: null, failingSince: null });
+  });
+
   it('says nothing of an error that it does not know', async () => {
     const { pool, wanted } = poolOf();
     const broken = { ...wanted('acme'), make: () => Promise.reject(new Error('s3cret')) };

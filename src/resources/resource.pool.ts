@@ -31,10 +31,13 @@ export interface Wanted<T> {
   make: (signal: AbortSignal) => Promise<T> | T;
 }
 
+export const RESOURCE_STATES = ['ok', 'failing', 'unused', 'not_set_up'] as const;
+/** `unused`: not with these settings since this process started, or long ago. `not_set_up`: by the tenant's settings. */
+export type ResourceState = (typeof RESOURCE_STATES)[number];
+
 export interface ResourceHealth {
   resource: string;
-  /** `unused`: not since this process started, or long ago. */
-  state: 'ok' | 'failing' | 'unused';
+  state: ResourceState;
   failingSince: Date | null;
   lastError: string | null;
   /** Uses that run now. */
@@ -54,11 +57,16 @@ interface Held<T> {
 }
 
 interface Failing {
-  fingerprint: string;
   since: Date;
   reason: string;
   /** Until when nobody tries again, in ms since the epoch. */
   until: number;
+}
+
+/** How the last use went, and with which settings. */
+interface Known {
+  fingerprint: string;
+  failing?: Failing;
 }
 
 /** One resource of each of a bounded number of tenants, lent out and disposed of after the last use. */
@@ -68,7 +76,7 @@ export class ResourcePool<T> {
   private readonly held = new Map<string, Held<T>>();
   /** Retired and not gone yet. */
   private readonly leaving = new Set<Held<T>>();
-  private readonly health: LRUCache<string, Failing | 'ok'>;
+  private readonly health: LRUCache<string, Known>;
   private closed = false;
   failures = 0;
 
@@ -87,7 +95,8 @@ export class ResourcePool<T> {
   }
 
   /**
-   * Lends the tenant's resource for as long as `fn` runs, having made it where there is none with these settings.
+   * Lends the tenant's resource for as long as `fn` runs, having made it where there is none with these settings. After a
+   * use that failed by the resource's fault the next one is made anew.
    *
    * @throws ResourceUnavailable when it cannot be made, or could not a moment ago; what `fn` throws
    */
@@ -97,10 +106,11 @@ export class ResourcePool<T> {
     try {
       const resource = await held.made;
       const result = await fn(resource);
-      this.health.set(wanted.id, 'ok');
+      this.health.set(wanted.id, { fingerprint: wanted.fingerprint });
       return result;
     } catch (error) {
-      if (!(error instanceof ResourceUnavailable)) this.noteFault(wanted, error, 0);
+      const fault = error instanceof ResourceUnavailable ? undefined : this.noteFault(wanted, error, 0);
+      if (fault !== undefined && this.held.get(wanted.id) === held) this.retire(wanted.id);
       throw error;
     } finally {
       held.uses -= 1;
@@ -131,9 +141,11 @@ export class ResourcePool<T> {
     for (const [id, { uses, usedAt }] of this.held) if (uses === 0 && usedAt < since) this.retire(id);
   }
 
-  healthOf(id: string): ResourceHealth {
-    const known = this.health.get(id);
-    const failing = known === 'ok' ? undefined : known;
+  /** @param fingerprint of the present settings: what is known of others is not told; undefined: whatever they were */
+  healthOf(id: string, fingerprint?: string): ResourceHealth {
+    const last = this.health.get(id);
+    const known = fingerprint === undefined || last?.fingerprint === fingerprint ? last : undefined;
+    const failing = known?.failing;
     return {
       resource: this.options.name,
       state: failing ? 'failing' : known ? 'ok' : 'unused',
@@ -158,8 +170,8 @@ export class ResourcePool<T> {
     let held = this.held.get(id);
     if (!held) {
       const known = this.health.get(id);
-      if (known && known !== 'ok' && known.fingerprint === fingerprint && Date.now() < known.until) {
-        throw new ResourceUnavailable(this.options.name, known.reason);
+      if (known?.failing && known.fingerprint === fingerprint && Date.now() < known.failing.until) {
+        throw new ResourceUnavailable(this.options.name, known.failing.reason);
       }
       this.makeRoom();
       held = this.make(wanted);
@@ -208,8 +220,8 @@ export class ResourcePool<T> {
     if (reason === undefined) return undefined;
     this.failures += 1;
     const known = this.health.get(id);
-    const since = known && known !== 'ok' ? known.since : new Date();
-    this.health.set(id, { fingerprint, since, reason, until: Date.now() + holdOffMs });
+    const since = (known?.fingerprint === fingerprint && known.failing?.since) || new Date();
+    this.health.set(id, { fingerprint, failing: { since, reason, until: Date.now() + holdOffMs } });
     return reason;
   }
 

@@ -18,3 +18,14 @@ export class ResourceUnavailable extends AppError {
     });
   }
 }
+
+export class UnknownResource extends AppError {
+  constructor(resource: string) {
+    super({
+      status: 404,
+      code: 'resource_not_found',
+      detail: `There is no resource "${resource}".`,
+      remedy: 'GET /api/resources lists those there are.',
+    });
+  }
+}

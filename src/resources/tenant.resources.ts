@@ -5,6 +5,7 @@ import { MetricsService } from '../metrics/index.js';
 import { type Setting, settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext, TenantDirectory, TenantTransaction } from '../tenancy/index.js';
 import { type ResourceHealth, ResourcePool } from './resource.pool.js';
+import { ResourceUnavailable, UnknownResource } from './resources.errors.js';
 
 const MAX = 100;
 /** How long a resource is kept that nobody uses, in ms. */
@@ -12,6 +13,8 @@ const IDLE_MS = 600_000;
 const SWEEP_MS = 60_000;
 /** How long one that was replaced is left to its running uses, in ms: longer than any of them takes. */
 const DRAIN_MS = 120_000;
+/** How long an admin waits for a check, beyond the making, in ms. */
+const CHECK_MS = 10_000;
 /** How long a shutdown waits for uses, in ms. */
 const CLOSE_MS = 10_000;
 
@@ -30,6 +33,10 @@ export interface ResourceDeclaration<T> {
    * says nothing of them while one is made.
    */
   reasonOf?: (error: unknown) => string | undefined;
+  /** Whether the tenant has set it up; left out: every tenant has one. */
+  isSetUp?: (tenant: Tenant) => boolean;
+  /** Tries one out for an admin, beyond making it. @param signal aborted after 10 s */
+  check?: (resource: T, signal: AbortSignal) => Promise<unknown>;
   /** Tenants that have one at a time in this process; default 100. */
   max?: number;
 }
@@ -47,6 +54,14 @@ export interface TenantResource<T> {
 interface Declared {
   pool: ResourcePool<unknown>;
   fingerprintOf: (tenant: Tenant) => string;
+  isSetUp: (tenant: Tenant) => boolean;
+  check: () => Promise<void>;
+  settings: readonly Setting<unknown>[];
+}
+
+export interface ResourceReport extends ResourceHealth {
+  /** Keys of those that it is made of. */
+  settings: string[];
 }
 
 /** Every declared resource, and how those of a tenant are. */
@@ -54,6 +69,8 @@ interface Declared {
 export class TenantResources implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger('Resources');
   private readonly declared = new Map<string, Declared>();
+  /** By tenant and resource. */
+  private readonly checks = new Map<string, Promise<void>>();
   private readonly sweep = setInterval(() => this.retireIdle(), SWEEP_MS).unref();
 
   constructor(
@@ -99,8 +116,7 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
     const reasonOf = declaration.reasonOf ?? (() => undefined);
     const pool = new ResourcePool<T>({ name, max, drainMs: DRAIN_MS, dispose, reasonOf });
     const fingerprintOf = (tenant: Tenant): string => fingerprint(tenant, settings);
-    this.declared.set(name, { pool: pool as ResourcePool<unknown>, fingerprintOf });
-    return {
+    const resource: TenantResource<T> = {
       use: async (fn) => {
         const tenant = this.context.currentOrThrow(`The resource ${name}`);
         this.transaction.assertNone(`The resource ${name}`);
@@ -112,11 +128,45 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
         return pool.use(wanted, fn);
       },
     };
+    const check = async (): Promise<void> => {
+      try {
+        await resource.use((held) => declaration.check?.(held, AbortSignal.timeout(CHECK_MS)));
+      } catch (error) {
+        // Its health tells.
+        if (!(error instanceof ResourceUnavailable) && reasonOf(error) === undefined) throw error;
+      }
+    };
+    const isSetUp = declaration.isSetUp ?? (() => true);
+    this.declared.set(name, { pool: pool as ResourcePool<unknown>, fingerprintOf, isSetUp, check, settings });
+    return resource;
   }
 
-  /** Of every resource, as this process knows it. @param id of the tenant */
-  healthOf(id: string): ResourceHealth[] {
-    return [...this.declared.values()].map(({ pool }) => pool.healthOf(id));
+  /** Of every resource, as this process knows it with the tenant's present settings. */
+  healthOf(tenant: Tenant): ResourceReport[] {
+    return [...this.declared.values()].map((declared) => reportOf(tenant, declared));
+  }
+
+  /**
+   * Makes and tries out a resource of the current tenant, for an admin who wants to know whether its settings do. What has
+   * just failed with the same settings is not tried again at once.
+   *
+   * @throws TenantContextMissing, UnknownResource
+   */
+  async check(name: string): Promise<ResourceReport> {
+    const tenant = this.context.currentOrThrow(`The resource ${name}`);
+    const declared = this.declared.get(name);
+    if (!declared) throw new UnknownResource(name);
+    if (declared.isSetUp(tenant)) await this.checkOnce(`${tenant.id} ${name}`, declared);
+    return reportOf(tenant, declared);
+  }
+
+  /** One at a time, so that asking often costs no more. */
+  private checkOnce(key: string, { check }: Declared): Promise<void> {
+    const running = this.checks.get(key);
+    if (running) return running;
+    const started = check().finally(() => this.checks.delete(key));
+    this.checks.set(key, started);
+    return started;
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -148,4 +198,11 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
 function fingerprint(tenant: Tenant, settings: readonly Setting<unknown>[]): string {
   const values = settings.map((setting) => settingOf(tenant, setting));
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
+}
+
+function reportOf(tenant: Tenant, { pool, fingerprintOf, isSetUp, settings }: Declared): ResourceReport {
+  const health = pool.healthOf(tenant.id, fingerprintOf(tenant));
+  const keys = settings.map(({ key }) => key);
+  if (isSetUp(tenant)) return { ...health, settings: keys };
+  return { ...health, state: 'not_set_up', failingSince: null, lastError: null, settings: keys };
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { bytesToUuid, seal, unseal, uuidToBytes } from '../common/index.js';
-import { type SealedSecret, type SecretSetting, settingOf } from '../settings/index.js';
+import { effectiveSetting, type SealedSecret, type SecretSetting, type Setting, settingOf } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { KeyUnreadable } from './secrets.errors.js';
 import { PLATFORM, TenantKeys } from './tenant.keys.js';
@@ -34,6 +34,20 @@ export class SecretVault {
     const dataKey = await this.keys.findOrCreate(by, queries);
     const bytes = Buffer.concat([Buffer.of(FORMAT), uuidToBytes(by), seal(dataKey, text, about(by, key))]);
     return { sealed: bytes.toString('base64url') };
+  }
+
+  /**
+   * The text in force for the current tenant, to be sent where a setting says. What the operator set is not opened for an
+   * address that the tenant set: whoever says where a secret is sent gets it.
+   *
+   * @param address the setting that says where it is sent
+   * @returns undefined where there is none for that address
+   * @throws TenantContextMissing outside a tenant scope; KeyUnreadable
+   */
+  async openFor(address: Setting<unknown>, setting: SecretSetting): Promise<string | undefined> {
+    const tenant = this.context.currentOrThrow(`Secret ${setting.key}`);
+    const own = (one: Setting<unknown>) => effectiveSetting(tenant, one).source === 'tenant';
+    return own(address) && !own(setting) ? undefined : this.open(setting);
   }
 
   /**

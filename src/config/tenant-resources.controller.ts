@@ -1,0 +1,32 @@
+import { Controller, Get, Header, Param } from '@nestjs/common';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { RequiresPlatformPermission } from '../auth/index.js';
+import { TenantResources } from '../resources/index.js';
+import { TenantDirectory } from '../tenancy/index.js';
+import { TenantStore, UnknownTenant } from '../tenant/index.js';
+import { ProcessResourcesView } from './resources.dto.js';
+
+/** What platform admins see of what is made of a tenant's settings. */
+@ApiTags('config')
+@ApiBearerAuth('bearer')
+@Controller('api/admin/tenants/:tenant/resources')
+export class TenantResourcesController {
+  constructor(
+    private readonly tenants: TenantStore,
+    private readonly directory: TenantDirectory,
+    private readonly resources: TenantResources,
+  ) {}
+
+  @Get()
+  @Header('Cache-Control', 'no-store')
+  @RequiresPlatformPermission('tenant:read')
+  @ApiOperation({ summary: 'How servers and services of a tenant are, as one process knows them' })
+  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiOkResponse({ type: ProcessResourcesView })
+  async list(@Param('tenant') name: string): Promise<ProcessResourcesView> {
+    const { id } = await this.tenants.find(name);
+    const tenant = await this.directory.findById(id);
+    if (!tenant) throw new UnknownTenant();
+    return ProcessResourcesView.of(this.resources.healthOf(tenant));
+  }
+}
