@@ -3,6 +3,7 @@ const layers = [
   ['root', '(main|shutdown|application|app\\.module|generate|cli)(\\.ts$|/)'],
   ['chat', 'chat/'],
   ['session', 'session/'],
+  ['files', 'files/'],
   ['domains', 'domains/'],
   ['config', 'config/'],
   ['sandboxes', 'sandboxes/'],
@@ -13,7 +14,7 @@ const layers = [
   ['tenant', 'tenant/'],
   [
     'facilities',
-    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|files|resources|features|fairness|outbound|secrets)/',
+    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|storage|resources|features|fairness|outbound|secrets)/',
   ],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { EnvError, EnvReader, type Variable } from './env.reader.js';
 import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backups.topic.js';
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
+import { FILES_VARIABLES, type FilesEnv, readFiles } from './topics/files.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { OUTBOUND_VARIABLES, type OutboundEnv, readOutbound } from './topics/outbound.topic.js';
@@ -24,6 +25,7 @@ export interface Env
     PeopleEnv,
     SignupEnv,
     BackupsEnv,
+    FilesEnv,
     RedisEnv,
     OutboundEnv {}
 
@@ -43,6 +45,7 @@ export const VARIABLES: readonly Variable[] = [
   ...PEOPLE_VARIABLES,
   ...SIGNUP_VARIABLES,
   ...BACKUPS_VARIABLES,
+  ...FILES_VARIABLES,
   ...REDIS_VARIABLES,
   ...OUTBOUND_VARIABLES,
 ];
@@ -66,6 +69,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readPeople(from),
     ...readSignup(from, mode),
     ...readBackups(from, cwd),
+    ...readFiles(from, { dataDir: reach.dataDir, cwd }),
     ...readRedis(from),
     ...readOutbound(from),
   };

@@ -3,10 +3,11 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { S3Storage } from '../../src/storage/s3.storage.js';
 import { TenantRunner } from '../../src/tenancy/index.js';
 import { ArchiveSpool } from '../../src/tenant/archive/archive.spool.js';
 import { BackupStorage } from '../../src/tenant/backups/backup.storage.js';
-import { S3Storage } from '../../src/tenant/backups/s3.storage.js';
+import { BACKUP_USE } from '../../src/tenant/backups/chosen.storage.js';
 import { BackupJobs, ErasureProver, TenantBackups, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
 import { runCommand, startCommand } from '../kit/command-line.js';
 import { fillTables } from '../kit/filled-tables.js';
@@ -183,7 +184,8 @@ describe('a bucket that cannot be used', () => {
     const made = await make('acme');
     const proxy = await startProxy(s3.port);
     const endpoint = proxy.through(s3.bucket.endpoint!).replace(/\/$/, '');
-    const far = new S3Storage({ ...s3.bucket, endpoint }, t.app.get(ArchiveSpool), 1000);
+    const store = new S3Storage({ ...s3.bucket, endpoint }, BACKUP_USE, 1000);
+    const far = new BackupStorage(store, t.app.get(ArchiveSpool));
     const look = (): Promise<unknown> =>
       far.local(made.tenantId, made.id, () => Promise.resolve('there')).catch((error: { code: string }) => error.code);
     try {

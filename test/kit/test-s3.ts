@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import S3rver from '@20minutes/s3rver';
-import type { BackupBucket } from '../../src/env/index.js';
+import type { Bucket } from '../../src/env/index.js';
 
 const BUCKET = 'backups';
 const KEY_ID = 'test-key';
@@ -20,7 +20,7 @@ export interface TestS3 {
   port: number;
   /** Of the folder in the bucket. */
   prefix: string;
-  bucket: BackupBucket;
+  bucket: Bucket;
   env: NodeJS.ProcessEnv;
   /** The names of all objects. */
   keys(): Promise<string[]>;

@@ -1,4 +1,5 @@
 import { AppError } from '../../common/index.js';
+import type { StoreTrouble } from '../../storage/index.js';
 
 export class BackupsOff extends AppError {
   constructor() {
@@ -43,19 +44,24 @@ export class BackupLost extends Error {
   }
 }
 
-const STORE_REMEDIES = {
-  backup_store_away: 'It is tried again the next time. Look at BACKUP_S3_ENDPOINT, and at the way from here to there.',
-  backup_store_refused: 'Look at the access key in BACKUP_S3_ACCESS_KEY_ID and its secret, and at what it may do.',
-  backup_bucket_missing:
+const STORE_REMEDIES: Record<StoreTrouble, string> = {
+  away: 'It is tried again the next time. Look at BACKUP_S3_ENDPOINT, and at the way from here to there.',
+  refused: 'Look at the access key in BACKUP_S3_ACCESS_KEY_ID and its secret, and at what it may do.',
+  bucket_missing:
     'Look at BACKUP_S3_BUCKET, BACKUP_S3_REGION and BACKUP_S3_ENDPOINT: a bucket is made by its owner.',
-  backup_store_failed: 'The log says what it answered.',
-} as const;
-export type StoreFailure = keyof typeof STORE_REMEDIES;
+  failed: 'The log says what it answered.',
+};
+const STORE_CODES: Record<StoreTrouble, string> = {
+  away: 'backup_store_away',
+  refused: 'backup_store_refused',
+  bucket_missing: 'backup_bucket_missing',
+  failed: 'backup_store_failed',
+};
 
 /** The S3 store does not do what it is asked for. What is there already is as it was. */
 export class BackupStoreFailed extends AppError {
-  constructor(code: StoreFailure, why: string, cause?: unknown) {
+  constructor(trouble: StoreTrouble, why: string, cause?: unknown) {
     const detail = `The store of backups cannot be used: ${why}.`;
-    super({ status: 503, code, detail, remedy: STORE_REMEDIES[code], cause });
+    super({ status: 503, code: STORE_CODES[trouble], detail, remedy: STORE_REMEDIES[trouble], cause });
   }
 }

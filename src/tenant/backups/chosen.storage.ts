@@ -1,11 +1,19 @@
 import type { Env } from '../../env/index.js';
+import { objectStorage, type StorageUse } from '../../storage/index.js';
 import type { ArchiveSpool } from '../archive/archive.spool.js';
-import type { BackupStorage } from './backup.storage.js';
-import { DirectoryStorage } from './directory.storage.js';
+import { BackupStoreFailed } from './backup.errors.js';
+import { BackupStorage } from './backup.storage.js';
 
-/** The storage that the environment names. The client of S3 is loaded only where there is a bucket. */
+/** How backups lie in their store. With parts of that size one can have 156 GiB. */
+export const BACKUP_USE: StorageUse = {
+  suffix: '.tenant',
+  name: 'Backups',
+  partBytes: 16 * 2 ** 20,
+  failed: (trouble, why, cause) => new BackupStoreFailed(trouble, why, cause),
+};
+
+/** The storage that the environment names. */
 export async function backupStorage(env: Env, spool: ArchiveSpool): Promise<BackupStorage> {
-  if (!env.backupBucket) return new DirectoryStorage(env);
-  const { S3Storage } = await import('./s3.storage.js');
-  return new S3Storage(env.backupBucket, spool);
+  const place = { folder: env.backupDir, bucket: env.backupBucket };
+  return new BackupStorage(await objectStorage(place, BACKUP_USE), spool);
 }

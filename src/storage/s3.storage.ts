@@ -11,14 +11,12 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
-import type { BackupBucket } from '../../env/index.js';
-import type { ArchiveSpool } from '../archive/archive.spool.js';
-import { BackupDamaged } from './backup.errors.js';
-import { BackupStorage, type WrittenBackup } from './backup.storage.js';
+import { isUuid } from '../common/index.js';
+import type { Bucket } from '../env/index.js';
+import { type ByteRange, ObjectStorage, type StorageUse, type WrittenObject } from './object.storage.js';
 import { isNamed, storeFailure } from './s3.failures.js';
 import { abortUpload, S3Upload } from './s3.upload.js';
 
-const WHOLE = '.tenant';
 /** An upload to which nobody has added a part for so long is abandoned, in ms. */
 const ABANDONED_MS = 60 * 60 * 1000;
 /** How long a store may keep silent, in ms, before it is asked again, and how often it is asked at all. */
@@ -27,8 +25,9 @@ const ATTEMPTS = 3;
 const CONNECT_MS = 5000;
 /** How often everything of a tenant is looked for until nothing is found. */
 const MAX_ROUNDS = 10;
-/** The end of a name of ours, after the prefix. */
-const OURS = /^[0-9a-f-]{36}\/[0-9a-f-]{36}\.tenant$/;
+/** Objects removed at once. */
+const AT_ONCE = 8;
+const ID_LENGTH = 36;
 
 interface Upload {
   key: string;
@@ -37,21 +36,21 @@ interface Upload {
 }
 
 /**
- * Backups in a bucket of an S3 store, `<prefix><tenant>/<backup>.tenant`. One that is being written is an upload in parts:
- * it is no object before it is completed, which happens when it is kept.
+ * Objects in a bucket of an S3 store, `<prefix><tenant>/<id><suffix>`. One that is being written is an upload in parts: it is
+ * no object before it is completed, which happens when it is kept.
  */
-export class S3Storage extends BackupStorage implements OnApplicationShutdown {
-  readonly available = true;
-  private readonly logger = new Logger('Backups');
+export class S3Storage extends ObjectStorage implements OnApplicationShutdown {
+  private readonly logger: Logger;
   private readonly client: S3Client;
 
   /** @param silenceMs how long the store may keep silent */
   constructor(
-    private readonly at: BackupBucket,
-    private readonly spool: ArchiveSpool,
+    private readonly at: Bucket,
+    private readonly use: StorageUse,
     silenceMs = SILENCE_MS,
   ) {
     super();
+    this.logger = new Logger(use.name);
     const { endpoint, region, forcePathStyle, accessKeyId, secretAccessKey } = at;
     this.client = new S3Client({
       region,
@@ -70,14 +69,13 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
     this.client.destroy();
   }
 
-  /** @throws BackupStoreFailed */
-  async write<T>(tenantId: string, id: string, work: (out: Writable) => Promise<T>): Promise<WrittenBackup<T>> {
-    const upload = await S3Upload.begin(this.client, this.objectOf(tenantId, id));
+  async write<T>(tenantId: string, id: string, work: (out: Writable) => Promise<T>): Promise<WrittenObject<T>> {
+    const upload = await S3Upload.begin(this.client, this.objectOf(tenantId, id), this.use);
     const discard = async (): Promise<void> => {
       try {
         await upload.abort();
       } catch (error) {
-        this.logger.warn({ err: error, backup_id: id }, 'An upload could not be ended; that is done within two hours');
+        this.logger.warn({ err: error, object_id: id }, 'An upload could not be ended; that is done within two hours');
       }
     };
     try {
@@ -89,14 +87,21 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
     }
   }
 
-  /** @throws BackupStoreFailed, BackupDamaged */
-  async local<T>(tenantId: string, id: string, work: (file: string) => Promise<T>): Promise<T> {
-    const body = await this.open(tenantId, id);
+  async open(tenantId: string, id: string, range?: ByteRange): Promise<Readable | undefined> {
+    const wanted = range && { Range: `bytes=${range.first}-${range.last}` };
     try {
-      return await this.spool.upload(Readable.from(received(body)), work);
-    } finally {
-      body.destroy();
+      const { Body: body } = await this.client.send(new GetObjectCommand({ ...this.objectOf(tenantId, id), ...wanted }));
+      const received = body as Readable;
+      // Also what nobody begins to read.
+      return Readable.from(this.received(received), { objectMode: false }).once('close', () => received.destroy());
+    } catch (error) {
+      if (isNamed(error, 'NoSuchKey', 'NotFound')) return undefined;
+      throw storeFailure(this.use, error);
     }
+  }
+
+  fileOf(): undefined {
+    return undefined;
   }
 
   async remove(tenantId: string, id: string): Promise<void> {
@@ -110,12 +115,14 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
       const uploads = await this.uploads(folder);
       for (const { key, id } of uploads) await this.abort(key, id);
       const keys = await this.keys(folder);
-      for (const key of keys) await this.removeKey(key);
+      for (let from = 0; from < keys.length; from += AT_ONCE) {
+        await Promise.all(keys.slice(from, from + AT_ONCE).map((key) => this.removeKey(key)));
+      }
       if (uploads.length === 0 && keys.length === 0) return;
       await sleep(100 * round);
     }
     // Some stores list for a while what is gone. Whoever erases the tenant tries again.
-    throw new Error(`The store of backups still has something of ${tenantId}.`);
+    throw new Error(`The store still has something of ${tenantId}.`);
   }
 
   async removeAbandoned(): Promise<number> {
@@ -123,7 +130,7 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
     let removed = 0;
     for (const { key, id, begun } of await this.uploads(this.at.prefix)) {
       // Of others that share the bucket nothing is known.
-      if (!OURS.test(key.slice(this.at.prefix.length)) || (begun?.getTime() ?? 0) > before) continue;
+      if (this.namedBy(key) === undefined || (begun?.getTime() ?? 0) > before) continue;
       if ((await this.addedTo(key, id)) > before) continue;
       await this.abort(key, id);
       removed += 1;
@@ -136,45 +143,65 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
     return (await this.keys(folder)).length + (await this.uploads(folder)).length;
   }
 
+  async *idsOf(tenantId: string): AsyncGenerator<string[]> {
+    for await (const keys of this.pages(this.folderOf(tenantId))) {
+      yield keys.flatMap((key) => this.namedBy(key)?.id ?? []);
+    }
+  }
+
+  async *tenants(): AsyncGenerator<string> {
+    let last: string | undefined;
+    // In the order of their names, so those of one tenant come together.
+    for await (const keys of this.pages(this.at.prefix)) {
+      for (const key of keys) {
+        const tenantId = this.namedBy(key)?.tenantId;
+        if (tenantId !== undefined && tenantId !== last) yield tenantId;
+        last = tenantId ?? last;
+      }
+    }
+  }
+
+  /** @returns undefined for a name that is none of ours */
+  private namedBy(key: string): { tenantId: string; id: string } | undefined {
+    const name = key.slice(this.at.prefix.length);
+    const [tenantId, id] = [name.slice(0, ID_LENGTH), name.slice(ID_LENGTH + 1, 2 * ID_LENGTH + 1)];
+    const ours = isUuid(tenantId) && isUuid(id) && name === `${tenantId}/${id}${this.use.suffix}`;
+    return ours ? { tenantId, id } : undefined;
+  }
+
   private folderOf(tenantId: string): string {
     return `${this.at.prefix}${tenantId}/`;
   }
 
   private objectOf(tenantId: string, id: string): { Bucket: string; Key: string } {
-    return { Bucket: this.at.bucket, Key: `${this.folderOf(tenantId)}${id}${WHOLE}` };
-  }
-
-  private async open(tenantId: string, id: string): Promise<Readable> {
-    try {
-      const { Body: body } = await this.client.send(new GetObjectCommand(this.objectOf(tenantId, id)));
-      return body as Readable;
-    } catch (error) {
-      if (isNamed(error, 'NoSuchKey', 'NotFound')) throw new BackupDamaged(id, 'its object is not there', error);
-      throw storeFailure(error);
-    }
+    return { Bucket: this.at.bucket, Key: `${this.folderOf(tenantId)}${id}${this.use.suffix}` };
   }
 
   private async removeKey(key: string): Promise<void> {
     try {
       await this.client.send(new DeleteObjectCommand({ Bucket: this.at.bucket, Key: key }));
     } catch (error) {
-      throw storeFailure(error);
+      throw storeFailure(this.use, error);
     }
   }
 
   private abort(key: string, id: string): Promise<void> {
-    return abortUpload(this.client, { Bucket: this.at.bucket, Key: key }, id);
+    return abortUpload(this.client, { Bucket: this.at.bucket, Key: key }, id, this.use);
   }
 
   private async keys(prefix: string): Promise<string[]> {
-    const keys: string[] = [];
+    const all: string[] = [];
+    for await (const keys of this.pages(prefix)) all.push(...keys);
+    return all;
+  }
+
+  private async *pages(prefix: string): AsyncGenerator<string[]> {
     try {
       const pages = paginateListObjectsV2({ client: this.client }, { Bucket: this.at.bucket, Prefix: prefix });
-      for await (const { Contents: objects = [] } of pages) keys.push(...objects.flatMap(({ Key: key }) => key ?? []));
+      for await (const { Contents: objects = [] } of pages) yield objects.flatMap(({ Key: key }) => key ?? []);
     } catch (error) {
-      throw storeFailure(error);
+      throw storeFailure(this.use, error);
     }
-    return keys;
   }
 
   private async uploads(prefix: string): Promise<Upload[]> {
@@ -186,7 +213,7 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
       try {
         page = await this.client.send(command);
       } catch (error) {
-        throw storeFailure(error);
+        throw storeFailure(this.use, error);
       }
       for (const { Key: key, UploadId: id, Initiated: begun } of page.Uploads ?? []) {
         if (key !== undefined && id !== undefined) uploads.push({ key, id, begun });
@@ -207,19 +234,19 @@ export class S3Storage extends BackupStorage implements OnApplicationShutdown {
         );
       } catch (error) {
         if (isNamed(error, 'NoSuchUpload')) return 0;
-        throw storeFailure(error);
+        throw storeFailure(this.use, error);
       }
       for (const { LastModified: added } of page.Parts ?? []) last = Math.max(last, added?.getTime() ?? 0);
     } while (page.IsTruncated);
     return last;
   }
-}
 
-/** What comes, until it comes no more. */
-async function* received(body: Readable): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of body) yield chunk as Buffer;
-  } catch (error) {
-    throw storeFailure(error);
+  /** What comes, until it comes no more. */
+  private async *received(body: Readable): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of body) yield chunk as Buffer;
+    } catch (error) {
+      throw storeFailure(this.use, error);
+    }
   }
 }

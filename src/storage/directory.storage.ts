@@ -1,42 +1,38 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { Writable } from 'node:stream';
-import { newId } from '../../common/index.js';
-import type { Env } from '../../env/index.js';
-import { BackupDamaged, BackupsOff } from './backup.errors.js';
-import { BackupStorage, type WrittenBackup } from './backup.storage.js';
+import { type Readable, Writable } from 'node:stream';
+import { isUuid, newId } from '../common/index.js';
+import { type ByteRange, ObjectStorage, type StorageUse, type WrittenObject } from './object.storage.js';
 
-const WHOLE = '.tenant';
 const PART = '.part';
 /** One that nobody has written to for so long is abandoned, in ms: a process that writes one is never silent for it. */
 const ABANDONED_MS = 60 * 60 * 1000;
 
-/** Backups in a folder, one below it for each tenant. */
-export class DirectoryStorage extends BackupStorage {
-  private readonly root: string | undefined;
+/** To begin an object. */
+const ATTEMPTS = 5;
+/** Names that are told at once. */
+const PAGE = 500;
 
-  constructor({ backupDir }: Pick<Env, 'backupDir'>) {
+/** Objects in a folder, one below it for each tenant. */
+export class DirectoryStorage extends ObjectStorage {
+  constructor(
+    private readonly root: string,
+    private readonly use: Pick<StorageUse, 'suffix'>,
+  ) {
     super();
-    this.root = backupDir;
   }
 
-  get available(): boolean {
-    return this.root !== undefined;
-  }
-
-  /** @throws BackupsOff */
-  async write<T>(tenantId: string, id: string, work: (out: Writable) => Promise<T>): Promise<WrittenBackup<T>> {
+  async write<T>(tenantId: string, id: string, work: (out: Writable) => Promise<T>): Promise<WrittenObject<T>> {
     const folder = this.folderOf(tenantId);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     // Of this attempt alone, so that two that believe to be the only one do not write into one another.
     const part = path.join(folder, `${id}.${newId()}${PART}`);
     const discard = (): Promise<void> => rm(part, { force: true });
-    const out = new DurableFile(await open(part, 'wx', 0o600));
+    const out = new DurableFile(await created(folder, part));
     try {
       const made = await work(out);
       const keep = async (): Promise<void> => {
-        await rename(part, path.join(folder, `${id}${WHOLE}`));
+        await rename(part, this.fileOf(tenantId, id));
         await syncFolder(folder);
         await syncFolder(path.dirname(folder));
       };
@@ -48,20 +44,25 @@ export class DirectoryStorage extends BackupStorage {
     }
   }
 
-  async local<T>(tenantId: string, id: string, work: (file: string) => Promise<T>): Promise<T> {
-    const file = path.join(this.folderOf(tenantId), `${id}${WHOLE}`);
+  async open(tenantId: string, id: string, range?: ByteRange): Promise<Readable | undefined> {
+    let handle: FileHandle;
     try {
-      await stat(file);
+      handle = await open(this.fileOf(tenantId, id));
     } catch (error) {
-      throw new BackupDamaged(id, 'its file is not there', error);
+      if (isAbsence(error)) return undefined;
+      throw error;
     }
-    return work(file);
+    return handle.createReadStream(range && { start: range.first, end: range.last });
+  }
+
+  fileOf(tenantId: string, id: string): string {
+    return path.join(this.folderOf(tenantId), `${id}${this.use.suffix}`);
   }
 
   async remove(tenantId: string, id: string): Promise<void> {
     const folder = this.folderOf(tenantId);
-    await rm(path.join(folder, `${id}${WHOLE}`), { force: true });
-    // One of another backup may just come.
+    await rm(this.fileOf(tenantId, id), { force: true });
+    // Another may just come.
     await rmdir(folder).catch(() => undefined);
   }
 
@@ -71,7 +72,7 @@ export class DirectoryStorage extends BackupStorage {
 
   async removeAbandoned(): Promise<number> {
     let removed = 0;
-    for (const tenantId of await list(this.folderOf(''))) {
+    for (const tenantId of await list(this.root)) {
       const folder = this.folderOf(tenantId);
       for (const name of await list(folder)) {
         const file = path.join(folder, name);
@@ -88,18 +89,57 @@ export class DirectoryStorage extends BackupStorage {
     return (await list(this.folderOf(tenantId))).length;
   }
 
-  /** @throws BackupsOff */
+  async *idsOf(tenantId: string): AsyncGenerator<string[]> {
+    let page: string[] = [];
+    for await (const name of namesIn(this.folderOf(tenantId))) {
+      const id = name.slice(0, name.length - this.use.suffix.length);
+      if (!name.endsWith(this.use.suffix) || !isUuid(id)) continue;
+      page.push(id);
+      if (page.length < PAGE) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  async *tenants(): AsyncGenerator<string> {
+    for await (const name of namesIn(this.root)) if (isUuid(name)) yield name;
+  }
+
   private folderOf(tenantId: string): string {
-    if (this.root === undefined) throw new BackupsOff();
     return path.join(this.root, tenantId);
   }
+}
+
+/** The last object of a tenant takes its folder along, which may be just now. */
+async function created(folder: string, part: string): Promise<FileHandle> {
+  for (let attempt = 1; ; attempt += 1) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      return await open(part, 'wx', 0o600);
+    } catch (error) {
+      if (!isAbsence(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function* namesIn(folder: string): AsyncGenerator<string> {
+  try {
+    for await (const { name } of await opendir(folder)) yield name;
+  } catch (error) {
+    if (!isAbsence(error)) throw error;
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 async function list(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    if (isAbsence(error)) return [];
     throw error;
   }
 }

@@ -8,12 +8,10 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { BackupStoreFailed } from './backup.errors.js';
+import type { StorageUse } from './object.storage.js';
 import { isNamed, storeFailure } from './s3.failures.js';
 
-/** All but the last are of one size, which some stores ask for, and at least 5 MiB, which all do. */
-export const PART_BYTES = 16 * 2 ** 20;
-/** More parts an object cannot have: 156 GiB. */
+/** More parts an object cannot have. */
 const MOST_PARTS = 10_000;
 /** For the last step, in ms: a row of the registry is locked for it, by a transaction that may be idle for 60 s. */
 const COMPLETE_MS = 45_000;
@@ -31,7 +29,8 @@ export class S3Upload extends Writable {
   bytes = 0;
   sha256 = '';
   private readonly hash = createHash('sha256');
-  private readonly part = Buffer.allocUnsafe(PART_BYTES);
+  /** All but the last are of one size, which some stores ask for. */
+  private readonly part: Buffer;
   private readonly parts: CompletedPart[] = [];
   private readonly ended = new AbortController();
   private filled = 0;
@@ -42,18 +41,20 @@ export class S3Upload extends Writable {
     private readonly client: S3Client,
     private readonly object: S3Object,
     private readonly uploadId: string,
+    private readonly use: StorageUse,
   ) {
     super();
+    this.part = Buffer.allocUnsafe(use.partBytes);
   }
 
-  /** @throws BackupStoreFailed, so before anything of a tenant was read for it */
-  static async begin(client: S3Client, object: S3Object): Promise<S3Upload> {
+  /** @throws what the use says, so before anything of a tenant was read for it */
+  static async begin(client: S3Client, object: S3Object, use: StorageUse): Promise<S3Upload> {
     try {
       const { UploadId: id } = await client.send(new CreateMultipartUploadCommand(object));
-      if (id === undefined) throw new BackupStoreFailed('backup_store_failed', 'it began an upload without an id');
-      return new S3Upload(client, object, id);
+      if (id === undefined) throw use.failed('failed', 'it began an upload without an id');
+      return new S3Upload(client, object, id, use);
     } catch (error) {
-      throw storeFailure(error);
+      throw storeFailure(use, error);
     }
   }
 
@@ -74,7 +75,7 @@ export class S3Upload extends Writable {
     this.sending.then(settled, settled);
   }
 
-  /** Gives it its name. @throws BackupStoreFailed */
+  /** Gives it its name. @throws what the use says */
   async complete(): Promise<void> {
     const command = { ...this.object, UploadId: this.uploadId, MultipartUpload: { Parts: this.parts } };
     try {
@@ -82,17 +83,17 @@ export class S3Upload extends Writable {
         abortSignal: AbortSignal.timeout(COMPLETE_MS),
       });
     } catch (error) {
-      throw storeFailure(error);
+      throw storeFailure(this.use, error);
     }
     this.completed = true;
   }
 
-  /** Nothing happens to what was completed. @throws BackupStoreFailed */
+  /** Nothing happens to what was completed. @throws what the use says */
   async abort(): Promise<void> {
     this.destroy();
     // A part that arrives after the end of its upload could stay.
     await this.sending.catch(() => undefined);
-    if (!this.completed) await abortUpload(this.client, this.object, this.uploadId);
+    if (!this.completed) await abortUpload(this.client, this.object, this.uploadId, this.use);
   }
 
   private async take(chunk: Buffer): Promise<void> {
@@ -102,13 +103,15 @@ export class S3Upload extends Writable {
       const copied = chunk.copy(this.part, this.filled, from);
       from += copied;
       this.filled += copied;
-      if (this.filled === PART_BYTES) await this.send();
+      if (this.filled === this.part.length) await this.send();
     }
   }
 
   private async send(): Promise<void> {
     const number = this.parts.length + 1;
-    if (number > MOST_PARTS) throw new BackupStoreFailed('backup_store_failed', 'the backup is larger than 156 GiB');
+    if (number > MOST_PARTS) {
+      throw this.use.failed('failed', `an object is larger than ${MOST_PARTS} parts of ${this.use.partBytes} bytes`);
+    }
     const body = this.part.subarray(0, this.filled);
     const command = { ...this.object, UploadId: this.uploadId, PartNumber: number, Body: body };
     const sent = this.client.send(new UploadPartCommand(command), { abortSignal: this.ended.signal });
@@ -117,17 +120,22 @@ export class S3Upload extends Writable {
       const { ETag: tag } = await sent;
       this.parts.push({ PartNumber: number, ETag: tag });
     } catch (error) {
-      throw storeFailure(error);
+      throw storeFailure(this.use, error);
     }
     this.filled = 0;
   }
 }
 
-/** Nothing happens when it is ended already. @throws BackupStoreFailed */
-export async function abortUpload(client: S3Client, object: S3Object, uploadId: string): Promise<void> {
+/** Nothing happens when it is ended already. @throws what the use says */
+export async function abortUpload(
+  client: S3Client,
+  object: S3Object,
+  uploadId: string,
+  use: StorageUse,
+): Promise<void> {
   try {
     await client.send(new AbortMultipartUploadCommand({ ...object, UploadId: uploadId }));
   } catch (error) {
-    if (!isNamed(error, 'NoSuchUpload')) throw storeFailure(error);
+    if (!isNamed(error, 'NoSuchUpload')) throw storeFailure(use, error);
   }
 }
