@@ -19,9 +19,14 @@ export function networks(cidrs: readonly string[]): Network[] {
 export function mayReach(address: string, allowed: readonly Network[]): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
-  if (allowed.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits] as never))) {
-    return true;
-  }
+  if (isWithin(address, allowed)) return true;
   if (parsed.range() !== 'unicast') return false;
   return parsed.kind() === 'ipv4' || parsed.match(GLOBAL_V6);
+}
+
+/** @param address as a resolver answers it */
+export function isWithin(address: string, wanted: readonly Network[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return wanted.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits] as never));
 }

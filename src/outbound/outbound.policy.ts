@@ -5,7 +5,7 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { AppError } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
-import { mayReach, type Network, networks } from './address.ranges.js';
+import { isWithin, mayReach, type Network, networks } from './address.ranges.js';
 
 /** How long a name may take to resolve, in ms. */
 const RESOLVE_MS = 5000;
@@ -58,6 +58,12 @@ export class OutboundPolicy {
   async resolve(host: string): Promise<CheckedAddress> {
     const [first] = await this.resolveAll(host);
     return first;
+  }
+
+  /** Whether all addresses of a host are in networks that the operator allows, as ones of its own. Never throws. */
+  async isAllowedByOperator(host: string): Promise<boolean> {
+    const found = await this.resolveAll(host).catch(() => []);
+    return found.length > 0 && found.every(({ address }) => isWithin(address, this.allowed));
   }
 
   /**
