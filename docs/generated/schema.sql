@@ -54,6 +54,7 @@ shared.chat_messages owner=migrator rls=t force=t
 shared.chat_sessions owner=migrator rls=t force=t
 shared.closures owner=migrator rls=t force=t
 shared.devices owner=migrator rls=t force=t
+shared.external_identities owner=migrator rls=t force=t
 shared.history owner=migrator rls=t force=t
 shared.idempotency_keys owner=migrator rls=t force=t
 shared.invitations owner=migrator rls=t force=t
@@ -65,6 +66,7 @@ shared.provisioning_marks owner=migrator rls=t force=t
 shared.recovery_codes owner=migrator rls=t force=t
 shared.roles owner=migrator rls=t force=t
 shared.sent_notices owner=migrator rls=t force=t
+shared.sso_sign_ins owner=migrator rls=t force=t
 shared.user_tokens owner=migrator rls=t force=t
 shared.users owner=migrator rls=t force=t
 
@@ -465,6 +467,12 @@ shared.devices.in_cookie boolean NOT NULL DEFAULT false
 shared.devices.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.devices.last_used_at timestamp with time zone NOT NULL DEFAULT now()
 shared.devices.expires_at timestamp with time zone NOT NULL
+shared.external_identities.tenant_id uuid NOT NULL
+shared.external_identities.id uuid NOT NULL
+shared.external_identities.user_id uuid NOT NULL
+shared.external_identities.issuer text NOT NULL
+shared.external_identities.subject text NOT NULL
+shared.external_identities.linked_at timestamp with time zone NOT NULL DEFAULT now()
 shared.history.tenant_id uuid NOT NULL
 shared.history.id uuid NOT NULL DEFAULT gen_random_uuid()
 shared.history.seq bigint NOT NULL
@@ -538,6 +546,15 @@ shared.roles.updated_at timestamp with time zone NOT NULL DEFAULT now()
 shared.sent_notices.tenant_id uuid NOT NULL
 shared.sent_notices.id uuid NOT NULL
 shared.sent_notices.sent_at timestamp with time zone NOT NULL
+shared.sso_sign_ins.tenant_id uuid NOT NULL
+shared.sso_sign_ins.id uuid NOT NULL
+shared.sso_sign_ins.user_id uuid
+shared.sso_sign_ins.token_hash bytea
+shared.sso_sign_ins.token_version integer
+shared.sso_sign_ins.code_challenge text NOT NULL
+shared.sso_sign_ins.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.sso_sign_ins.redeemable_until timestamp with time zone
+shared.sso_sign_ins.expires_at timestamp with time zone NOT NULL
 shared.user_tokens.tenant_id uuid NOT NULL
 shared.user_tokens.id uuid NOT NULL
 shared.user_tokens.user_id uuid NOT NULL
@@ -548,6 +565,7 @@ shared.user_tokens.attempts integer NOT NULL DEFAULT 0
 shared.user_tokens.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.user_tokens.expires_at timestamp with time zone NOT NULL
 shared.user_tokens.token_version integer
+shared.user_tokens.first_factor text
 shared.users.tenant_id uuid NOT NULL
 shared.users.id uuid NOT NULL
 shared.users.email text NOT NULL
@@ -679,6 +697,10 @@ shared.closures closures_pkey PRIMARY KEY (tenant_id, id)
 shared.closures closures_place_key UNIQUE (tenant_id, place)
 shared.devices devices_pkey PRIMARY KEY (tenant_id, id)
 shared.devices devices_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
+shared.external_identities external_identities_of_user UNIQUE (tenant_id, user_id, issuer)
+shared.external_identities external_identities_pkey PRIMARY KEY (tenant_id, id)
+shared.external_identities external_identities_subject UNIQUE (tenant_id, issuer, subject)
+shared.external_identities external_identities_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.history history_pkey PRIMARY KEY (tenant_id, id)
 shared.idempotency_keys idempotency_keys_key UNIQUE (tenant_id, key_hash)
 shared.idempotency_keys idempotency_keys_pkey PRIMARY KEY (tenant_id, id)
@@ -696,6 +718,8 @@ shared.recovery_codes recovery_codes_user FOREIGN KEY (tenant_id, user_id) REFER
 shared.roles roles_name_key UNIQUE (tenant_id, name)
 shared.roles roles_pkey PRIMARY KEY (tenant_id, id)
 shared.sent_notices sent_notices_pkey PRIMARY KEY (tenant_id, id)
+shared.sso_sign_ins sso_sign_ins_pkey PRIMARY KEY (tenant_id, id)
+shared.sso_sign_ins sso_sign_ins_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
 shared.user_tokens user_tokens_pkey PRIMARY KEY (tenant_id, id)
 shared.user_tokens user_tokens_purpose_known CHECK ((purpose = ANY (ARRAY['reset-password'::text, 'verify-email'::text, 'mfa'::text])))
 shared.user_tokens user_tokens_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
@@ -753,6 +777,8 @@ CREATE INDEX signups_of_invite ON platform.signups USING btree (invite_id) WHERE
 CREATE INDEX signups_of_tenant ON platform.signups USING btree (tenant_id) WHERE (tenant_id IS NOT NULL)
 CREATE INDEX slug_holds_expiry ON platform.slug_holds USING btree (expires_at)
 CREATE INDEX slugs_of_tenant ON platform.slugs USING btree (tenant_id)
+CREATE INDEX sso_sign_ins_expiry ON shared.sso_sign_ins USING btree (expires_at)
+CREATE INDEX sso_sign_ins_of_user ON shared.sso_sign_ins USING btree (tenant_id, user_id)
 CREATE INDEX tenant_domains_due ON platform.tenant_domains USING btree (next_check_at) WHERE (next_check_at IS NOT NULL)
 CREATE INDEX tenant_domains_notices ON platform.tenant_domains USING btree (notice_at) WHERE (notice_at IS NOT NULL)
 CREATE INDEX tenant_notices_waiting ON platform.tenant_notices USING btree (next_attempt_at) WHERE (sent_at IS NULL)
@@ -782,6 +808,9 @@ CREATE UNIQUE INDEX closures_pkey ON shared.closures USING btree (tenant_id, id)
 CREATE UNIQUE INDEX closures_place_key ON shared.closures USING btree (tenant_id, place)
 CREATE UNIQUE INDEX devices_pkey ON shared.devices USING btree (tenant_id, id)
 CREATE UNIQUE INDEX email_directory_pkey ON platform.email_directory USING btree (email_hmac, tenant_id)
+CREATE UNIQUE INDEX external_identities_of_user ON shared.external_identities USING btree (tenant_id, user_id, issuer)
+CREATE UNIQUE INDEX external_identities_pkey ON shared.external_identities USING btree (tenant_id, id)
+CREATE UNIQUE INDEX external_identities_subject ON shared.external_identities USING btree (tenant_id, issuer, subject)
 CREATE UNIQUE INDEX histories_pkey ON platform.histories USING btree (tenant_id)
 CREATE UNIQUE INDEX history_pkey ON shared.history USING btree (tenant_id, id)
 CREATE UNIQUE INDEX idempotency_keys_key ON shared.idempotency_keys USING btree (tenant_id, key_hash)
@@ -827,6 +856,7 @@ CREATE UNIQUE INDEX signup_invites_pkey ON platform.signup_invites USING btree (
 CREATE UNIQUE INDEX signups_pkey ON platform.signups USING btree (id)
 CREATE UNIQUE INDEX slug_holds_pkey ON platform.slug_holds USING btree (slug)
 CREATE UNIQUE INDEX slugs_pkey ON platform.slugs USING btree (slug)
+CREATE UNIQUE INDEX sso_sign_ins_pkey ON shared.sso_sign_ins USING btree (tenant_id, id)
 CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING btree (tenant_id, domain)
 CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
 CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
@@ -856,6 +886,8 @@ shared.closures maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true 
 shared.closures tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.devices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.devices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.external_identities maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.external_identities tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.history maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.history tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.idempotency_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -876,6 +908,8 @@ shared.roles maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true che
 shared.roles tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.sent_notices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.sent_notices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.sso_sign_ins maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.sso_sign_ins tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.user_tokens maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.user_tokens tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -941,6 +975,7 @@ shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant
 shared.chat_sessions maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.closures maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=r/migrator
 shared.devices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.external_identities maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.history maintenance=ard/migrator migrator=arwdDxtm/migrator tenant=a/migrator
 shared.history_seq_seq maintenance=rw/migrator migrator=rwU/migrator
 shared.idempotency_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
@@ -954,6 +989,7 @@ shared.provisioning_marks maintenance=arwd/migrator migrator=arwdDxtm/migrator t
 shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.sent_notices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.sso_sign_ins maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 

@@ -90,6 +90,13 @@ import { SignInService } from './sign-in/sign-in.service.js';
 import { SignInThrottle } from './sign-in/sign-in.throttle.js';
 import { SignOutService } from './sign-in/sign-out.service.js';
 import { TokenPairs } from './sign-in/token.pairs.js';
+import { ExternalIdentity } from './sso/external-identity.entity.js';
+import { SsoController } from './sso/sso.controller.js';
+import { SsoMembers } from './sso/sso.members.js';
+import { SsoProvider } from './sso/sso.provider.js';
+import { SsoService } from './sso/sso.service.js';
+import { SsoSignIn } from './sso/sso-sign-in.entity.js';
+import { SsoStateCookie } from './sso/sso-state.cookie.js';
 import { AccessTokens } from './tokens/access-tokens.js';
 import { JwksController } from './tokens/jwks.controller.js';
 import { PresentedCredentials } from './tokens/presented.credentials.js';
@@ -141,6 +148,8 @@ export const AUTH_ENTITIES = [
   Invitation,
   ApiKey,
   MemberMail,
+  ExternalIdentity,
+  SsoSignIn,
 ];
 
 @Global()
@@ -162,6 +171,7 @@ export const AUTH_ENTITIES = [
     InvitationsController,
     SandboxAccessController,
     TenantExportController,
+    SsoController,
   ],
   providers: [
     AccessTokens,
@@ -222,6 +232,10 @@ export const AUTH_ENTITIES = [
     UsersService,
     VisitorAdmission,
     FirstSignIn,
+    SsoMembers,
+    SsoProvider,
+    SsoService,
+    SsoStateCookie,
     { provide: TenantOwners, useClass: ActiveOwners },
     ...PLATFORM_PROVIDERS,
   ],

@@ -8,6 +8,7 @@ import { HourlyPurge, type PurgeRun } from '../database/index.js';
 const EXPIRED = {
   user_tokens: `expires_at < now() - interval '1 hour'`,
   devices: 'expires_at < now()',
+  sso_sign_ins: 'expires_at < now()',
   invitations: `expires_at < now() - interval '90 days'`,
   known_addresses: `last_seen_at < now() - interval '180 days'`,
   member_mails: `sent_at < now() - interval '1 hour'`,

@@ -32,7 +32,15 @@ export class MailLinks {
    */
   linkFor(tenant: LinkedTenant, path: string, params: Record<string, string> = {}): MailLink {
     const own = settingOf(tenant, APP_URL);
-    if (own !== '') return finish(new URL(own), path, params);
+    return own === '' ? this.hereFor(tenant, path, params) : finish(new URL(own), path, params);
+  }
+
+  /** The same at the tenant's address here, wherever its front end is. */
+  hereFor(
+    tenant: Omit<LinkedTenant, 'settings' | 'inherited'>,
+    path: string,
+    params: Record<string, string> = {},
+  ): MailLink {
     const url = new URL(this.base);
     const host = tenant.primaryDomain ?? (this.subdomains ? `${tenant.slug}.${this.base.hostname}` : undefined);
     if (host) url.hostname = host;

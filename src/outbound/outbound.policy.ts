@@ -60,6 +60,12 @@ export class OutboundPolicy {
     return first;
   }
 
+  /** Whether all addresses of a host are in networks that the operator allows, as ones of its own. Never throws. */
+  async isAllowedByOperator(host: string): Promise<boolean> {
+    const found = await this.resolveAll(host).catch(() => []);
+    return found.length > 0 && found.every(({ address }) => isWithin(address, this.allowed));
+  }
+
   /**
    * In the shape of `dns.lookup`, for the `lookup` option of net, tls and http: what is connected to is what was checked.
    * None of them asks it about a host that is an address; those are for `resolve`.

@@ -15,6 +15,7 @@ const KINDS = {
   'platform-mfa': { code: 10, subject: true },
   signup: { code: 20, subject: true },
   'signup-invite': { code: 21, subject: true },
+  sso: { code: 30, subject: true },
   'sandbox-access': { code: 11, subject: false },
 } as const;
 const CURSOR = 2;

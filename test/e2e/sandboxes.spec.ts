@@ -147,7 +147,8 @@ describe('a sandbox of acme', () => {
         last_sign_in_at: null,
       });
     }
-    for (const table of ['devices', 'user_tokens', 'api_keys', 'recovery_codes', 'known_addresses', 'invitations']) {
+    const left = ['devices', 'user_tokens', 'api_keys', 'recovery_codes', 'known_addresses', 'invitations'];
+    for (const table of [...left, 'external_identities', 'sso_sign_ins']) {
       expect([table, await rows(table, slug)]).toEqual([table, []]);
     }
   }, 60_000);

@@ -35,6 +35,7 @@ const DOCUMENT = {
   devices: LIST,
   invitations: LIST,
   api_keys: LIST,
+  external_identities: LIST,
   impersonations: LIST,
   sessions: LIST,
   messages: LIST,

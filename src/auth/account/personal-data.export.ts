@@ -9,6 +9,7 @@ import { InvitationView } from '../invitations/invitation.dto.js';
 import { Invitation } from '../invitations/invitation.entity.js';
 import { SupportView } from '../platform/impersonation.dto.js';
 import { ImpersonationStore } from '../platform/impersonation.store.js';
+import { ExternalIdentity } from '../sso/external-identity.entity.js';
 import { User } from '../users/user.entity.js';
 import { PersonalData, type PersonalDataSection } from './personal-data.js';
 
@@ -23,6 +24,7 @@ export class PersonalDataExport {
     @InjectTenantRepository(Device) private readonly devices: TenantRepository<Device>,
     @InjectTenantRepository(Invitation) private readonly invitations: TenantRepository<Invitation>,
     @InjectTenantRepository(ApiKey) private readonly apiKeys: TenantRepository<ApiKey>,
+    @InjectTenantRepository(ExternalIdentity) private readonly identities: TenantRepository<ExternalIdentity>,
     private readonly impersonations: ImpersonationStore,
     private readonly context: TenantContext,
     private readonly events: AuditQuery,
@@ -52,6 +54,9 @@ export class PersonalDataExport {
       ),
       api_keys: (await this.apiKeys.find({ where: { createdBy: userId }, order: { id: 'ASC' } })).map((key) =>
         ApiKeyView.of(key),
+      ),
+      external_identities: (await this.identities.find({ where: { userId }, order: { id: 'ASC' } })).map(
+        ({ issuer, subject, linkedAt }) => ({ issuer, subject, linked_at: linkedAt }),
       ),
       impersonations: await this.impersonationsOf(userId),
     };

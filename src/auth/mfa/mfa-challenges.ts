@@ -18,7 +18,7 @@ const CHALLENGE_SECONDS = 5 * 60;
 /** Wrong codes before the sign-in has to start over. */
 const MAX_ATTEMPTS = 5;
 
-/** The password was right; now the second factor. */
+/** The first factor was right; now the second. */
 export class MfaRequired extends AppError {
   /** @param enrol whether the user has none yet and must set one up first */
   constructor(mfaToken: string, enrol: boolean) {
@@ -47,7 +47,7 @@ export class MfaRefused extends AppError {
   }
 }
 
-/** The short time between a right password and a right second factor. */
+/** The short time between a first factor and the second. */
 @Injectable()
 export class MfaChallenges {
   constructor(
@@ -62,9 +62,10 @@ export class MfaChallenges {
   /**
    * Passes for a user who has no second factor and needs none.
    *
+   * @param firstFactor what has been shown already, for the audit
    * @throws MfaRequired with the token for the second step
    */
-  async demandSecondFactor(user: User, demanded: boolean): Promise<void> {
+  async demandSecondFactor(user: User, demanded: boolean, firstFactor = 'password'): Promise<void> {
     const enrolled = user.mfaEnabledAt !== null;
     if (!enrolled && !demanded) return;
     const id = newId();
@@ -76,6 +77,7 @@ export class MfaChallenges {
       tokenHash: this.credentials.hash(token),
       email: null,
       tokenVersion: user.tokenVersion,
+      firstFactor,
       attempts: 0,
       createdAt: new Date(),
       expiresAt: new Date(Date.now() + CHALLENGE_SECONDS * 1000),
@@ -102,21 +104,26 @@ export class MfaChallenges {
   }
 
   /**
-   * The user behind a challenge. Every call counts as an attempt, before the code is looked at, so that guesses sent in
-   * parallel are all counted.
+   * The user behind a challenge, and what they have shown already. Every call counts as an attempt, before the code is
+   * looked at, so that guesses sent in parallel are all counted.
    *
    * @throws MfaRefused
    */
-  async attempt(token: string): Promise<User> {
+  async attempt(token: string): Promise<{ user: User; firstFactor: string }> {
     const id = this.idOf(token);
-    const [challenge] = await this.transaction.query<{ user_id: string; token_version: number | null }>(
+    const [challenge] = await this.transaction.query<{
+      user_id: string;
+      token_version: number | null;
+      first_factor: string | null;
+    }>(
       `UPDATE user_tokens SET attempts = attempts + 1
         WHERE tenant_id = $1 AND id = $2 AND token_hash = $3 AND purpose = 'mfa' AND expires_at > now() AND attempts < $4
-       RETURNING user_id, token_version`,
+       RETURNING user_id, token_version, first_factor`,
       [this.context.currentOrThrow('A sign-in').id, id, this.credentials.hash(token), MAX_ATTEMPTS],
     );
     if (!challenge) throw new MfaRefused();
-    return this.owner(challenge.user_id, challenge.token_version);
+    const user = await this.owner(challenge.user_id, challenge.token_version);
+    return { user, firstFactor: challenge.first_factor ?? 'password' };
   }
 
   /** Uses a challenge up. @throws MfaRefused when somebody else did at the same time */

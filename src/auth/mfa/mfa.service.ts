@@ -70,26 +70,33 @@ export class MfaService {
     code: string,
     client: Client,
   ): Promise<{ pair: TokenPair; recoveryCodes: string[] }> {
-    const { user, result } = await this.answerChallenge(
+    const { user, firstFactor, result } = await this.answerChallenge(
       mfaToken,
       (user) => this.factors.enable(user, code),
       (user) => this.enabled(user),
     );
-    return { pair: await this.signIns.open(user, client, 'password and new second factor'), recoveryCodes: result };
+    return {
+      pair: await this.signIns.open(user, client, `${firstFactor} and new second factor`),
+      recoveryCodes: result,
+    };
   }
 
   /** The second step of a sign-in. @throws MfaRefused, AppError 429 too_many_attempts */
   async signIn(mfaToken: string, given: FactorGiven, client: Client): Promise<TokenPair> {
-    const { user, result: by } = await this.answerChallenge(
+    const {
+      user,
+      firstFactor,
+      result: second,
+    } = await this.answerChallenge(
       mfaToken,
       (user) => this.factors.use(user, given),
       async (user) => {
-        if (given.recoveryCode === undefined) return 'password and second factor';
+        if (given.recoveryCode === undefined) return 'second factor';
         await this.audit.record({ event: 'mfa.recovery-code-used', target: { kind: 'user', id: user.id } });
-        return 'password and recovery code';
+        return 'recovery code';
       },
     );
-    return this.signIns.open(user, client, by);
+    return this.signIns.open(user, client, `${firstFactor} and ${second}`);
   }
 
   /** @throws PasswordRefused, CodeRefused, MfaNotEnabled, MfaDemanded, AppError 429 too_many_attempts, 503 */
@@ -135,15 +142,15 @@ export class MfaService {
     mfaToken: string,
     prove: (user: User) => Promise<boolean>,
     act: (user: User) => Promise<T>,
-  ): Promise<{ user: User; result: T }> {
+  ): Promise<{ user: User; firstFactor: string; result: T }> {
     const candidate = await this.challenges.userOf(mfaToken);
     return this.throttled(candidate, new MfaRefused(), async () => {
-      const user = await this.challenges.attempt(mfaToken);
+      const { user, firstFactor } = await this.challenges.attempt(mfaToken);
       return this.transaction.run(async () => {
         if (!(await prove(user))) return undefined;
         await this.challenges.complete(mfaToken);
         this.runner.identify({ kind: 'user', id: user.id, name: user.name });
-        return { user, result: await act(user) };
+        return { user, firstFactor, result: await act(user) };
       });
     });
   }

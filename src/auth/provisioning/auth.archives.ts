@@ -28,10 +28,10 @@ export class AuthArchives implements OnModuleInit {
         },
       },
     });
-    for (const table of ['api_keys', 'known_addresses', 'recovery_codes']) {
+    for (const table of ['api_keys', 'external_identities', 'known_addresses', 'recovery_codes']) {
       this.rules.register(table, { credentials: true });
     }
-    for (const table of ['devices', 'member_mails', 'user_tokens']) {
+    for (const table of ['devices', 'member_mails', 'sso_sign_ins', 'user_tokens']) {
       this.rules.register(table, { credentials: true, restored: 'end' });
     }
     this.rules.register('invitations', { secrets: { token_hash: { kind: 'credential' } } });

@@ -9,6 +9,8 @@ import { KnownAddress } from '../devices/known-address.entity.js';
 import { Invitation } from '../invitations/invitation.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
 import { Role } from '../roles/role.entity.js';
+import { ExternalIdentity } from '../sso/external-identity.entity.js';
+import { SsoSignIn } from '../sso/sso-sign-in.entity.js';
 import { UserToken } from '../users/user-token.entity.js';
 import { User } from '../users/user.entity.js';
 
@@ -51,6 +53,8 @@ export class AuthCopies implements OnModuleInit {
     });
     this.copies.leaveOut([
       [Device, 'signs its person in'],
+      [ExternalIdentity, 'signs its person in'],
+      [SsoSignIn, 'signs its person in'],
       [KnownAddress, 'says from where people sign in'],
       [UserToken, 'opens an account'],
       [RecoveryCode, 'stands in for a second factor'],

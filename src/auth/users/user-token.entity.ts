@@ -31,6 +31,10 @@ export class UserToken extends TenantOwned {
   @Column('integer', { name: 'token_version', nullable: true })
   tokenVersion: number | null;
 
+  /** For `mfa`: what came before the second factor, for the audit; null in those of older releases. */
+  @Column('text', { name: 'first_factor', nullable: true })
+  firstFactor: string | null;
+
   /** Wrong codes given with it so far. */
   @Column('integer')
   attempts: number;
