@@ -84,6 +84,7 @@ const STAYS_OUT = {
   'e2e/cli': PROCESS,
   'e2e/cli-moves': PROCESS,
   'e2e/mail-process': PROCESS,
+  'e2e/master-key': INSTALLATION,
   'e2e/nginx': PROCESS,
   'e2e/process': PROCESS,
   'e2e/process-roles': PROCESS,

@@ -26,6 +26,7 @@ import { LayerSettings1763600000100 } from './platform/1763600000100-layer-setti
 import { CreateSettingChanges1763600000101 } from './platform/1763600000101-create-setting-changes.js';
 import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
 import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
+import { WrapByRootKey1763600000104 } from './platform/1763600000104-wrap-by-root-key.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -76,6 +77,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateSettingChanges1763600000101,
       SeedPlanLimits1763600000102,
       CreateTenantKeys1763600000103,
+      WrapByRootKey1763600000104,
     ],
   },
   {

@@ -6,6 +6,7 @@ import { HistoryCommands } from './history.commands.js';
 import { ImportCommand } from './import.command.js';
 import { KeyCommands } from './key.commands.js';
 import { LifecycleCommands } from './lifecycle.commands.js';
+import { MasterKeyCommands } from './master-key.commands.js';
 import { MoveCommands } from './move.commands.js';
 import { PlanCommands } from './plan.commands.js';
 import { ProvisioningWatch } from './provisioning.watch.js';
@@ -29,6 +30,7 @@ export class Commands {
     readonly plans: PlanCommands,
     readonly servers: ServerCommands,
     readonly keys: KeyCommands,
+    readonly masterKeys: MasterKeyCommands,
   ) {}
 }
 
@@ -41,6 +43,7 @@ export const COMMAND_PROVIDERS: Provider[] = [
   ImportCommand,
   KeyCommands,
   LifecycleCommands,
+  MasterKeyCommands,
   MoveCommands,
   PlanCommands,
   ProvisioningWatch,

@@ -4,6 +4,7 @@ import type { ExportCommandOptions, ImportCommandOptions } from './archive.comma
 import type { Commands } from './commands.js';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
 import { remembering } from './history.program.js';
+import { replacingMasterKey } from './master-key.program.js';
 import { migrating, type MigrationAct } from './migrate.program.js';
 import { moving } from './move.program.js';
 import { restoring } from './restore.program.js';
@@ -59,6 +60,8 @@ export function buildProgram(acts: Acts, writeError: (text: string) => void, hel
   serving(program.command('servers').description('the servers that tenants are placed on'), act);
   backingUp(program.command('backups').description('backups of tenants, in BACKUP_DIR or BACKUP_S3_BUCKET'), act);
   migrating(program.command('migrate').description('bring the tables of all tenants to head'), acts.migrations);
+  const masterKey = program.command('master-key').description('replace MASTER_KEY, which opens the key of all keys');
+  replacingMasterKey(masterKey, (work) => act(({ masterKeys }) => work(masterKeys)));
   recovering(program.command('recover').description('restore an installation from dumps'), acts.recovery);
   program
     .command('keys')

@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { DataSource } from 'typeorm';
-import { KeyRing } from '../common/index.js';
 import { makeDumpedRoles, rolesInDump } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { type FoundPlace, PlaceRecovery } from '../tenant/index.js';
@@ -21,14 +20,15 @@ export class RecoveryCommands {
 
   /** @param file of SQL, or - */
   async roles(file: string): Promise<void> {
-    const { databaseUrl, databaseDirectUrl, masterKey } = this.env;
+    const { databaseUrl, databaseDirectUrl, masterKey, masterKeyPrevious: previous } = this.env;
     if (databaseUrl === undefined || masterKey === undefined) {
       const message = 'A dump is restored into a database of DATABASE_URL, under its MASTER_KEY.';
       const remedy = 'Set both. With the embedded database the whole DATA_DIR is kept and put back instead.';
       throw new CommandFailure(EXIT.environment, 'environment_invalid', message, remedy);
     }
     const dump = await rolesInDump(file === '-' ? process.stdin : createReadStream(file));
-    const roles = await makeDumpedRoles(databaseDirectUrl ?? databaseUrl, new KeyRing(masterKey), dump);
+    const masters = { current: masterKey, previous };
+    const roles = await makeDumpedRoles(databaseDirectUrl ?? databaseUrl, masters, dump);
     await this.terminal.show(() => roles, { installation: dump.installation, roles });
   }
 

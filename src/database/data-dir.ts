@@ -1,10 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { link, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseSetupError, DataDirInUse } from './database.errors.js';
 
+/** Where MASTER_KEY is kept when the environment has none. */
+export const MASTER_KEY_FILE = 'master.key';
 const LOCK_FILE = 'tenantry.lock';
 const UNREADABLE_LOCK_GRACE_MS = 500;
 const RECOVERY_SETTLE_MS = 100;
@@ -121,13 +133,7 @@ export function readOrCreateSecret(dataDir: string, name: string): string {
 
   const temporary = `${file}.${process.pid}-${randomBytes(6).toString('hex')}`;
   try {
-    const descriptor = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(descriptor, `${randomBytes(32).toString('base64url')}\n`);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    writeDurably(temporary, newSecret());
     // Unlike a rename, a link never replaces the secret that another process made in the meantime.
     linkSync(temporary, file);
   } catch (error) {
@@ -136,6 +142,43 @@ export function readOrCreateSecret(dataDir: string, name: string): string {
     rmSync(temporary, { force: true });
   }
   return readSecret(file)!;
+}
+
+/** @returns 32 random bytes as base64url */
+export function newSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/**
+ * Puts a secret in the place of the one that is there. Whoever reads meanwhile, or after a crash, finds one or the other.
+ *
+ * @param name file name inside the folder
+ */
+export function replaceSecret(dataDir: string, name: string, secret: string): void {
+  const file = join(dataDir, name);
+  const temporary = `${file}.${process.pid}-${randomBytes(6).toString('hex')}`;
+  try {
+    writeDurably(temporary, secret);
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  const folder = openSync(dataDir, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function writeDurably(file: string, secret: string): void {
+  const descriptor = openSync(file, 'wx', 0o600);
+  try {
+    writeFileSync(descriptor, `${secret}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /**

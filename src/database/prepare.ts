@@ -1,11 +1,12 @@
 import pg from 'pg';
-import { KeyRing } from '../common/index.js';
+import type { KeyRing } from '../common/index.js';
 import type { Env } from '../env/index.js';
-import { acquireDataDirLock, readOrCreateSecret } from './data-dir.js';
+import { acquireDataDirLock, MASTER_KEY_FILE, readOrCreateSecret } from './data-dir.js';
 import { DatabaseSetupError } from './database.errors.js';
 import { EmbeddedPostgres } from './embedded-postgres.js';
 import { migrate, type MigrationSet } from './migrator.js';
 import { ensureRoles, installationOf, type RoleKind, type Roles, rolesOf } from './roles.js';
+import { findRoot, type MasterKeys, recordRoot, type RootCopy } from './root-key.js';
 
 const OLDEST_VERSION = 150_000;
 
@@ -24,6 +25,7 @@ export interface ServerAddress {
 export interface PreparedDatabase extends ServerAddress {
   /** What it was brought to head with. */
   migrations: MigrationSet[];
+  /** From the root key, which MASTER_KEY opens. */
   keys: KeyRing;
   roles: Roles;
   embedded: boolean;
@@ -61,13 +63,13 @@ export async function prepareDatabase(
   try {
     const adminUrl = env.databaseUrl ?? (await embeddedUrl(env, options, stops));
     const directUrl = env.databaseDirectUrl ?? adminUrl;
-    const keys = new KeyRing(env.masterKey ?? readOrCreateSecret(env.dataDir, 'master.key'));
-    const roles = await setUpRoles(directUrl, keys);
+    const { roles, keys, copies } = await setUpRoles(directUrl, masterKeysOf(env));
     const address = addressOf({ url: adminUrl, directUrl, roles, keys });
     const url = (kind: RoleKind, direct = false): string => address.url(kind, direct);
     await (await logIn(url('migrator', true))).end();
     const toHead = async (): Promise<string[]> => {
       const ran = await migrate(url('migrator', true), roles.installation, sets);
+      await recordRoot(url('migrator', true), roles.installation, copies);
       await checkKey(url('platform', true), keys, true);
       return ran;
     };
@@ -105,7 +107,19 @@ async function embeddedUrl(env: Env, options: PrepareOptions, stops: (() => Prom
   return server.url;
 }
 
-async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
+/** As the environment has them, or DATA_DIR where it has none. */
+export function masterKeysOf(env: Pick<Env, 'masterKey' | 'masterKeyPrevious' | 'dataDir'>): MasterKeys {
+  const current = env.masterKey ?? readOrCreateSecret(env.dataDir, MASTER_KEY_FILE);
+  return { current, previous: env.masterKeyPrevious };
+}
+
+interface SetUp {
+  roles: Roles;
+  keys: KeyRing;
+  copies: RootCopy[];
+}
+
+async function setUpRoles(url: string, masters: MasterKeys): Promise<SetUp> {
   const client = new pg.Client({ connectionString: url });
   try {
     await client.connect();
@@ -118,12 +132,14 @@ async function setUpRoles(url: string, keys: KeyRing): Promise<Roles> {
   }
   try {
     await checkVersion(client);
-    const roles = rolesOf(await installationOf(client), keys);
+    const installation = await installationOf(client);
+    const { keys, copies, staged } = await findRoot(client, installation, masters);
+    const roles = rolesOf(installation, keys);
     // Before anything is changed: a wrong key would mint role passwords, or migrate what is not its own.
     if (await isSetUp(client, roles))
       await checkKey(withLogin(url, roles.name('platform'), roles.password('platform')), keys);
-    await ensureRoles(client, roles);
-    return roles;
+    await ensureRoles(client, roles, staged);
+    return { roles, keys, copies };
   } finally {
     await client.end();
   }

@@ -10,7 +10,7 @@ export type RoleKind = (typeof ROLE_KINDS)[number];
 export interface Roles {
   installation: string;
   name(kind: RoleKind): string;
-  /** Derived from MASTER_KEY, so that every process knows it and nothing stores it. */
+  /** Derived from the root key, so that every process knows it and nothing stores it. */
   password(kind: RoleKind): string;
 }
 
@@ -46,17 +46,18 @@ export async function installationOf(client: pg.Client): Promise<string> {
  * Creates the roles that are missing, and gives each the rights and settings it lacks. Changes all or nothing; safe when
  * several processes start at once.
  *
+ * @param note kept on the migrator's role when that is made: how its password can be derived again
  * @throws DatabaseSetupError with the SQL to run when the connecting user may not
  */
-export async function ensureRoles(client: pg.Client, roles: Roles): Promise<void> {
+export async function ensureRoles(client: pg.Client, roles: Roles, note?: string): Promise<void> {
   let statements: string[] = [];
   try {
     await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tenantry:roles:${roles.installation}`]);
-    statements = await missingSql(client, roles);
+    statements = await missingSql(client, roles, note);
     for (const statement of statements) await client.query(statement);
     // A GRANT by a user without the grant option is answered with a warning only.
-    const refused = await missingSql(client, roles);
+    const refused = await missingSql(client, roles, note);
     if (refused.length > 0) throw new Error(`no effect: ${refused.join('; ')}`);
     await client.query('COMMIT');
   } catch (error) {
@@ -64,7 +65,7 @@ export async function ensureRoles(client: pg.Client, roles: Roles): Promise<void
     if (statements.length === 0) throw error;
     throw new DatabaseSetupError(
       `The user of DATABASE_URL could not set up the database roles (${(error as Error).message}).`,
-      `Run this once as a superuser, or as a user with CREATEROLE who owns the database, then start again:\n\n${statements.map((s) => `${s};`).join('\n')}\n`,
+      `Run this once as a superuser, or as a user with CREATEROLE who owns the database, then start again:\n\n${script(statements)}\n`,
     );
   }
 }
@@ -86,7 +87,14 @@ interface RoleState {
   grantsCreation: boolean;
 }
 
-async function missingSql(client: pg.Client, roles: Roles): Promise<string[]> {
+/** Roles and the note on them hold together: of two such scripts, one that comes second must change nothing. */
+function script(statements: string[]): string {
+  const lines = statements.map((statement) => `${statement};`);
+  const noted = statements.some((statement) => statement.startsWith('COMMENT ON ROLE'));
+  return (noted ? ['BEGIN;', ...lines, 'COMMIT;'] : lines).join('\n');
+}
+
+async function missingSql(client: pg.Client, roles: Roles, note?: string): Promise<string[]> {
   const names = ROLE_KINDS.map((kind) => roles.name(kind));
   // A cloned or restored database has its schemas; a user who may not let the migrator create more can work with it.
   const { rows } = await client.query<RoleState>(
@@ -108,10 +116,10 @@ async function missingSql(client: pg.Client, roles: Roles): Promise<string[]> {
       WHERE me.rolname = current_user ORDER BY place`,
     [names, roles.name('migrator')],
   );
-  return rows.flatMap((state, index) => missingOf(roles, ROLE_KINDS[index]!, state));
+  return rows.flatMap((state, index) => missingOf(roles, ROLE_KINDS[index]!, state, note));
 }
 
-function missingOf(roles: Roles, kind: RoleKind, state: RoleState): string[] {
+function missingOf(roles: Roles, kind: RoleKind, state: RoleState, note?: string): string[] {
   const { name } = state;
   const database = pg.escapeIdentifier(state.database);
   const statements: string[] = [];
@@ -121,6 +129,9 @@ function missingOf(roles: Roles, kind: RoleKind, state: RoleState): string[] {
     // Who may not create databases cannot let others: tenants then get schemas at most, and are told so.
     const attributes = `${makes && state.grantsCreation ? '' : 'NO'}CREATEDB ${makes ? '' : 'NO'}CREATEROLE`;
     statements.push(`CREATE ROLE ${name} LOGIN NOSUPERUSER ${attributes} NOBYPASSRLS NOINHERIT PASSWORD '${verifier}'`);
+    if (kind === 'migrator' && note !== undefined) {
+      statements.push(`COMMENT ON ROLE ${name} IS ${pg.escapeLiteral(note)}`);
+    }
   }
   // While everybody may, nobody needs to be told; that ends below.
   if (!state.connects || state.open) statements.push(`GRANT CONNECT ON DATABASE ${database} TO ${name}`);

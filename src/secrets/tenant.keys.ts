@@ -15,14 +15,15 @@ const CACHE_SIZE = 10_000;
 /** How long a process may still use the key of a tenant that another one erased, in ms. */
 const KNOWN_MS = 60_000;
 
-const FIND = 'SELECT master_key_id, wrapped FROM tenant_keys WHERE owner = $1';
-const CREATE = `INSERT INTO tenant_keys (owner, master_key_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`;
+const FIND = 'SELECT root_key_id, wrapped FROM tenant_keys WHERE owner = $1';
+const CREATE = `INSERT INTO tenant_keys (owner, root_key_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`;
 const DESTROY = 'DELETE FROM tenant_keys WHERE owner = $1';
 
 type Queries = Pick<EntityManager, 'query'>;
 
 /**
- * One random data key for each tenant, made on first need and kept wrapped by a key derived from MASTER_KEY (AES-256-GCM).
+ * One random data key for each tenant, made on first need and kept wrapped by a key of the root key (AES-256-GCM), which
+ * MASTER_KEY wraps in turn: replacing that leaves data keys as they are.
  * Without it, what it sealed is noise: destroying it erases that wherever copies of it are.
  */
 @Injectable()
@@ -43,9 +44,9 @@ export class TenantKeys {
   async find(owner: string, queries: Queries = this.platform): Promise<Buffer | undefined> {
     const known = this.known.get(owner);
     if (known) return known;
-    const [row] = await queries.query<{ master_key_id: string; wrapped: Buffer }[]>(FIND, [owner]);
+    const [row] = await queries.query<{ root_key_id: string; wrapped: Buffer }[]>(FIND, [owner]);
     if (!row) return undefined;
-    const key = this.unwrap(owner, row.master_key_id, row.wrapped);
+    const key = this.unwrap(owner, row.root_key_id, row.wrapped);
     // What a transaction reads may be its own, and never be committed.
     if (queries === this.platform) this.known.set(owner, key);
     return key;
@@ -56,7 +57,7 @@ export class TenantKeys {
     const found = await this.find(owner, queries);
     if (found) return found;
     const wrapped = seal(this.wrapping, randomBytes(KEY_BYTES), aboutKey(owner));
-    await queries.query(CREATE, [owner, this.masterKeyId, wrapped]);
+    await queries.query(CREATE, [owner, this.rootKeyId, wrapped]);
     // Somebody else's where two make one at the same time.
     const made = await this.find(owner, queries);
     if (!made) throw new KeyUnreadable(`the key of ${owner} was destroyed while it was made`);
@@ -70,9 +71,9 @@ export class TenantKeys {
     return count;
   }
 
-  private unwrap(owner: string, masterKeyId: string, wrapped: Buffer): Buffer {
-    if (masterKeyId !== this.masterKeyId) {
-      throw new KeyUnreadable(`the key of ${owner} is wrapped by master key ${masterKeyId}, not ${this.masterKeyId}`);
+  private unwrap(owner: string, rootKeyId: string, wrapped: Buffer): Buffer {
+    if (rootKeyId !== this.rootKeyId) {
+      throw new KeyUnreadable(`the key of ${owner} is wrapped under root key ${rootKeyId}, not ${this.rootKeyId}`);
     }
     try {
       return unseal(this.wrapping, wrapped, aboutKey(owner));
@@ -85,7 +86,7 @@ export class TenantKeys {
     return this.database.keys.derive('tenant-keys');
   }
 
-  private get masterKeyId(): string {
+  private get rootKeyId(): string {
     return this.database.keys.fingerprint();
   }
 }

@@ -3,7 +3,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIGRATIONS } from '../../migrations/index.js';
-import { KeyRing } from '../../src/common/index.js';
 import { loginPassword, prepareDatabase, ROLE_KINDS, rolesOf, scramVerifier } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
 import { TenantRunner } from '../../src/tenancy/index.js';
@@ -171,8 +170,8 @@ describe.skipIf(!able)('an installation whose server is lost', () => {
     expect([...states(after.json).values()].sort()).toEqual(['there', 'there', 'there', 'unused']);
   });
 
-  it('has roles whose passwords are those that MASTER_KEY gives', async () => {
-    const keys = new KeyRing(variables(found)['MASTER_KEY']!);
+  it('has roles whose passwords are those that its root key gives', async () => {
+    const { keys } = await prepareDatabase(envOf(found), MIGRATIONS, { asItIs: true });
     const roles = rolesOf(installation, keys);
     const rows = (await runSql(
       external!,

@@ -95,11 +95,11 @@ describe("a tenant's key", () => {
     await expect(openAs(gone, settings)).rejects.toMatchObject({ code: 'secret_unreadable' });
   });
 
-  it('that another master key has wrapped is told apart from one that was changed', async () => {
+  it('that another root key has wrapped is told apart from one that was changed', async () => {
     await t.import([{ slug: 'rekeyed' }]);
     const { id } = await t.tenant('rekeyed');
     await t.database.admin(
-      `INSERT INTO platform.tenant_keys (owner, master_key_id, wrapped) VALUES ($1, 'another', '\\x00')`,
+      `INSERT INTO platform.tenant_keys (owner, root_key_id, wrapped) VALUES ($1, 'another', '\\x00')`,
       [id],
     );
     await expect(keys().find(id)).rejects.toMatchObject({ code: 'secret_unreadable' });

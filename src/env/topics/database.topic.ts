@@ -12,6 +12,8 @@ export interface DatabaseEnv {
   databaseMaxConnections: number;
   databaseTenantConnections: number;
   masterKey: string | undefined;
+  /** Accepted beside it while it is being replaced. */
+  masterKeyPrevious: string | undefined;
 }
 
 export const DATABASE_VARIABLES: readonly Variable[] = [
@@ -59,7 +61,14 @@ export const DATABASE_VARIABLES: readonly Variable[] = [
     name: 'MASTER_KEY',
     example: '',
     allowed: 'at least 32 characters',
-    about: 'keys for credentials and roles derive from it; made into DATA_DIR when unset, required in production',
+    about: 'opens the root key, of which all others derive; made into DATA_DIR when unset, required in production',
+  },
+  {
+    name: 'MASTER_KEY_PREVIOUS',
+    example: '',
+    allowed: 'at least 32 characters',
+    about:
+      'the MASTER_KEY before, accepted beside it while it is being replaced (npm run tenantry -- master-key rotate)',
   },
 ];
 
@@ -72,6 +81,8 @@ export function readDatabase(from: EnvReader, { nodeEnv }: Pick<ModeEnv, 'nodeEn
   }
   const masterKey = from.text('MASTER_KEY');
   if (masterKey !== undefined && masterKey.length < 32) from.wrong('MASTER_KEY');
+  const masterKeyPrevious = from.text('MASTER_KEY_PREVIOUS');
+  if (masterKeyPrevious !== undefined && masterKeyPrevious.length < 32) from.wrong('MASTER_KEY_PREVIOUS');
   if (masterKey === undefined && nodeEnv === 'production') {
     from.problem('MASTER_KEY is required with NODE_ENV=production; use at least 32 random characters.');
   }
@@ -92,5 +103,6 @@ export function readDatabase(from: EnvReader, { nodeEnv }: Pick<ModeEnv, 'nodeEn
     databaseMaxConnections,
     databaseTenantConnections: from.integer('DB_TENANT_CONNECTIONS', 4, 1, 1000),
     masterKey,
+    masterKeyPrevious,
   };
 }
