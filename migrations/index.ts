@@ -37,13 +37,14 @@ import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-cre
 import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
 import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-create-fence-and-capture.js';
 import { CreateExternalIdentities1763600000112 } from './tenant/1763600000112-create-external-identities.js';
+import { AddCustomFields1763600000114 } from './tenant/1763600000114-add-custom-fields.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
  * The oldest tenant migration at which this application works: all that its entities and statements use is there. Raise it
  * in the release that begins to use what an earlier one added; see docs/migrations.md.
  */
-export const OLDEST_SUPPORTED = CreateExternalIdentities1763600000112.name;
+export const OLDEST_SUPPORTED = AddCustomFields1763600000114.name;
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -95,6 +96,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateSentNotices1763600000051,
       CreateFenceAndCapture1763600000090,
       CreateExternalIdentities1763600000112,
+      AddCustomFields1763600000114,
     ],
   },
 ];

@@ -1,6 +1,8 @@
 export interface FieldError {
   /** JSON pointer to the offending member of the request body (RFC 6901). */
   pointer: string;
+  /** What it breaks, where clients are told by name. */
+  rule?: string;
   detail: string;
 }
 

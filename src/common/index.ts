@@ -1,6 +1,7 @@
 export * from './app.error.js';
 export * from './ids.js';
 export * from './secrets.js';
+export * from './mail-address.js';
 export * from './pagination.js';
 export * from './sealed.js';
 export * from './address-bucket.js';

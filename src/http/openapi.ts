@@ -25,7 +25,10 @@ const PROBLEM = {
     request_id: { type: 'string' },
     errors: {
       type: 'array',
-      items: { type: 'object', properties: { pointer: { type: 'string' }, detail: { type: 'string' } } },
+      items: {
+        type: 'object',
+        properties: { pointer: { type: 'string' }, rule: { type: 'string' }, detail: { type: 'string' } },
+      },
     },
   },
   example: {
@@ -78,6 +81,7 @@ const TAGS: [name: string, description: string][] = [
   ['domains', 'Domains of the tenant itself'],
   ['features', 'What the tenant has beyond the common'],
   ['config', 'Settings: of the tenant itself; for platform admins those of any tenant, of plans and of the platform'],
+  ['branding', 'How the tenant looks in mails and pages'],
   ['sandboxes', 'Copies of the tenant, to try things out in or to train people'],
   ['health', 'For load balancers and monitoring'],
 ];

@@ -1,5 +1,6 @@
 import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
 import { User } from '../auth/index.js';
+import type { FieldValues } from '../fields/index.js';
 import { TenantOwned } from '../tenancy/index.js';
 
 /** A conversation, of a visitor or of a user. The credential that opens it is stored only as a hash. */
@@ -18,6 +19,10 @@ export class ChatSession extends TenantOwned {
     { name: 'user_id', referencedColumnName: 'id' },
   ])
   user?: Relation<User> | null;
+
+  /** By name, of the fields that the tenant declares, and maybe of some that it no longer does. */
+  @Column('jsonb', { name: 'custom_fields' })
+  customFields: FieldValues;
 
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;

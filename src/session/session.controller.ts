@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
@@ -20,15 +20,23 @@ import {
   type TenantPrincipal,
 } from '../auth/index.js';
 import { parseLimit, ValidationFailed } from '../common/index.js';
+import { ApiFieldFilters, FieldFilterQuery, type FieldQuery, newFieldValues, SESSION_FIELDS } from '../fields/index.js';
 import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantSettings } from '../settings/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { SessionList } from './session.list.js';
-import { SessionListQuery, SessionPage, SessionRequest, SessionResponse, SessionView } from './session.dto.js';
+import {
+  ChangeSessionRequest,
+  SessionListQuery,
+  SessionPage,
+  SessionRequest,
+  SessionResponse,
+  SessionView,
+} from './session.dto.js';
 import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from './session.permissions.js';
-import { SessionService } from './session.service.js';
+import { SessionService, type SessionState } from './session.service.js';
 import { WELCOME } from './session.settings.js';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -66,8 +74,10 @@ export class SessionController {
     const scope = `session:${caller}`;
     return this.idempotency.execute<SessionResponse>(
       { key: request.get('idempotency-key'), scope, body, ttlMs: HOUR_MS },
-      (commit) => {
-        const { credential, write } = this.sessions.prepare(principal?.kind === 'user' ? principal.id : undefined);
+      async (commit) => {
+        const fields = await newFieldValues(this.settings.get(SESSION_FIELDS), body.custom_fields ?? {});
+        const userId = principal?.kind === 'user' ? principal.id : undefined;
+        const { credential, write } = this.sessions.prepare(userId, fields);
         const welcome = this.settings.get(WELCOME);
         return commit({ session_id: credential, tenant: { id: tenant.slug, name: tenant.name, welcome } }, write);
       },
@@ -84,8 +94,13 @@ export class SessionController {
     description:
       "With `user_id` or `all=true` other people's, for those with session:read-any; each such list is in the audit log.",
   })
+  @ApiFieldFilters()
   @ApiOkResponse({ type: SessionPage })
-  async list(@Query() query: SessionListQuery, @Req() request: AccessRequest): Promise<SessionPage> {
+  async list(
+    @Query() query: SessionListQuery,
+    @FieldFilterQuery() fields: FieldQuery,
+    @Req() request: AccessRequest,
+  ): Promise<SessionPage> {
     const principal = principalOf(request);
     if (query.all !== undefined && query.user_id !== undefined) {
       throw new ValidationFailed([{ pointer: '/user_id', detail: 'must not be given together with all' }]);
@@ -94,9 +109,8 @@ export class SessionController {
     const others = userId !== principal.id;
     if (others) demandPermission(principal, SESSION_READ_ANY);
     const limit = parseLimit(query.limit, 50, 100);
-    const page = await this.lists.page(userId, limit, query.cursor, others);
-    const { slug } = this.context.currentOrThrow('A chat session');
-    return { items: page.items.map((session) => SessionView.of(session, slug)), next_cursor: page.next_cursor };
+    const page = await this.lists.page(userId, limit, query.cursor, others, fields);
+    return { items: page.items.map((session) => this.shown(session)), next_cursor: page.next_cursor };
   }
 
   @Get('api/sessions/current')
@@ -129,6 +143,23 @@ export class SessionController {
     return this.view(request);
   }
 
+  @Patch('api/sessions/:session_id')
+  @Header('Cache-Control', 'no-store')
+  @ForVisitorSession('path', SESSION_WRITE)
+  @ApiOptionalBearer()
+  @ApiParam({
+    name: 'session_id',
+    schema: { type: 'string', example: 'SESSION_ID' },
+    description: 'As answered by POST /session; signed in, also the UUID of an own session.',
+  })
+  @ApiTenantHeader()
+  @ApiOperation({ summary: 'Write custom fields of a session, for whoever may write in it' })
+  @ApiOkResponse({ type: SessionView })
+  async change(@Body() { custom_fields: fields }: ChangeSessionRequest, @Req() request: AccessRequest) {
+    if (fields == null) return this.view(request);
+    return this.shown(await this.sessions.changeFields(request.visitor?.sessionId ?? '', fields));
+  }
+
   @Delete('api/sessions/:id')
   @HttpCode(204)
   @RequiresPermission(SESSION_WRITE)
@@ -142,8 +173,12 @@ export class SessionController {
   }
 
   private async view(request: AccessRequest): Promise<SessionView> {
-    const session = await this.sessions.get(request.visitor?.sessionId ?? '');
-    return SessionView.of(session, this.context.currentOrThrow('A chat session').slug);
+    return this.shown(await this.sessions.get(request.visitor?.sessionId ?? ''));
+  }
+
+  private shown(session: SessionState): SessionView {
+    const { slug } = this.context.currentOrThrow('A chat session');
+    return SessionView.of(session, slug, this.settings.get(SESSION_FIELDS));
   }
 }
 

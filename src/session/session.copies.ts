@@ -25,7 +25,7 @@ export class SessionCopies implements OnModuleInit {
       read: async (from) => {
         const rows = await this.sessions.find({
           ...(from !== undefined && { where: { id: MoreThan(from) } }),
-          select: { id: true, userId: true, createdAt: true, lastActiveAt: true },
+          select: { id: true, userId: true, customFields: true, createdAt: true, lastActiveAt: true },
           order: { id: 'ASC' },
           take: PAGE,
         });
@@ -40,11 +40,12 @@ export class SessionCopies implements OnModuleInit {
     const owners = new Set(rows.flatMap(({ userId }) => (userId === null ? [] : [ids.of(userId)])));
     const there = await this.users.find({ where: { id: In([...owners]) }, select: { id: true } });
     const known = new Set(there.map(({ id }) => id));
-    const owned = rows.map(({ id, userId, createdAt, lastActiveAt }) => ({
+    const owned = rows.map(({ id, userId, customFields, createdAt, lastActiveAt }) => ({
       id: ids.of(id),
       userId: userId === null ? null : ids.of(userId),
       // A random hash is that of no credential.
       tokenHash: randomBytes(HASH_BYTES),
+      customFields,
       createdAt,
       lastActiveAt,
     }));

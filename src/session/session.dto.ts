@@ -1,5 +1,13 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import {
+  CustomFieldsInput,
+  CustomFieldsOutput,
+  type FieldSchema,
+  type FieldValues,
+  type GivenFields,
+  shownFieldValues,
+} from '../fields/index.js';
 import { SESSION_IDLE_MS, type SessionState } from './session.service.js';
 
 export class SessionRequest {
@@ -7,6 +15,14 @@ export class SessionRequest {
   @IsOptional()
   @IsString({ message: 'must be a string' })
   tenant_id?: string;
+
+  @CustomFieldsInput('As `fields.sessions` of the settings declares them; those that it requires must be given.')
+  custom_fields?: GivenFields;
+}
+
+export class ChangeSessionRequest {
+  @CustomFieldsInput('By name; those left out stay as they are, null takes a value away.')
+  custom_fields?: GivenFields;
 }
 
 export class SessionTenant {
@@ -38,6 +54,9 @@ export class SessionView {
   @ApiPropertyOptional({ format: 'uuid', description: "Whose session it is; absent for a visitor's." })
   user_id?: string;
 
+  @CustomFieldsOutput()
+  custom_fields: FieldValues;
+
   @ApiProperty({ format: 'date-time' })
   created_at: string;
 
@@ -47,11 +66,13 @@ export class SessionView {
   @ApiProperty({ format: 'date-time', description: 'When the session ends if nothing more happens.' })
   expires_at: string;
 
-  static of(session: SessionState, tenantSlug: string): SessionView {
+  /** @param schema of the tenant's fields; without it every value that is stored is shown */
+  static of(session: SessionState, tenantSlug: string, schema?: FieldSchema): SessionView {
     return {
       id: session.id,
       tenant_id: tenantSlug,
       ...(session.userId !== null && { user_id: session.userId }),
+      custom_fields: schema ? shownFieldValues(schema, session.customFields) : session.customFields,
       created_at: session.createdAt.toISOString(),
       last_active_at: session.lastActiveAt.toISOString(),
       expires_at: new Date(session.lastActiveAt.getTime() + SESSION_IDLE_MS).toISOString(),

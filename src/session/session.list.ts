@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../audit/index.js';
 import { UnknownSession } from '../auth/index.js';
 import { CursorInvalid, isUuid, type Page } from '../common/index.js';
+import { type FieldQuery, fieldFiltersOf, SESSION_FIELDS, whereFields } from '../fields/index.js';
+import { TenantSettings } from '../settings/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
@@ -22,6 +24,7 @@ export class SessionList {
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
+    private readonly settings: TenantSettings,
   ) {}
 
   /**
@@ -29,13 +32,15 @@ export class SessionList {
    *
    * @param userId whose; undefined for everybody's, visitors' included
    * @param recorded whether the audit log must hold it before anybody sees the answer
-   * @throws CursorInvalid
+   * @param fields what is asked of custom fields
+   * @throws CursorInvalid, InvalidFieldFilter
    */
   async page(
     userId: string | undefined,
     limit: number,
     cursor: string | undefined,
     recorded: boolean,
+    fields: FieldQuery = [],
   ): Promise<Page<ChatSession>> {
     const tenant = this.context.currentOrThrow('A list of chat sessions');
     const list = `sessions:${userId ?? 'all'}`;
@@ -48,6 +53,7 @@ export class SessionList {
       .limit(limit + 1);
     if (userId !== undefined) query.andWhere('session.userId = :userId', { userId });
     if (before !== undefined) query.andWhere('session.id < :before', { before });
+    whereFields(query, 'session.customFields', fieldFiltersOf(this.settings.get(SESSION_FIELDS), fields));
     if (recorded) {
       await this.audit.record({
         event: 'session.read-any',

@@ -43,9 +43,9 @@ export class SessionPersonalData implements OnModuleInit {
       await this.sessions.delete({ userId });
       return;
     }
-    // Of nobody now, and opened by no credential: one kept from before would let its holder in as a visitor.
+    // Of nobody now, without what is said of its person, and opened by no credential: one kept from before would let its holder in as a visitor.
     await this.transaction.query(
-      `UPDATE chat_sessions SET user_id = NULL, token_hash = sha256(uuid_send(gen_random_uuid()))
+      `UPDATE chat_sessions SET user_id = NULL, custom_fields = '{}', token_hash = sha256(uuid_send(gen_random_uuid()))
         WHERE tenant_id = $1 AND user_id = $2`,
       [this.context.currentOrThrow('Personal data').id, userId],
     );

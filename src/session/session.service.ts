@@ -1,8 +1,10 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import type { FindOptionsWhere } from 'typeorm';
+import { type FindOptionsWhere, MoreThan } from 'typeorm';
 import { SessionAuthenticator, UnknownSession, type Visitor } from '../auth/index.js';
 import { newId } from '../common/index.js';
+import { changedFieldValues, type FieldValues, type GivenFields, SESSION_FIELDS } from '../fields/index.js';
+import { TenantSettings } from '../settings/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
@@ -21,7 +23,7 @@ const TRUST_MS = 60 * 1000;
 const CACHE_SIZE = 100_000;
 
 /** A session as its bearer sees it. */
-export type SessionState = Pick<ChatSession, 'id' | 'userId' | 'createdAt' | 'lastActiveAt'>;
+export type SessionState = Pick<ChatSession, 'id' | 'userId' | 'customFields' | 'createdAt' | 'lastActiveAt'>;
 
 interface KnownSession extends Visitor {
   tenantId: string;
@@ -41,22 +43,25 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
     private readonly credentials: CredentialCodec,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
+    private readonly settings: TenantSettings,
   ) {
     super();
   }
 
   /**
    * @param userId whose session it will be; left out for a visitor
+   * @param customFields checked
    * @returns a new credential and the write that makes it valid, to be awaited before the credential is given out
    */
-  prepare(userId?: string): { credential: string; write: () => Promise<void> } {
+  prepare(userId?: string, customFields: FieldValues = {}): { credential: string; write: () => Promise<void> } {
     const tenant = this.context.currentOrThrow('A chat session');
     const credential = this.credentials.mint('session', tenant.id);
     const tokenHash = this.credentials.hash(credential);
     const write = async (): Promise<void> => {
       const now = new Date();
       const id = newId();
-      await this.sessions.insert({ id, tokenHash, userId: userId ?? null, createdAt: now, lastActiveAt: now });
+      const owner = userId ?? null;
+      await this.sessions.insert({ id, tokenHash, userId: owner, customFields, createdAt: now, lastActiveAt: now });
       this.remember(tokenHash, {
         sessionId: id,
         tenantId: tenant.id,
@@ -85,12 +90,30 @@ export class SessionService extends SessionAuthenticator implements OnApplicatio
   async get(sessionId: string): Promise<SessionState> {
     // Plain SQL, because this is a hot path and hydration would cost more than the query.
     const [session] = await this.transaction.query<SessionState>(
-      `SELECT id, user_id AS "userId", created_at AS "createdAt", last_active_at AS "lastActiveAt" FROM chat_sessions
-        WHERE tenant_id = $1 AND id = $2 AND last_active_at > $3`,
+      `SELECT id, user_id AS "userId", custom_fields AS "customFields", created_at AS "createdAt",
+          last_active_at AS "lastActiveAt"
+         FROM chat_sessions WHERE tenant_id = $1 AND id = $2 AND last_active_at > $3`,
       [this.context.currentOrThrow('A chat session').id, sessionId, new Date(Date.now() - SESSION_IDLE_MS)],
     );
     if (!session) throw new UnknownSession();
     return session;
+  }
+
+  /**
+   * Writes custom fields, one change after the other.
+   *
+   * @param changes by name; null takes a value away
+   * @throws InvalidCustomField; UnknownSession when it has expired or gone meanwhile
+   */
+  async changeFields(sessionId: string, changes: GivenFields): Promise<SessionState> {
+    return this.transaction.run(async () => {
+      const where = { id: sessionId, lastActiveAt: MoreThan(new Date(Date.now() - SESSION_IDLE_MS)) };
+      const session = await this.sessions.findOne({ where, lock: { mode: 'pessimistic_write' } });
+      if (!session) throw new UnknownSession();
+      const values = await changedFieldValues(this.settings.get(SESSION_FIELDS), session.customFields, changes);
+      await this.sessions.update({ id: sessionId }, { customFields: values });
+      return { ...session, customFields: values };
+    });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -20,6 +20,8 @@ export type SettingEditor = 'platform' | 'owner' | 'admin';
 export interface SettingDeclaration<T> {
   /** Flat, dotted: `limits.chat_per_10s`. */
   key: string;
+  /** What the key was in earlier releases, whose archives have it still. */
+  formerly?: string;
   /** What it does, in a sentence for whoever fills in the form. */
   description: string;
   /** Left out where no one type says it; `rules` alone decide then, and must bear values of every type. */
@@ -28,6 +30,8 @@ export interface SettingDeclaration<T> {
   rules?: PropertyDecorator[];
   /** What is allowed, in words, for error messages: "must be …". */
   allowed: string;
+  /** Where that does not tell enough: what is wrong with a value, as a JSON pointer into it and words. Bears every value. */
+  explain?: (value: unknown) => string | undefined;
   /** The value where nobody set one; undefined: none. */
   default: T;
   /** `platform`: only the operator. `owner`, `admin`: these roles of the tenant, too, the latter including owners. */
@@ -137,6 +141,17 @@ export function shownSettings(settings: Readonly<Record<string, unknown>>): Reco
     declared.get(key)?.secret && value !== null ? HIDDEN : value,
   ];
   return Object.fromEntries(Object.entries(settings).map(shown)) as Record<string, unknown>;
+}
+
+/** The same under the keys of this release, for what an earlier one wrote. Where both are there, the present one counts. */
+export function presentSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const present = { ...settings };
+  for (const { key, formerly } of declared.values()) {
+    if (formerly === undefined || !Object.hasOwn(present, formerly)) continue;
+    if (!Object.hasOwn(present, key)) present[key] = present[formerly];
+    delete present[formerly];
+  }
+  return present;
 }
 
 /** All but secrets: sealed for one tenant here, they are noise anywhere else. */

@@ -37,5 +37,7 @@ function faultOf(
   if (nullable && value === null) return undefined;
   if (isSecret(setting) && secrets === undefined) return UNSEALED;
   const allowed = isSecret(setting) && secrets === 'texts' ? setting.acceptsText(value) : setting.accepts(value);
-  return allowed ? undefined : `must be ${setting.allowed}`;
+  if (allowed) return undefined;
+  const reason = setting.explain?.(value);
+  return `must be ${setting.allowed}${reason === undefined ? '' : `: ${reason}`}`;
 }

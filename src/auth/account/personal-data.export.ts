@@ -124,6 +124,7 @@ function profileOf(user: User): object {
     name: user.name,
     role: user.role,
     status: user.status,
+    custom_fields: user.customFields,
     email_verified_at: user.emailVerifiedAt,
     mfa_enabled_at: user.mfaEnabledAt,
     last_sign_in_at: user.lastSignInAt,

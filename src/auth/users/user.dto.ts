@@ -1,6 +1,14 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
 import type { Page } from '../../common/index.js';
+import {
+  CustomFieldsInput,
+  CustomFieldsOutput,
+  type FieldSchema,
+  type FieldValues,
+  type GivenFields,
+  shownFieldValues,
+} from '../../fields/index.js';
 import type { User } from './user.entity.js';
 import { IsEmailAddress, IsPersonName, IsRoleName } from './user.rules.js';
 
@@ -19,6 +27,9 @@ export class CreateUserRequest {
   @ApiProperty({ example: 'member', description: 'Built in or of the tenant; holds nothing that the caller lacks.' })
   @IsRoleName()
   role: string;
+
+  @CustomFieldsInput('As `fields.users` of the settings declares them; those that it requires must be given.')
+  custom_fields?: GivenFields;
 }
 
 export class ChangeUserRequest {
@@ -47,6 +58,9 @@ export class ChangeUserRequest {
   @IsOptional()
   @IsEmailAddress()
   email?: string;
+
+  @CustomFieldsInput('By name; those left out stay as they are, null takes a value away.')
+  custom_fields?: GivenFields;
 }
 
 export class UserListQuery {
@@ -101,6 +115,9 @@ export class UserView {
   @ApiProperty({ description: 'Whether a second factor is in force.' })
   mfa_enabled: boolean;
 
+  @CustomFieldsOutput()
+  custom_fields: FieldValues;
+
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   last_sign_in_at: string | null;
 
@@ -110,7 +127,8 @@ export class UserView {
   @ApiProperty({ format: 'date-time' })
   updated_at: string;
 
-  static of(user: User): UserView {
+  /** @param schema of the tenant's fields */
+  static of(user: User, schema: FieldSchema): UserView {
     const { id, email, name, role, status } = user;
     return {
       id,
@@ -121,6 +139,7 @@ export class UserView {
       pending_email: user.pendingEmail,
       email_verified: user.emailVerifiedAt !== null,
       mfa_enabled: user.mfaEnabledAt !== null,
+      custom_fields: shownFieldValues(schema, user.customFields),
       last_sign_in_at: user.lastSignInAt?.toISOString() ?? null,
       created_at: user.createdAt.toISOString(),
       updated_at: user.updatedAt.toISOString(),
@@ -135,7 +154,7 @@ export class UserPage {
   @ApiProperty({ type: String, nullable: true })
   next_cursor: string | null;
 
-  static of({ items, next_cursor }: Page<User>): UserPage {
-    return { items: items.map((user) => UserView.of(user)), next_cursor };
+  static of({ items, next_cursor }: Page<User>, schema: FieldSchema): UserPage {
+    return { items: items.map((user) => UserView.of(user, schema)), next_cursor };
   }
 }

@@ -1,4 +1,5 @@
 import { Column, Entity } from 'typeorm';
+import type { FieldValues } from '../../fields/index.js';
 import { TenantOwned } from '../../tenancy/index.js';
 
 /** A person of one tenant. */
@@ -51,6 +52,10 @@ export class User extends TenantOwned {
   /** The last time step whose code was used, so that no code works twice. */
   @Column('integer', { name: 'mfa_last_step', nullable: true })
   mfaLastStep: number | null;
+
+  /** By name, of the fields that the tenant declares, and maybe of some that it no longer does. */
+  @Column('jsonb', { name: 'custom_fields' })
+  customFields: FieldValues;
 
   @Column('timestamptz', { name: 'last_sign_in_at', nullable: true })
   lastSignInAt: Date | null;

@@ -10,11 +10,14 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { parseLimit } from '../../common/index.js';
+import { ApiFieldFilters, FieldFilterQuery, type FieldQuery, USER_FIELDS } from '../../fields/index.js';
 import { ApiTenantHeader } from '../../http/index.js';
+import { TenantSettings } from '../../settings/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
 import { callerOf, locate } from '../access/caller.js';
 import type { AccessRequest } from '../access/principal.js';
 import { ChangeUserRequest, CreateUserRequest, UserListQuery, UserPage, UserView } from './user.dto.js';
+import type { User } from './user.entity.js';
 import { USER_DELETE, USER_READ, USER_WRITE } from './user.permissions.js';
 import { UsersQuery } from './users.query.js';
 import { UsersService } from './users.service.js';
@@ -29,15 +32,21 @@ export class UsersController {
   constructor(
     private readonly users: UsersService,
     private readonly people: UsersQuery,
+    private readonly settings: TenantSettings,
   ) {}
 
   @Get()
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(USER_READ)
   @ApiOperation({ summary: 'The people of the tenant, in the order in which they came' })
+  @ApiFieldFilters()
   @ApiOkResponse({ type: UserPage })
-  async list(@Query() { cursor, limit, ...filter }: UserListQuery): Promise<UserPage> {
-    return UserPage.of(await this.people.list(filter, parseLimit(limit, 50, 200), cursor));
+  async list(
+    @Query() { cursor, limit, ...filter }: UserListQuery,
+    @FieldFilterQuery() fields: FieldQuery,
+  ): Promise<UserPage> {
+    const page = await this.people.list({ ...filter, fields }, parseLimit(limit, 50, 200), cursor);
+    return UserPage.of(page, this.settings.get(USER_FIELDS));
   }
 
   @Post()
@@ -56,9 +65,10 @@ export class UsersController {
     @Req() request: AccessRequest,
     @Res({ passthrough: true }) response: Response,
   ): Promise<UserView> {
-    const user = await this.users.create(callerOf(request), body);
+    const { custom_fields: customFields, ...given } = body;
+    const user = await this.users.create(callerOf(request), { ...given, customFields });
     locate(request, response, user.id);
-    return UserView.of(user);
+    return this.view(user);
   }
 
   @Get(':id')
@@ -68,7 +78,7 @@ export class UsersController {
   @ApiOperation({ summary: 'A person of the tenant' })
   @ApiOkResponse({ type: UserView })
   async find(@Param('id') id: string): Promise<UserView> {
-    return UserView.of(await this.people.find(id));
+    return this.view(await this.people.find(id));
   }
 
   @Patch(':id')
@@ -87,7 +97,8 @@ export class UsersController {
     @Body() body: ChangeUserRequest,
     @Req() request: AccessRequest,
   ): Promise<UserView> {
-    return UserView.of(await this.users.change(callerOf(request), id, body));
+    const { custom_fields: customFields, ...changes } = body;
+    return this.view(await this.users.change(callerOf(request), id, { ...changes, customFields }));
   }
 
   @Delete(':id')
@@ -98,5 +109,9 @@ export class UsersController {
   @ApiNoContentResponse()
   remove(@Param('id') id: string, @Req() request: AccessRequest): Promise<void> {
     return this.users.remove(callerOf(request), id);
+  }
+
+  private view(user: User): UserView {
+    return UserView.of(user, this.settings.get(USER_FIELDS));
   }
 }

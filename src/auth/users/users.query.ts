@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CursorInvalid, isUuid, type Page } from '../../common/index.js';
+import { type FieldQuery, fieldFiltersOf, USER_FIELDS, whereFields } from '../../fields/index.js';
+import { TenantSettings } from '../../settings/index.js';
 import { CredentialCodec, InjectTenantRepository, TenantContext, type TenantRepository } from '../../tenancy/index.js';
 import { UnknownUser } from './user.errors.js';
 import { User } from './user.entity.js';
@@ -10,6 +12,8 @@ export interface UserFilter {
   status?: User['status'];
   /** A part of name or address. */
   q?: string;
+  /** Of custom fields. */
+  fields?: FieldQuery;
 }
 
 /** Whose cursors they are. */
@@ -22,13 +26,14 @@ export class UsersQuery {
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     private readonly context: TenantContext,
     private readonly credentials: CredentialCodec,
+    private readonly settings: TenantSettings,
   ) {}
 
   /**
    * @param limit users to a page
-   * @throws CursorInvalid
+   * @throws CursorInvalid, InvalidFieldFilter
    */
-  async list({ role, status, q }: UserFilter, limit: number, cursor?: string): Promise<Page<User>> {
+  async list({ role, status, q, fields = [] }: UserFilter, limit: number, cursor?: string): Promise<Page<User>> {
     const tenantId = this.context.currentOrThrow('The list of users').id;
     const after = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, CURSOR_OWNER, cursor);
     if (cursor !== undefined && after === undefined) throw new CursorInvalid();
@@ -43,6 +48,7 @@ export class UsersQuery {
       const part = `%${q.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
       query.andWhere('(user.name ILIKE :part OR user.email ILIKE :part)', { part });
     }
+    whereFields(query, 'user.customFields', fieldFiltersOf(this.settings.get(USER_FIELDS), fields));
     const rows = await query.getMany();
     const items = rows.slice(0, limit);
     const last = items.at(-1);

@@ -1,6 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../../audit/index.js';
 import { isUuid } from '../../common/index.js';
+import { changedFieldValues, type GivenFields, newFieldValues, USER_FIELDS } from '../../fields/index.js';
+import { TenantSettings } from '../../settings/index.js';
 import { InjectTenantRepository, type TenantRepository, TenantTransaction } from '../../tenancy/index.js';
 import type { TenantPrincipal } from '../access/principal.js';
 import { EmailDirectory } from '../account/email.directory.js';
@@ -23,7 +26,12 @@ export interface UserChanges {
   role?: string;
   status?: User['status'];
   email?: string;
+  /** By name; null takes a value away. */
+  customFields?: GivenFields | undefined;
 }
+
+/** What is known of a person who is added. */
+type Given = Pick<User, 'email' | 'name' | 'role'> & { customFields?: GivenFields | undefined };
 
 /** Adds, changes and removes the people of the current tenant, within what the caller holds. */
 @Injectable()
@@ -40,20 +48,22 @@ export class UsersService {
     private readonly directory: EmailDirectory,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
+    private readonly settings: TenantSettings,
   ) {}
 
   /**
    * Adds a person, who is sent a link to set a password.
    *
-   * @throws ValidationFailed for an unknown role; GrantRefused, EmailTaken
+   * @throws ValidationFailed for an unknown role; InvalidCustomField, GrantRefused, EmailTaken
    */
-  async create(principal: TenantPrincipal, given: Pick<User, 'email' | 'name' | 'role'>): Promise<User> {
+  async create(principal: TenantPrincipal, given: Given): Promise<User> {
+    const customFields = await newFieldValues(this.settings.get(USER_FIELDS), given.customFields ?? {});
     return this.refusingDuplicates(async () => {
       const reach = await this.grants.begin(principal, USER_WRITE, { roles: [given.role] });
       reach.demandUnbounded();
       reach.demandToGrant(given.role);
       await this.mails.count(emailKey(given.email));
-      const [user] = (await this.users.insert(newUser(given))) as [User];
+      const [user] = (await this.users.insert(newUser({ ...given, customFields }))) as [User];
       await this.states.changed(user.id);
       await this.directory.changed(user.emailKey);
       await this.links.welcome(user, principal.name);
@@ -62,13 +72,13 @@ export class UsersService {
     });
   }
 
-  /** @throws UnknownUser, ValidationFailed for an unknown role; GrantRefused, LastOwner, EmailTaken */
+  /** @throws UnknownUser, ValidationFailed for an unknown role; InvalidCustomField, GrantRefused, LastOwner, EmailTaken */
   async change(principal: TenantPrincipal, id: string, changes: UserChanges): Promise<User> {
     return this.refusingDuplicates(async () => {
       const roles = changes.role == null ? [] : [changes.role];
       const reach = await this.grants.begin(principal, USER_WRITE, { users: uuids(id), owners: true, roles });
       const user = this.reached(reach, id);
-      const changed = differing(user, changes);
+      const changed = { ...differing(user, changes), ...(await this.changedFields(user, changes)) };
       if (changed.role !== undefined || changed.status === 'active' || changes.email != null) reach.demandUnbounded();
       if (changed.role !== undefined) reach.demandToGrant(changed.role);
       const address = changes.email == null ? undefined : await this.emails.ask(user, changes.email, principal);
@@ -92,6 +102,12 @@ export class UsersService {
       await this.removal.remove(user);
       await this.record('user.deleted', id, contentOf(user), undefined);
     });
+  }
+
+  private async changedFields(user: User, { customFields }: UserChanges): Promise<Partial<Pick<User, 'customFields'>>> {
+    if (customFields == null) return {};
+    const values = await changedFieldValues(this.settings.get(USER_FIELDS), user.customFields, customFields);
+    return isDeepStrictEqual(values, user.customFields) ? {} : { customFields: values };
   }
 
   private reached(reach: Reach, id: string): User {
@@ -129,6 +145,6 @@ function differing(user: User, { name, role, status }: UserChanges): Partial<Use
   return Object.fromEntries(entries.filter(([field, value]) => user[field] !== value));
 }
 
-function contentOf({ email, pendingEmail, name, role, status }: User) {
-  return { email, pending_email: pendingEmail, name, role, status };
+function contentOf({ email, pendingEmail, name, role, status, customFields }: User) {
+  return { email, pending_email: pendingEmail, name, role, status, custom_fields: customFields };
 }
