@@ -87,7 +87,7 @@ const refusedFor = async (reason: string) =>
 const health = async (slug: string) =>
   t.app
     .get(TenantResources)
-    .healthOf((await t.tenant(slug)).id)
+    .healthOf(await t.tenant(slug))
     .find(({ resource }) => resource === 'sso')!;
 const identities = () =>
   t.database.admin<{ issuer: string; subject: string; email_key: string }>(

@@ -39,6 +39,7 @@ export class SsoProvider {
     this.client = resources.declare<Configuration>({
       name: 'sso',
       settings: [SSO_ISSUER, SSO_CLIENT_ID, SSO_CLIENT_SECRET],
+      isSetUp,
       make: (tenant) => this.discover(tenant),
       dispose: () => undefined,
       reasonOf: faultOf,
@@ -47,8 +48,7 @@ export class SsoProvider {
 
   /** Whether the tenant has set one. */
   get configured(): boolean {
-    const tenant = this.context.currentOrThrow('Single sign-on');
-    return settingOf(tenant, SSO_ISSUER) !== '' && settingOf(tenant, SSO_CLIENT_ID) !== '';
+    return isSetUp(this.context.currentOrThrow('Single sign-on'));
   }
 
   /**
@@ -130,7 +130,7 @@ export class SsoProvider {
 
   private async discover(tenant: Tenant): Promise<Configuration> {
     const client = await load();
-    const secret = await this.vault.open(SSO_CLIENT_SECRET);
+    const secret = await this.vault.openFor(SSO_ISSUER, SSO_CLIENT_SECRET);
     const authenticate: import('openid-client').ClientAuth = (server, metadata, body, headers) => {
       const supported = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
       if (secret === undefined) return client.None()(server, metadata, body, headers);
@@ -160,6 +160,9 @@ export class SsoProvider {
     if (protocol !== 'http:' || !(await this.policy.isAllowedByOperator(hostname))) throw new PlainHttpRefused();
   }
 }
+
+const isSetUp = (tenant: Tenant): boolean =>
+  settingOf(tenant, SSO_ISSUER) !== '' && settingOf(tenant, SSO_CLIENT_ID) !== '';
 
 /** Only when somebody signs in that way. */
 const load = () => import('openid-client');
