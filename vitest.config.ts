@@ -50,6 +50,7 @@ const STAYS_OUT = {
   'integration/spares': CHOOSES,
   'e2e/servers': CHOOSES,
   'e2e/limits': 'is about counts in memory',
+  'e2e/shared-limits': 'is about counts in Redis',
   'e2e/migrate-crash': CHOOSES,
   'integration/burst': CHOOSES,
   'integration/prepared-statements': INSTALLATION,
