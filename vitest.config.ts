@@ -51,6 +51,7 @@ const STAYS_OUT = {
   'e2e/servers': CHOOSES,
   'e2e/limits': 'is about counts in memory',
   'e2e/flood': 'is about counts in memory',
+  'e2e/shared-limits': 'is about counts in Redis',
   'e2e/migrate-crash': CHOOSES,
   'integration/burst': CHOOSES,
   'integration/prepared-statements': INSTALLATION,

@@ -1,6 +1,6 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
 // BENCH_REDIS_URL names a Redis for the parts that measure it.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|migrations|models|history|moves|memory|reads|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|limits|migrations|models|history|moves|memory|reads|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,6 +38,7 @@ import {
   REMEMBERING_NEIGHBOURS,
 } from './models.mjs';
 import { MAX_HIT_SHARE, MAX_SETTING_SHARE, measureReads } from './reads.mjs';
+import { compareLimits, MAX_LIMITS_SHARE } from './limits.mjs';
 import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
 import { summarise } from './profile.mjs';
 
@@ -60,6 +61,7 @@ const PARTS = [
   'tenants',
   'auth',
   'control-plane',
+  'limits',
   'migrations',
   'models',
   'history',
@@ -468,7 +470,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, control, migrations, placements, reads, cpu, machine }) {
+function report({ comparison, tenants, auth, control, limits, migrations, placements, reads, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -551,6 +553,7 @@ function report({ comparison, tenants, auth, control, migrations, placements, re
     });
     table([[`migrations (${made.toFixed(0)} ms to make a schema)`, '', 'target', ''], ...lines]);
   }
+  if (limits) reportLimits(limits, ratios);
   reportPlacements(placements, ratios);
   if (reads) {
     const { setting, property, hit, redisHit, statement, request } = reads;
@@ -582,6 +585,7 @@ function report({ comparison, tenants, auth, control, migrations, placements, re
     ...comparison,
     ...(tenants && { tenants }),
     ...(auth && { auth: { ...auth, signIns: {} } }),
+    ...Object.fromEntries(Object.entries(limits ?? {}).map(([name, { cells }]) => [`limits ${name}`, cells])),
     ...Object.fromEntries(Object.entries(control?.lists ?? {}).map(([name, cells]) => [`list ${name}`, cells])),
   })) {
     for (const [name, { errors, firstError }] of Object.entries(results)) {
@@ -603,7 +607,26 @@ function placementTools(dir, server, load) {
   };
   const register = (url, count) => registerTenants(dir, url, count);
   const envOf = (url) => parseEnv({ ...tenantryEnv(dir, url), PORT: '0' }, root);
-  return { load, start, prepare, register, envOf, sql, inTurn, measure, say, limit: LIMIT, dir };
+  return { load, start, prepare, register, envOf, sql, inTurn, measure, say, freePort, limit: LIMIT, dir };
+}
+
+function reportLimits(limits, ratios) {
+  const lines = [];
+  for (const [scenario, { cells, ns }] of Object.entries(limits)) {
+    const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+    table([[`${scenario} of a tenant with`, ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
+    const share = ns / (1e9 / cells['no limits (process)'].rps);
+    const ok = share <= MAX_LIMITS_SHARE;
+    const against = `the check in process (${ns.toFixed(0)} ns) of a ${scenario}`;
+    ratios.push({ scenario: 'limits', against, ratio: share, target: MAX_LIMITS_SHARE, ok });
+    lines.push([against, share.toFixed(3), `<= ${MAX_LIMITS_SHARE.toFixed(2)}`, verdict(ok)]);
+    for (const where of ['process', 'redis']) {
+      if (!cells[`limits in ${where}`]) continue;
+      const cost = 1 - cells[`limits in ${where}`].rps / cells[`no limits (${where})`].rps;
+      lines.push([`requests/s of a ${scenario} that limits in ${where} take`, cost.toFixed(3), '-', 'information']);
+    }
+  }
+  table([['limits', 'share', 'target', ''], ...lines]);
 }
 
 function reportPlacements({ models, history, moves, memory }, ratios) {
@@ -666,6 +689,7 @@ async function main() {
   const control = wanted('control-plane') ? await compareControlPlane(dir, server, load) : undefined;
   const migrations = wanted('migrations') ? await compareMigrations(dir, server) : undefined;
   const tools = placementTools(dir, server, load);
+  const limits = wanted('limits') ? await compareLimits(tools) : undefined;
   const placements = {
     models: wanted('models') ? await compareModels(tools) : undefined,
     history: wanted('history') ? await compareHistory(tools) : undefined,
@@ -692,6 +716,7 @@ async function main() {
       tenants,
       auth,
       control,
+      limits,
       migrations,
       placements,
       reads,

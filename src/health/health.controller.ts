@@ -1,9 +1,10 @@
 import { Controller, Get, HttpException, Injectable, Module, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { InjectThrottlerStorage } from '@nestjs/throttler';
 import type { Response } from 'express';
 import type { DataSource } from 'typeorm';
 import { Public } from '../auth/index.js';
-import { NotCounted } from '../limits/index.js';
+import { type LimitState, LimitStorage, NotCounted } from '../limits/index.js';
 import { InjectPlatformDataSource, TenantDataSource } from '../tenancy/index.js';
 
 /** Whether traffic should come here; turned off first when the process stops. */
@@ -14,7 +15,13 @@ export class Readiness {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly tenants: TenantDataSource,
+    @InjectThrottlerStorage() private readonly storage: LimitStorage,
   ) {}
+
+  /** Who counts requests. Each process by itself is worse than all together, and no reason to turn traffic away. */
+  get limits(): LimitState {
+    return this.storage.state;
+  }
 
   stop(): void {
     this.stopping = true;
@@ -27,7 +34,10 @@ export class Readiness {
       withTimeout(this.platform.query('SELECT 1 FROM installation')),
       withTimeout(this.tenants.ping()),
     ]);
-    return ['platform database', 'tenant database'].filter((_, index) => checks[index]?.status === 'rejected');
+    const problems = ['platform database', 'tenant database'].filter(
+      (_, index) => checks[index]?.status === 'rejected',
+    );
+    return this.limits === 'closed' ? [...problems, 'limits'] : problems;
   }
 }
 
@@ -38,6 +48,8 @@ async function withTimeout(work: Promise<unknown>): Promise<void> {
   });
   await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
+
+const WHO_COUNTS = '`limits`: requests are counted by all processes together (`shared`) or by each for itself (`own`).';
 
 @ApiTags('health')
 @NotCounted()
@@ -54,13 +66,13 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ summary: 'Database and migrations are there; 503 when not' })
-  @ApiOkResponse({ schema: { type: 'object', example: { status: 'ok' } } })
-  async ready(@Res({ passthrough: true }) response: Response): Promise<{ status: string }> {
+  @ApiOperation({ summary: 'Database and migrations are there; 503 when not', description: WHO_COUNTS })
+  @ApiOkResponse({ schema: { type: 'object', example: { status: 'ok', limits: 'shared' } } })
+  async ready(@Res({ passthrough: true }) response: Response): Promise<{ status: string; limits: LimitState }> {
     response.setHeader('Cache-Control', 'no-store');
     const problems = await this.readiness.problems();
     if (problems.length > 0) throw new HttpException(`Not ready: ${problems.join(', ')}`, 503);
-    return { status: 'ok' };
+    return { status: 'ok', limits: this.readiness.limits };
   }
 }
 

@@ -1,9 +1,10 @@
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
-import { ThrottlerGuard, type ThrottlerRequest } from '@nestjs/throttler';
+import { ThrottlerGuard } from '@nestjs/throttler';
 import type { Request } from 'express';
 import { addressBucket, bearerOf } from '../common/index.js';
 import { settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext } from '../tenancy/index.js';
+import type { LimitPolicy, LimitStanding, LimitStorage, LimitVerdict } from './limit.storage.js';
 import { AddressLimitExceeded } from './limits.errors.js';
 import { VISITOR_LIMIT } from './limits.settings.js';
 import { type HeaderSink, setRateLimitHeaders } from './rate-limit.headers.js';
@@ -33,13 +34,12 @@ export const ADDRESS_LIMITED = 'tenantry:address-limited';
 /** Counts requests from one address (IPv6: one /64) to routes of the class, tenant by tenant, before anything else. */
 export const AddressLimited = (name: AddressLimitClass) => SetMetadata(ADDRESS_LIMITED, name);
 
-interface AddressLimitRequest extends ThrottlerRequest {
-  name: AddressLimitClass;
+interface AddressPolicy extends LimitPolicy {
+  readonly name: AddressLimitClass;
 }
 
 const ADMIN_ROUTE = /^\/api\/admin(\/|$)/i;
 const PASS = Promise.resolve(true);
-const generateKey = (_context: ExecutionContext, tracker: string, name: string): string => `${tracker}|${name}`;
 
 /** The first of the guards: it costs no look-up, and what it refuses reaches nothing else. */
 @Injectable()
@@ -72,38 +72,28 @@ export class AddressLimitGuard extends ThrottlerGuard {
     const request = context.switchToHttp().getRequest<Request>();
     if (name === 'visitor' && (!tenant || bearerOf(request.headers.authorization).kind === 'text')) return PASS;
     const { quota, windowSeconds } = CLASSES[name];
-    const limit = quota ?? (tenant ? settingOf(tenant, VISITOR_LIMIT) : VISITOR_LIMIT.default);
-    const ttl = windowSeconds * 1000;
-    return this.handleRequest({
-      context,
+    const policy: AddressPolicy = {
+      key: `{t:${tenant?.id ?? ''}}:limit:address|${addressBucket(request.ip)}|address-${name}`,
       name,
-      limit,
-      ttl,
-      blockDuration: 0,
-      throttler: { name, limit, ttl, setHeaders: false },
-      getTracker: () => `{t:${tenant?.id ?? ''}}:limit:address|${addressBucket(request.ip)}`,
-      generateKey,
-    });
+      quota: quota ?? (tenant ? settingOf(tenant, VISITOR_LIMIT) : VISITOR_LIMIT.default),
+      windowMs: windowSeconds * 1000,
+    };
+    const response = context.switchToHttp().getResponse<HeaderSink>();
+    const verdict = (this.storageService as LimitStorage).consume([policy]);
+    if (verdict instanceof Promise) return verdict.then((later) => admit(response, policy, later));
+    admit(response, policy, verdict);
+    return PASS;
   }
+}
 
-  protected override async handleRequest(request: AddressLimitRequest): Promise<boolean> {
-    const { context, name, limit, ttl, blockDuration } = request;
-    const policy = `address-${name}`;
-    const tracker = await request.getTracker({}, context);
-    const key = request.generateKey(context, tracker, policy);
-    const hit = await this.storageService.increment(key, ttl, limit, blockDuration, policy);
-    if (!hit.isBlocked) return true;
-    const retryAfterSeconds = Math.max(1, hit.timeToBlockExpire);
-    setRateLimitHeaders(context.switchToHttp().getResponse<HeaderSink>(), [
-      {
-        name: policy,
-        quota: limit,
-        windowSeconds: ttl / 1000,
-        remaining: 0,
-        resetSeconds: hit.timeToExpire,
-        retryAfterSeconds,
-      },
-    ]);
-    throw new AddressLimitExceeded(name, limit, ttl / 1000, retryAfterSeconds);
-  }
+/** @throws AddressLimitExceeded */
+function admit(response: HeaderSink, policy: AddressPolicy, { accepted, standings }: LimitVerdict): true {
+  if (accepted) return true;
+  const { name, quota } = policy;
+  const windowSeconds = policy.windowMs / 1000;
+  const { remaining, resetSeconds } = standings[0] as LimitStanding;
+  setRateLimitHeaders(response, [
+    { name: `address-${name}`, quota, windowSeconds, remaining, resetSeconds, retryAfterSeconds: resetSeconds },
+  ]);
+  throw new AddressLimitExceeded(name, quota, windowSeconds, resetSeconds);
 }

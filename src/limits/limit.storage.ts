@@ -18,6 +18,8 @@ export interface LimitStanding {
   readonly refused: boolean;
   /** Requests counted in the window, this one included if it was accepted. */
   readonly used: number;
+  /** Requests that would still be let through now; fewer than the quota leaves where a process has but a share of it. */
+  readonly remaining: number;
   /**
    * Whole seconds, rounded up and at least 1, until a slot frees when none is left, else until the oldest request leaves.
    */
@@ -31,8 +33,16 @@ export interface LimitVerdict {
   readonly standings: readonly LimitStanding[];
 }
 
+/** Who counts: all processes together, each by itself, or nobody, so that nothing is let through that is limited. */
+export type LimitState = 'shared' | 'own' | 'closed';
+
 /** Port: counts requests. To the throttler it is a storage like any other, of one policy at a time. */
 export abstract class LimitStorage implements ThrottlerStorage {
+  /** Who counts at the moment. */
+  get state(): LimitState {
+    return 'own';
+  }
+
   /**
    * Draws on all policies at once or, if any of them refuses, on none.
    *

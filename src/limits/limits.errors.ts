@@ -46,3 +46,16 @@ export class AddressLimitExceeded extends AppError {
     });
   }
 }
+
+/** Requests are counted in Redis or not at all (`LIMITS_ON_STORE_FAILURE=closed`), and it does not answer: 503. */
+export class LimitsUnavailable extends AppError {
+  constructor() {
+    super({
+      status: 503,
+      code: 'limits_unavailable',
+      detail: 'Requests cannot be counted at the moment.',
+      remedy: 'Try again in a few seconds (see Retry-After).',
+      headers: { 'Retry-After': '5' },
+    });
+  }
+}

@@ -12,6 +12,14 @@ export interface MemoryThrottlerStorageOptions {
   now?: () => number;
 }
 
+/** What was counted of a key. */
+export interface CountedHits {
+  readonly key: string;
+  readonly windowMs: number;
+  /** By tick; one that lies ahead has an age below 0. */
+  readonly hits: readonly { readonly ageMs: number; readonly count: number }[];
+}
+
 const SWEEP_AT_LEAST = 10_000;
 const LOOK_AT_WHEN_FULL = 64;
 
@@ -40,20 +48,40 @@ export class MemoryThrottlerStorage extends LimitStorage implements OnModuleDest
     return this.windows.size;
   }
 
-  override consume(policies: readonly LimitPolicy[]): LimitVerdict {
+  /** @param among how many share each quota; what may be used up here is one part of so many, and at least 1 request */
+  override consume(policies: readonly LimitPolicy[], among = 1): LimitVerdict {
     const now = this.now();
     let accepted = true;
-    const windows = policies.map((policy) => {
+    const limits = policies.map(({ quota }) => (among === 1 ? quota : Math.max(1, Math.floor(quota / among))));
+    const windows = policies.map((policy, i) => {
       const window = this.windowOf(policy, now);
-      if (!window.hasRoom(now, policy.quota)) accepted = false;
+      if (!window.hasRoom(now, limits[i] as number)) accepted = false;
       return window;
     });
     const standings = windows.map((window, i) => {
+      const limit = limits[i] as number;
       const { quota } = policies[i] as LimitPolicy;
-      const { accepted: room, used, resetMs } = accepted ? window.hit(now, quota) : window.look(now, quota);
-      return { refused: !room, used, resetSeconds: wholeSeconds(resetMs, window.windowMs) };
+      const { accepted: room, used, resetMs } = accepted ? window.hit(now, limit, quota) : window.look(now, limit);
+      const resetSeconds = wholeSeconds(resetMs, window.windowMs);
+      return { refused: !room, used, remaining: Math.max(0, limit - used), resetSeconds };
     });
     return { accepted, standings };
+  }
+
+  /** Counts a request that was let through elsewhere. */
+  record(policies: readonly LimitPolicy[]): void {
+    const now = this.now();
+    for (const policy of policies) this.windowOf(policy, now).record(now, policy.quota);
+  }
+
+  /** All hits at ticks from one moment until before another, by the storage's clock. */
+  *hitsBetween(fromMs: number, untilMs: number): Iterable<CountedHits> {
+    for (const [key, window] of this.windows) {
+      const entries = window.entriesBetween(fromMs, untilMs);
+      if (entries.length === 0) continue;
+      const now = this.now();
+      yield { key, windowMs: window.windowMs, hits: entries.map(({ tick, count }) => ({ ageMs: now - tick, count })) };
+    }
   }
 
   /** Drops idle keys; looks at no more than `most` keys and goes on from there the next time. */

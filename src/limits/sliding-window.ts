@@ -8,6 +8,13 @@ export interface SlidingWindowHit {
   resetMs: number;
 }
 
+/** Hits that share an entry. */
+export interface SlidingWindowEntry {
+  /** In milliseconds, of the clock of `hit`; up to a tick later than they were. */
+  tick: number;
+  count: number;
+}
+
 /** Up to this limit every millisecond has an entry of its own; above, hits share entries to bound memory. */
 const EXACT_UP_TO = 1_000;
 /** Entries that a window of a large limit is divided into: a hit leaves late by less than 0.4 % of the window. */
@@ -63,11 +70,18 @@ export class SlidingWindow {
    * Asks for one slot. Refused hits are not counted, so a client that keeps trying is let in as soon as a slot frees.
    * @param nowMs current time in milliseconds; a clock that goes backwards is held at its latest reading.
    * @param limit hits allowed per window; it may differ from call to call.
+   * @param quota what the limit is a share of, if it is one: it says how wide ticks are.
    */
-  hit(nowMs: number, limit: number): SlidingWindowHit {
+  hit(nowMs: number, limit: number, quota = limit): SlidingWindowHit {
     const accepted = this.hasRoom(nowMs, limit);
-    if (accepted) this.add(this.tickOf(this.clock, limit));
+    if (accepted) this.add(this.tickOf(this.clock, quota));
     return { accepted, used: this.total, resetMs: this.resetMs(this.clock, limit) };
+  }
+
+  /** Counts a hit that was accepted elsewhere, whether or not there is room. */
+  record(nowMs: number, limit: number): void {
+    this.hasRoom(nowMs, limit);
+    this.add(this.tickOf(this.clock, limit));
   }
 
   /** Whether a hit would be accepted; takes no slot. */
@@ -81,6 +95,18 @@ export class SlidingWindow {
   look(nowMs: number, limit: number): SlidingWindowHit {
     const accepted = this.hasRoom(nowMs, limit);
     return { accepted, used: this.total, resetMs: this.resetMs(this.clock, limit) };
+  }
+
+  /** Entries with ticks from one moment until before another, oldest first. */
+  entriesBetween(fromMs: number, untilMs: number): SlidingWindowEntry[] {
+    const found: SlidingWindowEntry[] = [];
+    for (let i = this.entries - 1; i >= 0; i--) {
+      const at = this.slot(i);
+      const tick = this.ticks[at] as number;
+      if (tick < fromMs) break;
+      if (tick < untilMs) found.push({ tick, count: this.counts[at] as number });
+    }
+    return found.reverse();
   }
 
   private tickOf(now: number, limit: number): number {

@@ -97,12 +97,12 @@ function admit(
 }
 
 function stateOf({ name, quota, windowMs }: TenantLimitPolicy, standing: LimitStanding): RateLimitState {
-  const { refused, used, resetSeconds } = standing;
+  const { refused, remaining, resetSeconds } = standing;
   return {
     name,
     quota,
     windowSeconds: windowMs / 1000,
-    remaining: refused ? 0 : Math.max(0, quota - used),
+    remaining,
     resetSeconds,
     retryAfterSeconds: refused ? resetSeconds : undefined,
   };

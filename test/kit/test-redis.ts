@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { accepts, executable, freePort } from './programs.js';
 
 /** How to provide it, for `machineHas`. */
@@ -30,13 +31,17 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/** @param program of {@link findRedis} */
-export async function startRedis(program: string): Promise<TestRedis> {
+/**
+ * @param program of {@link findRedis}
+ * @param options cluster: one node with all slots, which refuses what any cluster does
+ */
+export async function startRedis(program: string, options: { cluster?: boolean } = {}): Promise<TestRedis> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'tenantry-redis-'));
   const port = await freePort();
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
+    if (options.cluster) args.push('--cluster-enabled', 'yes');
     const started = spawn(program, args, { stdio: 'ignore' });
     child = started;
     for (const end = Date.now() + 20_000; !(await accepts(port)); await sleep(20)) {
@@ -52,6 +57,7 @@ export async function startRedis(program: string): Promise<TestRedis> {
     await exited;
   };
   await start();
+  if (options.cluster) await takeAllSlots(port);
   return {
     url: `redis://127.0.0.1:${port}`,
     kill,
@@ -66,4 +72,13 @@ export async function startRedis(program: string): Promise<TestRedis> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function takeAllSlots(port: number): Promise<void> {
+  const client = new Redis(port, '127.0.0.1');
+  await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+  for (const end = Date.now() + 20_000; !(await client.cluster('INFO')).includes('cluster_state:ok'); await sleep(20)) {
+    if (Date.now() > end) throw new Error('The cluster of Redis did not become ready.');
+  }
+  await client.quit();
 }
