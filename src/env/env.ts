@@ -3,6 +3,7 @@ import { EnvError, EnvReader, type Variable } from './env.reader.js';
 import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backups.topic.js';
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
+import { MODELS_VARIABLES, type ModelsEnv, readModels } from './topics/models.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { OUTBOUND_VARIABLES, type OutboundEnv, readOutbound } from './topics/outbound.topic.js';
 import { PEOPLE_VARIABLES, type PeopleEnv, readPeople } from './topics/people.topic.js';
@@ -25,7 +26,8 @@ export interface Env
     SignupEnv,
     BackupsEnv,
     RedisEnv,
-    OutboundEnv {}
+    OutboundEnv,
+    ModelsEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -45,6 +47,7 @@ export const VARIABLES: readonly Variable[] = [
   ...BACKUPS_VARIABLES,
   ...REDIS_VARIABLES,
   ...OUTBOUND_VARIABLES,
+  ...MODELS_VARIABLES,
 ];
 
 /**
@@ -68,6 +71,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readBackups(from, cwd),
     ...readRedis(from),
     ...readOutbound(from),
+    ...readModels(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;
