@@ -64,6 +64,7 @@ const STAYS_OUT = {
   'integration/mail': 'is about SMTP',
   'integration/mail-servers': 'is about SMTP',
   'integration/mail-file': 'is about files of mail',
+  'integration/model-servers': 'is about HTTP to model servers',
   'integration/provisioning-fence': CONTROL_PLANE,
   'integration/retirement': CONTROL_PLANE,
   'integration/secrets': CONTROL_PLANE,

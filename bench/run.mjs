@@ -704,7 +704,7 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, control, migrations, placements, reads, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, control, limits, migrations, placements, reads, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
     {

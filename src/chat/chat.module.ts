@@ -6,6 +6,7 @@ import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
+import { OpenAiModelProvider } from './openai-model.provider.js';
 
 @Module({
   imports: [SessionModule],
@@ -14,7 +15,12 @@ import { MODEL_PROVIDERS } from './model.provider.js';
     ChatService,
     ChatCopies,
     ChatPersonalData,
-    { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] },
+    OpenAiModelProvider,
+    {
+      provide: MODEL_PROVIDERS,
+      inject: [OpenAiModelProvider],
+      useFactory: (real: OpenAiModelProvider) => [new MockModelProvider(), real],
+    },
   ],
 })
 export class ChatModule {}

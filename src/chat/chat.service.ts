@@ -13,10 +13,14 @@ import {
 } from '../tenancy/index.js';
 import { ChatMessage } from './chat-message.entity.js';
 import { MODEL } from './chat.settings.js';
-import { MODEL_PROVIDERS, type ModelProvider, ModelUnavailable } from './model.provider.js';
+import { latest } from './history.window.js';
+import { MODEL_PROVIDERS, type ModelProvider, ModelUnavailable, type Turn } from './model.provider.js';
 
 /** How long a model may take, in ms. */
 const MODEL_TIMEOUT_MS = 60_000;
+/** How much of the session a model is told. */
+const HISTORY_MESSAGES = 20;
+const HISTORY_BYTES = 64 * 1024;
 
 export interface ChatAnswer {
   tenant_id: string;
@@ -47,7 +51,7 @@ export class ChatService {
     const tenant = this.context.currentOrThrow('A chat');
     const asked = new Date();
     const model = this.settings.get(MODEL);
-    const { reply, mock } = await this.ask(model, message);
+    const { reply, mock } = await this.ask(model, sessionId, message);
     return commit({ tenant_id: tenant.slug, session_id: credential, reply, model, mock }, () =>
       this.store(sessionId, message, asked, reply, model),
     );
@@ -76,16 +80,32 @@ export class ChatService {
     return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, sessionId, last.id) : null };
   }
 
-  private async ask(model: string, message: string): Promise<{ reply: string; mock: boolean }> {
+  private async ask(model: string, sessionId: string, message: string): Promise<{ reply: string; mock: boolean }> {
     this.transaction.assertNone('A model');
-    const provider = this.providers.find((candidate) => candidate.supports(model));
+    const current = this.context.currentOrThrow('A chat');
+    const provider = this.providers.find((candidate) => candidate.supports(model, current));
     if (!provider) throw new ModelUnavailable(model);
-    const tenant = { slug: this.context.currentOrThrow().slug, welcome: this.settings.get(WELCOME) };
+    const history = provider.remembers ? await this.recent(sessionId) : [];
+    const tenant = { slug: current.slug, welcome: this.settings.get(WELCOME) };
     try {
-      return await provider.complete({ model, message, tenant }, AbortSignal.timeout(MODEL_TIMEOUT_MS));
+      return await provider.complete({ model, history, message, tenant }, AbortSignal.timeout(MODEL_TIMEOUT_MS));
     } catch (error) {
       throw new ModelUnavailable(model, error);
     }
+  }
+
+  /** The latest messages of the session that a model is told, oldest first, from a question on. */
+  private async recent(sessionId: string): Promise<Turn[]> {
+    const rows = await this.messages
+      .createQueryBuilder('message')
+      .where('message.sessionId = :sessionId', { sessionId })
+      .orderBy('message.id', 'DESC')
+      .limit(HISTORY_MESSAGES)
+      .getMany();
+    return latest(
+      rows.map(({ role, content }) => ({ role, content })),
+      HISTORY_BYTES,
+    );
   }
 
   /** Plain SQL, because this is the hot path: one statement, one flight, and it looks at the session again. */

@@ -4,8 +4,10 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** The demo's models: no network, replies told by the tenant's welcome and slug. */
 export class MockModelProvider implements ModelProvider {
+  readonly remembers = false;
+
   supports(model: string): boolean {
-    return model === 'mock' || model.startsWith('mock-');
+    return isMock(model);
   }
 
   complete({ model, message, tenant }: ModelRequest): Promise<Completion> {
@@ -20,6 +22,10 @@ export class MockModelProvider implements ModelProvider {
         return said(`${head} Got it. '${text}'. (pretend-smart summary).`);
     }
   }
+}
+
+export function isMock(model: string): boolean {
+  return model === 'mock' || model.startsWith('mock-');
 }
 
 function said(reply: string): Promise<Completion> {

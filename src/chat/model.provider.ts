@@ -1,7 +1,16 @@
 import { AppError } from '../common/index.js';
+import type { Tenant } from '../tenancy/index.js';
+
+/** What has been said in the session before. */
+export interface Turn {
+  role: 'user' | 'assistant';
+  content: string;
+}
 
 export interface ModelRequest {
   model: string;
+  /** Oldest first, the latest part of it; empty for a provider that does not remember. */
+  history: Turn[];
   message: string;
   tenant: { slug: string; welcome: string };
 }
@@ -14,7 +23,10 @@ export interface Completion {
 
 /** Answers messages with a family of models. May be slow and may fail; never called while a transaction is open. */
 export interface ModelProvider {
-  supports(model: string): boolean;
+  /** Whether it is told the conversation so far, which costs a look into the database. */
+  readonly remembers: boolean;
+  /** @param tenant whose model it would be */
+  supports(model: string, tenant: Tenant): boolean;
   complete(request: ModelRequest, signal: AbortSignal): Promise<Completion>;
 }
 

@@ -68,7 +68,7 @@ export class EnvReader {
   wrong(name: string): void {
     const variable = this.variables.find((candidate) => candidate.name === name);
     // A key or a URL with a password must not reach a screen, least of all when it does not parse.
-    const shown = /KEY|PASSWORD$|DATABASE|SMTP|ENDPOINT|REDIS/.test(name) ? '***' : (this.text(name) ?? '');
+    const shown = /KEY|PASSWORD$|DATABASE|SMTP|ENDPOINT|REDIS|MODEL_BASE/.test(name) ? '***' : (this.text(name) ?? '');
     this.problem(`${name}="${shown}" is not allowed; use ${variable?.allowed ?? 'another value'}.`);
   }
 

@@ -47,6 +47,8 @@ describe('the environment', () => {
     ['TENANT_STRATEGIES', 'header,header'],
     ['DNS_SERVERS', 'dns.example'],
     ['OUTBOUND_ALLOW', '10.0.0.1'],
+    ['MODEL_BASE_URL', 'ftp://models.example'],
+    ['MODEL_BASE_URL', 'https://user:password@models.example/v1'],
     ['OUTBOUND_ALLOW', '10.0.0.0/8,fd00::/200'],
     ['DNS_SERVERS', '127.0.0.1:99999'],
     ['SIGNUP', 'maybe'],
@@ -67,7 +69,7 @@ describe('the environment', () => {
   ])('refuses %s=%s by name, value and what is allowed', (name, value) => {
     const allowed = VARIABLES.find((variable) => variable.name === name)?.allowed ?? '';
     const message = problems({ [name]: value });
-    expect(message).toContain(`${name}="${/KEY|DATABASE|SMTP|ENDPOINT/.test(name) ? '***' : value}"`);
+    expect(message).toContain(`${name}="${/KEY|DATABASE|SMTP|ENDPOINT|MODEL_BASE/.test(name) ? '***' : value}"`);
     expect(message).toContain(allowed);
   });
 

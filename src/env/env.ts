@@ -4,6 +4,7 @@ import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backup
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
 import { FILES_VARIABLES, type FilesEnv, readFiles } from './topics/files.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
+import { MODELS_VARIABLES, type ModelsEnv, readModels } from './topics/models.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { OUTBOUND_VARIABLES, type OutboundEnv, readOutbound } from './topics/outbound.topic.js';
 import { PEOPLE_VARIABLES, type PeopleEnv, readPeople } from './topics/people.topic.js';
@@ -27,7 +28,8 @@ export interface Env
     BackupsEnv,
     FilesEnv,
     RedisEnv,
-    OutboundEnv {}
+    OutboundEnv,
+    ModelsEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -48,6 +50,7 @@ export const VARIABLES: readonly Variable[] = [
   ...FILES_VARIABLES,
   ...REDIS_VARIABLES,
   ...OUTBOUND_VARIABLES,
+  ...MODELS_VARIABLES,
 ];
 
 /**
@@ -72,6 +75,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readFiles(from, { dataDir: reach.dataDir, cwd }),
     ...readRedis(from),
     ...readOutbound(from),
+    ...readModels(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;
