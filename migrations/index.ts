@@ -35,13 +35,14 @@ import { HoldChangedAddresses1763600000015 } from './tenant/1763600000015-hold-c
 import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-create-provisioning-marks.js';
 import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
 import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-create-fence-and-capture.js';
+import { CreateTenantFiles1763600000107 } from './tenant/1763600000107-create-tenant-files.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
  * The oldest tenant migration at which this application works: all that its entities and statements use is there. Raise it
  * in the release that begins to use what an earlier one added; see docs/migrations.md.
  */
-export const OLDEST_SUPPORTED = CreateFenceAndCapture1763600000090.name;
+export const OLDEST_SUPPORTED = CreateTenantFiles1763600000107.name;
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -91,6 +92,7 @@ export const MIGRATIONS: MigrationSet[] = [
       IndexDeadEvents1763600000031,
       CreateSentNotices1763600000051,
       CreateFenceAndCapture1763600000090,
+      CreateTenantFiles1763600000107,
     ],
   },
 ];

@@ -13,6 +13,7 @@ import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
 import { FeatureGuard, FeaturesModule } from './features/index.js';
+import { FilesModule, TenantFile } from './files/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
 import { JobsModule } from './jobs/index.js';
@@ -48,6 +49,7 @@ export const TENANT_ENTITIES = [
   ProvisioningMark,
   SentNotice,
   TenantAuditEvent,
+  TenantFile,
 ];
 
 /**
@@ -78,6 +80,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     IdempotencyModule,
     AuthModule,
     DomainsModule,
+    FilesModule,
     FeaturesConfigModule,
     SandboxesModule,
     SignupModule,
