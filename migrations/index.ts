@@ -38,6 +38,7 @@ import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-
 import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-create-fence-and-capture.js';
 import { CreateExternalIdentities1763600000112 } from './tenant/1763600000112-create-external-identities.js';
 import { AddCustomFields1763600000114 } from './tenant/1763600000114-add-custom-fields.js';
+import { CreateTenantFiles1763600000107 } from './tenant/1763600000107-create-tenant-files.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
@@ -95,6 +96,7 @@ export const MIGRATIONS: MigrationSet[] = [
       IndexDeadEvents1763600000031,
       CreateSentNotices1763600000051,
       CreateFenceAndCapture1763600000090,
+      CreateTenantFiles1763600000107,
       CreateExternalIdentities1763600000112,
       AddCustomFields1763600000114,
     ],

@@ -14,6 +14,7 @@ import type { Env } from './env/index.js';
 import { DomainsModule } from './domains/index.js';
 import { FairnessModule } from './fairness/index.js';
 import { FeatureGuard, FeaturesModule } from './features/index.js';
+import { FilesModule, TenantFile } from './files/index.js';
 import { HealthModule } from './health/index.js';
 import { IdempotencyKey, IdempotencyModule } from './idempotency/index.js';
 import { JobsModule } from './jobs/index.js';
@@ -49,6 +50,7 @@ export const TENANT_ENTITIES = [
   ProvisioningMark,
   SentNotice,
   TenantAuditEvent,
+  TenantFile,
 ];
 
 /**
@@ -80,6 +82,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     IdempotencyModule,
     AuthModule,
     DomainsModule,
+    FilesModule,
     FeaturesConfigModule,
     SandboxesModule,
     SignupModule,

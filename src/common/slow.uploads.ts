@@ -7,6 +7,11 @@ export function allowSlowUpload(request: IncomingMessage): void {
   allowed.add(request);
 }
 
+/** From now on what is left of the body has as long as any other. */
+export function endSlowUpload(request: IncomingMessage): void {
+  allowed.delete(request);
+}
+
 export function isSlowUpload(request: IncomingMessage): boolean {
   return allowed.has(request);
 }

@@ -65,6 +65,8 @@ describe('the environment', () => {
     ['BACKUP_S3_REGION', 'eu central'],
     ['BACKUP_S3_PREFIX', 'of us?'],
     ['BACKUP_S3_FORCE_PATH_STYLE', 'maybe'],
+    ['FILES_S3_BUCKET', 'Not A Bucket'],
+    ['FILES_S3_PREFIX', 'of us?'],
     ['MAIL_FROM', 'Eve <eve@example.com>, mallory@example.com'],
   ])('refuses %s=%s by name, value and what is allowed', (name, value) => {
     const allowed = VARIABLES.find((variable) => variable.name === name)?.allowed ?? '';

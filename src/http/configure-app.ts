@@ -20,7 +20,7 @@ import { validationPipe } from './validation.pipe.js';
 const MAX_BODY = '256kb';
 
 /** Routes that read their body themselves, once the caller is let in: what they take has no bounds. */
-const STREAMED = /^\/api\/admin\/tenants\/imports\/?$/;
+const STREAMED = /^(\/api\/admin\/tenants\/imports|(\/[^/]+)?\/api\/files)\/?$/i;
 
 /** Levels of nesting in a request body. */
 const MAX_DEPTH = 32;

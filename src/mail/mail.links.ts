@@ -32,19 +32,17 @@ export class MailLinks {
    */
   linkFor(tenant: LinkedTenant, path: string, params: Record<string, string> = {}): MailLink {
     const own = settingOf(tenant, APP_URL);
-    return own === '' ? this.hereFor(tenant, path, params) : finish(new URL(own), path, params);
+    if (own !== '') return finish(new URL(own), path, params);
+    return finish(this.addressOf(tenant, ''), path, params);
   }
 
-  /** The same at the tenant's address here, wherever its front end is. */
-  hereFor(
-    tenant: Omit<LinkedTenant, 'settings' | 'inherited'>,
-    path: string,
-    params: Record<string, string> = {},
-  ): MailLink {
+  /** Where this service itself serves the tenant, wherever its front end is. @param path begins with a slash */
+  addressOf(tenant: Pick<Tenant, 'slug' | 'primaryDomain'>, path: string): URL {
     const url = new URL(this.base);
     const host = tenant.primaryDomain ?? (this.subdomains ? `${tenant.slug}.${this.base.hostname}` : undefined);
     if (host) url.hostname = host;
-    return finish(url, host ? path : `/${tenant.slug}${path}`, params);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}${host ? '' : `/${tenant.slug}`}${path}`;
+    return url;
   }
 
   /** A link to the platform itself, beneath no tenant. */

@@ -55,6 +55,15 @@ export class DirectoryStorage extends ObjectStorage {
     return handle.createReadStream(range && { start: range.first, end: range.last });
   }
 
+  async has(tenantId: string, id: string): Promise<boolean> {
+    try {
+      return (await stat(this.fileOf(tenantId, id))).isFile();
+    } catch (error) {
+      if (isAbsence(error)) return false;
+      throw error;
+    }
+  }
+
   fileOf(tenantId: string, id: string): string {
     return path.join(this.folderOf(tenantId), `${id}${this.use.suffix}`);
   }

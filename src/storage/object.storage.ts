@@ -47,6 +47,8 @@ export abstract class ObjectStorage {
   /** @returns undefined when there is none */
   abstract open(tenantId: string, id: string, range?: ByteRange): Promise<Readable | undefined>;
 
+  abstract has(tenantId: string, id: string): Promise<boolean>;
+
   /** Where the object is on this machine, if it is one of its files. */
   abstract fileOf(tenantId: string, id: string): string | undefined;
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
@@ -90,12 +91,24 @@ export class S3Storage extends ObjectStorage implements OnApplicationShutdown {
   async open(tenantId: string, id: string, range?: ByteRange): Promise<Readable | undefined> {
     const wanted = range && { Range: `bytes=${range.first}-${range.last}` };
     try {
-      const { Body: body } = await this.client.send(new GetObjectCommand({ ...this.objectOf(tenantId, id), ...wanted }));
+      const { Body: body } = await this.client.send(
+        new GetObjectCommand({ ...this.objectOf(tenantId, id), ...wanted }),
+      );
       const received = body as Readable;
       // Also what nobody begins to read.
       return Readable.from(this.received(received), { objectMode: false }).once('close', () => received.destroy());
     } catch (error) {
       if (isNamed(error, 'NoSuchKey', 'NotFound')) return undefined;
+      throw storeFailure(this.use, error);
+    }
+  }
+
+  async has(tenantId: string, id: string): Promise<boolean> {
+    try {
+      await this.client.send(new HeadObjectCommand(this.objectOf(tenantId, id)));
+      return true;
+    } catch (error) {
+      if (isNamed(error, 'NoSuchKey', 'NotFound')) return false;
       throw storeFailure(this.use, error);
     }
   }

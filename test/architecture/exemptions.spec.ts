@@ -17,6 +17,7 @@ const RAW_TENANT_SQL: Record<string, string> = {
   'src/auth/users/user-states.ts': 'reads user, role and devices in one statement',
   'src/changes/tenant.feed.ts': 'notifies of a change by the commit of the transaction that makes it',
   'src/chat/chat.service.ts': 'stores message and reply in one statement and one flight, on the hottest path',
+  'src/files/file.rows.ts': 'takes a lock that ends with the transaction, so that uploads reserve room one by one',
   'src/session/session.personal-data.ts': 'gives every session of a deleted user a random hash in place',
   'src/session/session.service.ts': 'reads a session on a hot path without hydration',
   'src/tenant/archive/row.loader.ts':

@@ -39,6 +39,7 @@ const DOCUMENT = {
   impersonations: LIST,
   sessions: LIST,
   messages: LIST,
+  files: LIST,
   audit_events: LIST,
   audit_events_about_you: LIST,
 } as const;

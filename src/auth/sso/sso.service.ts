@@ -53,11 +53,11 @@ export class SsoService {
 
   /** Where the provider sends browsers back to; to be registered there. */
   get redirectUri(): string {
-    return this.links.hereFor(this.tenant(), '/api/auth/sso/callback');
+    return this.links.addressOf(this.tenant(), '/api/auth/sso/callback').href;
   }
 
   get startUrl(): string {
-    return this.links.hereFor(this.tenant(), '/api/auth/sso/start');
+    return this.links.addressOf(this.tenant(), '/api/auth/sso/start').href;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
 import { ArchiveInvalid } from './archive.errors.js';
+import { type FileOfRow, FileReader, type FileSum, type FileSums } from './archive.files.js';
 import { decompressor, openFrame, type Sealer } from './archive.frame.js';
 import { type Manifest, manifestOf } from './archive.manifest.js';
 
@@ -18,6 +19,8 @@ export interface TableSum {
 export interface ArchiveEnd {
   rows: number;
   tables: Record<string, TableSum>;
+  /** Where there are any. */
+  files?: FileSums;
 }
 
 /** What comes out of an archive, in order. Rows are texts of PostgreSQL, by position as the columns of their table. */
@@ -25,6 +28,9 @@ export type ArchivePart =
   | { kind: 'manifest'; manifest: Manifest }
   | { kind: 'table'; table: string; columns: string[] }
   | { kind: 'rows'; rows: Row[] }
+  | ({ kind: 'file' } & FileOfRow)
+  | { kind: 'bytes'; bytes: Buffer }
+  | ({ kind: 'file-end' } & FileSum)
   | { kind: 'end'; end: ArchiveEnd };
 export type Row = (string | null)[];
 
@@ -56,11 +62,16 @@ export class LineWriter {
     return line(sum);
   }
 
-  end(): { bytes: Buffer; end: ArchiveEnd } {
-    const rows = [...this.sums.values()].reduce((all, sum) => all + sum.rows, 0);
-    const end = { rows, tables: Object.fromEntries(this.sums) };
+  end(files: FileSums = { count: 0, bytes: 0, missing: 0 }): { bytes: Buffer; end: ArchiveEnd } {
+    const end = endOf(this.sums, files);
     return { bytes: line({ end }), end };
   }
+}
+
+function endOf(sums: ReadonlyMap<string, TableSum>, files: FileSums): ArchiveEnd {
+  const rows = [...sums.values()].reduce((all, sum) => all + sum.rows, 0);
+  const some = files.count + files.missing > 0;
+  return { rows, tables: Object.fromEntries(sums), ...(some && { files: { ...files } }) };
 }
 
 function line(value: object): Buffer {
@@ -122,6 +133,7 @@ async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]>
 class ArchiveReader {
   private manifest: Manifest | undefined;
   private readonly sums = new Map<string, TableSum>();
+  private readonly files = new FileReader();
   private table: { name: string; columns: number; hash: Hash; rows: number } | undefined;
   private ended = false;
 
@@ -130,6 +142,10 @@ class ArchiveReader {
     for (const bytes of lines) {
       if (this.ended) throw new ArchiveInvalid('something comes after its end');
       const value = parse(bytes);
+      if (Array.isArray(value) && this.files.isOpen) {
+        yield { kind: 'bytes', bytes: this.files.chunk(value) };
+        continue;
+      }
       if (Array.isArray(value)) {
         rows.push(this.row(value, bytes));
         continue;
@@ -167,7 +183,9 @@ class ArchiveReader {
       this.table = undefined;
       return undefined;
     }
-    const { table, columns, end } = value;
+    if (this.files.isOpen) return { kind: 'file-end', ...this.files.end(value) };
+    const { table, columns, file, end } = value;
+    if (file !== undefined) return { kind: 'file', ...this.files.begin(file) };
     if (typeof table === 'string' && isNames(columns)) {
       if (this.sums.has(table)) throw new ArchiveInvalid(`it has the table ${named(table)} twice`);
       if (this.sums.size >= MAX_TABLES) throw new ArchiveInvalid('it has too many tables');
@@ -179,8 +197,10 @@ class ArchiveReader {
 
   private close(value: unknown): ArchiveEnd {
     const end = value as ArchiveEnd | undefined;
-    const rows = [...this.sums.values()].reduce((all, sum) => all + sum.rows, 0);
-    const same = JSON.stringify({ rows, tables: Object.fromEntries(this.sums) }) === JSON.stringify(end);
+    // How many are missing only the writer knows.
+    const missing = end?.files?.missing ?? 0;
+    if (!Number.isSafeInteger(missing) || missing < 0) throw new ArchiveInvalid('its end says nothing');
+    const same = JSON.stringify(endOf(this.sums, { ...this.files.sums, missing })) === JSON.stringify(end);
     if (!same) throw new ArchiveInvalid('its end does not fit what comes before');
     this.ended = true;
     return end!;

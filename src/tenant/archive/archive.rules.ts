@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import type { Tenant } from '../../tenancy/index.js';
 import type { Row } from './archive.format.js';
@@ -19,12 +20,27 @@ export type SecretColumn =
       with?: string[];
     };
 
+/** Bytes of rows that lie outside of the database. Rows without them are archived all the same. */
+export interface RowBytes {
+  /** Whether the row has any, by its columns. */
+  has(value: (column: string) => string | null): boolean;
+  /** @returns undefined when they are gone */
+  open(tenantId: string, id: string): Promise<Readable | undefined>;
+  /**
+   * Puts them where they are not yet, in the scope of the tenant; its row is there.
+   *
+   * @throws ArchiveInvalid when they are not those of the row
+   */
+  put(id: string, source: AsyncIterable<Buffer>): Promise<void>;
+}
+
 export interface ArchiveRule {
   /** Why its rows are in no archive. */
   leftOut?: string;
   /** Every row is a credential of this tenant here, and means nothing elsewhere. */
   credentials?: true;
   secrets?: Record<string, SecretColumn>;
+  bytes?: RowBytes;
   /**
    * When the tenant is restored from a backup of its own, its rows
    * - `stay` as they are now, since they tell what has happened;

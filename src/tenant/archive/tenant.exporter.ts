@@ -1,6 +1,6 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { DATABASE, headOf, type PreparedDatabase } from '../../database/index.js';
 import { withoutSecrets } from '../../settings/index.js';
@@ -8,10 +8,11 @@ import { InjectPlatformDataSource, type Tenant, TenantDataSource, TenantDirector
 import { UnknownTenant } from '../tenant.errors.js';
 import { ExportRefused } from './archive.errors.js';
 import { APPLICATION_VERSION } from './application.version.js';
+import { FileWriter } from './archive.files.js';
 import { type ArchiveEnd, LineWriter, type Row } from './archive.format.js';
 import { FORMAT, type Manifest } from './archive.manifest.js';
 import { compressor, type Compression, newFrame, type Sealer } from './archive.frame.js';
-import { type ArchiveRule, ArchiveRules, RowView } from './archive.rules.js';
+import { type ArchiveRule, ArchiveRules, type RowBytes, RowView } from './archive.rules.js';
 import { TenantSnapshot } from './tenant.snapshot.js';
 
 export interface ExportOptions {
@@ -41,6 +42,8 @@ const EXPORTABLE = ['active', 'suspended', 'archived'];
 /** Writes all that a tenant has into one file, in one pass, holding some rows at a time. */
 @Injectable()
 export class TenantExporter {
+  private readonly logger = new Logger('Archives');
+
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(DATABASE) private readonly database: PreparedDatabase,
@@ -89,18 +92,42 @@ export class TenantExporter {
     let total = 0;
     if (onProgress) for (const { table } of plans) total += await snapshot.count(table);
     let written = 0;
+    const files: { table: string; rule: ArchiveRule; ids: string[] }[] = [];
     for (const { table, columns, rule } of plans) {
+      const ids: string[] = [];
+      if (rule.bytes) files.push({ table, rule, ids });
       yield writer.begin(table, columns);
       for await (const lines of snapshot.rows(table, columns)) {
+        if (rule.bytes) ids.push(...withBytes(lines, columns, rule.bytes));
         yield writer.rows(opened(lines, columns, rule, tenant.id));
         written += lines.length;
         onProgress?.(written, total);
       }
       yield writer.close();
     }
-    const { bytes, end } = writer.end();
+    // Nothing is read of the database any more, and stores may be slow.
+    await snapshot.end();
+    const { lines, sums } = this.fileLines(tenant.id, files);
+    yield* lines;
+    const { bytes, end } = writer.end(sums);
     done({ manifest, end });
     yield bytes;
+  }
+
+  private fileLines(tenantId: string, files: { table: string; rule: ArchiveRule; ids: string[] }[]) {
+    const writer = new FileWriter();
+    const missing = (table: string, id: string): void =>
+      this.logger.warn({ tenant_id: tenantId, table, id }, 'A file is not in the store, and so not in the archive');
+    async function* lines(): AsyncGenerator<Buffer> {
+      for (const { table, rule, ids } of files) {
+        for (const id of ids) {
+          const source = await rule.bytes!.open(tenantId, id);
+          if (!source) missing(table, id);
+          yield* writer.lines({ table, id }, source);
+        }
+      }
+    }
+    return { lines: lines(), sums: writer.sums };
   }
 
   /** What is archived of each table, and what is not and why. */
@@ -167,6 +194,15 @@ export class TenantExporter {
 
 export function dependents(column: NonNullable<ArchiveRule['secrets']>[string]): string[] {
   return 'with' in column ? (column.with ?? []) : [];
+}
+
+/** The ids of those rows whose bytes lie elsewhere. */
+function withBytes(lines: string[], columns: string[], bytes: RowBytes): string[] {
+  const view = new RowView(columns);
+  return lines.flatMap((line) => {
+    const row = JSON.parse(line) as Row;
+    return bytes.has((column) => view.get(row, column)) ? [view.get(row, 'id')!] : [];
+  });
 }
 
 /** What is sealed under MASTER_KEY leaves under the archive's own key alone. */

@@ -28,8 +28,11 @@ import { ArchiveInvalid, TenantPresent } from './archive.errors.js';
 import { type ArchiveEnd, readArchive } from './archive.format.js';
 import type { Sealer } from './archive.frame.js';
 import type { Manifest } from './archive.manifest.js';
+import type { Takeover } from './archive.rows.js';
 import { ArchiveRules } from './archive.rules.js';
 import { checkArchiveVersion } from './archive.version.js';
+import { CopyIds } from '../copies/copy.ids.js';
+import { loadFiles } from './file.loader.js';
 import { ImportLease } from './import.lease.js';
 import { type RowCounts, RowLoader } from './row.loader.js';
 
@@ -201,9 +204,21 @@ export class TenantImporter {
           onProgress?.(Math.min(loader.counts.taken + loader.counts.left, end.rows), end.rows);
         }
       });
+      if (end.files) await this.bringFiles(file, takeover, { sealer, signal });
       for (const act of this.rules.imported) await act(tenant);
       return loader.counts;
     });
+  }
+
+  /** After the rows, which say what the files have to be; nobody is served yet. */
+  private async bringFiles(
+    file: string,
+    { fromId, toId }: Takeover,
+    { sealer, signal }: Pick<ArchiveImport, 'sealer' | 'signal'>,
+  ): Promise<void> {
+    const ids = new CopyIds(toId);
+    const idOf = (id: string): string => (fromId === toId ? id : ids.of(id));
+    await loadFiles(readArchive(createReadStream(file, { signal }), sealer), this.rules, { idOf });
   }
 }
 

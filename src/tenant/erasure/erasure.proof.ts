@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { AppError } from '../../common/index.js';
@@ -5,6 +6,7 @@ import { DATABASE, ENV, type PreparedDatabase, withConnection } from '../../data
 import type { Env } from '../../env/index.js';
 import { DEFAULT_SERVER, InjectPlatformDataSource } from '../../tenancy/index.js';
 import { BackupStorage } from '../backups/backup.storage.js';
+import { TenantErasure, type TenantStash } from '../lifecycle/tenant.erasure.js';
 import { Servers } from '../places/servers.js';
 import { TenantStore } from '../tenant.store.js';
 import { type ScannedTable, scanDatabase, scanFiles } from './erasure.scan.js';
@@ -58,6 +60,7 @@ export class ErasureProver {
     private readonly servers: Servers,
     private readonly tenants: TenantStore,
     private readonly backups: BackupStorage,
+    private readonly erasure: TenantErasure,
   ) {}
 
   /**
@@ -92,7 +95,8 @@ export class ErasureProver {
         unread.push(`${server}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    const files = await scanFiles(this.env.dataDir, id, 'postgres', 'archives');
+    const { dataDir, filesDir } = this.env;
+    const files = await scanFiles(dataDir, id, [path.join(dataDir, 'postgres'), filesDir], 'archives');
     const ofControlPlane = (table: ScannedTable): string => table.table.slice(table.table.indexOf('.') + 1);
     const withSome = tables.filter(({ found }) => found > 0);
     const found = [
@@ -100,10 +104,14 @@ export class ErasureProver {
       ...(await this.bySlug(id)),
       ...files.found.map((file) => remains(file, 1)),
     ];
-    try {
-      found.push(...(await this.inBackups(id)));
-    } catch (error) {
-      unread.push(`backups: ${error instanceof Error ? error.message : String(error)}`);
+    for (const stash of this.stashes()) {
+      const { name } = stash;
+      try {
+        const count = await stash.countOf(id);
+        if (count > 0) found.push(remains(name, count));
+      } catch (error) {
+        unread.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      }
     }
     unread.push(...files.unread);
     unread.push(...tables.filter(({ readable }) => !readable).map(({ table }) => table));
@@ -159,10 +167,10 @@ export class ErasureProver {
     return { databases: list.database, strays };
   }
 
-  /** They lie outside of everything else, and are encrypted: by their names. */
-  private async inBackups(id: string): Promise<Remains[]> {
-    const count = this.backups.available ? await this.backups.countOf(id) : 0;
-    return count > 0 ? [remains('backups', count)] : [];
+  /** They lie outside of everything else, and are encrypted or anything at all: by their names. */
+  private stashes(): Pick<TenantStash, 'name' | 'countOf'>[] {
+    const backups = { name: 'backups', countOf: (id: string) => this.backups.countOf(id) };
+    return [...(this.backups.available ? [backups] : []), ...this.erasure.stashes];
   }
 
   private async bySlug(id: string): Promise<Remains[]> {

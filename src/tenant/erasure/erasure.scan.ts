@@ -77,14 +77,15 @@ async function scanTable(client: pg.Client, schema: string, name: string, id: st
 /**
  * Looks through every file below a folder.
  *
- * @param without a folder at its top that is left out: the database server's own files, which are looked at as tables
+ * @param without folders that are left out: the database server's own files, which are looked at as tables, and what is
+ *   named by tenant
  * @param closed a folder at its top whose files are compressed or encrypted, so that nothing is seen in them
  * @returns how many there are, the paths of those with something of the tenant in them, and of those that tell nothing
  */
 export async function scanFiles(
   folder: string,
   id: string,
-  without: string,
+  without: (string | undefined)[],
   closed: string,
 ): Promise<{ files: number; found: string[]; unread: string[] }> {
   const found: string[] = [];
@@ -96,6 +97,7 @@ export async function scanFiles(
     entry: { name: string; isFile(): boolean; isDirectory(): boolean },
   ): Promise<void> => {
     const full = path.join(at, entry.name);
+    if (without.includes(full)) return;
     if (entry.isDirectory()) {
       for (const inner of await readdir(full, { withFileTypes: true })) await visit(full, inner);
     } else if (entry.isFile()) {
@@ -104,7 +106,7 @@ export async function scanFiles(
       else if (entry.name.includes(id) || (await holds(full, id))) found.push(full);
     }
   };
-  for (const entry of entries) if (entry.name !== without) await visit(folder, entry);
+  for (const entry of entries) await visit(folder, entry);
   return { files, found, unread };
 }
 

@@ -32,10 +32,21 @@ const SERVERS = `SELECT s.name FROM servers s WHERE s.name <> $2 AND s.name IN (
 /** Says how much there was, where that may grow again: what is under way writes after it. */
 type PlatformEraser = (manager: EntityManager, tenantId: string) => Promise<number | void>;
 
+/** What a slice keeps of tenants outside of every database. */
+export interface TenantStash {
+  /** What the proof of an erasure calls it. */
+  name: string;
+  /** How much there is of a tenant, also of what is being written. */
+  countOf(tenantId: string): Promise<number>;
+  removeAll(tenantId: string): Promise<void>;
+}
+
 /** Erases everything that is held of a tenant but its place in the registry and in the platform's audit log. */
 @Injectable()
 export class TenantErasure {
   private readonly erasers: PlatformEraser[] = [];
+  /** Told to the proof as well. */
+  readonly stashes: TenantStash[] = [];
 
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
@@ -54,6 +65,10 @@ export class TenantErasure {
   /** For slices that keep something of a tenant in the control plane. */
   register(eraser: PlatformEraser): void {
     this.erasers.push(eraser);
+  }
+
+  registerStash(stash: TenantStash): void {
+    this.stashes.push(stash);
   }
 
   /**
@@ -75,6 +90,12 @@ export class TenantErasure {
     await this.platform.transaction(async (manager) => {
       for (const eraser of this.erasers) erased += (await eraser(manager, tenantId)) ?? 0;
     });
+    // After the rows: what is being written finds that it belongs to nothing, and goes.
+    for (const stash of this.stashes) {
+      const count = await stash.countOf(tenantId);
+      if (count > 0) await stash.removeAll(tenantId);
+      erased += count;
+    }
     const mails = await this.mails.erase(tenantId);
     await this.cache.forget(tenantId);
     return erased + mails;

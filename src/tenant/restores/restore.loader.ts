@@ -1,11 +1,12 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { ArchiveInvalid } from '../archive/archive.errors.js';
 import { ArchiveRules } from '../archive/archive.rules.js';
 import { checkArchiveVersion } from '../archive/archive.version.js';
+import { loadFiles } from '../archive/file.loader.js';
 import { RowLoader, type RowWriter } from '../archive/row.loader.js';
-import { BackupDamaged } from '../backups/backup.errors.js';
+import { BackupDamaged, UnknownBackup } from '../backups/backup.errors.js';
 import { TenantBackups } from '../backups/tenant.backups.js';
 import type { MovePlace } from '../moves/move.place.js';
 
@@ -14,6 +15,8 @@ const SCOPE = `SELECT set_config('app.tenant_id', $1, true), set_config('search_
 /** Brings what is in a backup to a place where nobody is served. */
 @Injectable()
 export class RestoreLoader {
+  private readonly logger = new Logger('Restores');
+
   constructor(
     @Inject(DATABASE) private readonly database: PreparedDatabase,
     private readonly backups: TenantBackups,
@@ -33,6 +36,24 @@ export class RestoreLoader {
     await check();
     await place.empty(await place.tables(), check);
     return place.within(() => this.fill(backupId, place, check));
+  }
+
+  /**
+   * Brings back those files of the tenant, whose scope this is, that have gone since. May be repeated. The restored rows are
+   * in service by then: a file that cannot be had back is in the log, and keeps nobody waiting.
+   */
+  async bringFiles(backupId: string, tenantId: string): Promise<void> {
+    const told = (error: unknown, id?: string): void =>
+      this.logger.error({ err: error, backup_id: backupId, tenant_id: tenantId, id }, 'A file could not be restored');
+    try {
+      await this.backups.read(backupId, (parts) =>
+        loadFiles(parts, this.rules, { idOf: (id) => id, refused: ({ id }, error) => told(error, id) }),
+      );
+    } catch (error) {
+      if (!(error instanceof UnknownBackup || error instanceof BackupDamaged || error instanceof ArchiveInvalid))
+        throw error;
+      told(error);
+    }
   }
 
   private async fill(backupId: string, { client, tenantId, schema }: MovePlace, check: () => Promise<void>) {

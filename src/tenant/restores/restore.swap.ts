@@ -29,6 +29,7 @@ import { TenantStore } from '../tenant.store.js';
 import type { HeldRestore, Restore } from './restore.js';
 import { type Carrying, copyStaying, dropGone, followStaying } from './restore.carrier.js';
 import { RestoreFailure } from './restore.errors.js';
+import { RestoreLoader } from './restore.loader.js';
 import { RestoreStore } from './restore.store.js';
 import { type RestoredTables, restoredTables } from './restored.tables.js';
 
@@ -50,6 +51,7 @@ export class RestoreSwap {
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(ENV) private readonly env: Env,
     private readonly store: RestoreStore,
+    private readonly loader: RestoreLoader,
     private readonly backups: TenantBackups,
     private readonly places: MovePlaces,
     private readonly moveStore: MoveStore,
@@ -217,6 +219,7 @@ export class RestoreSwap {
     const tenant = await this.directory.findById(restore.tenantId);
     if (tenant) {
       await this.runner.run(tenant, async () => {
+        await this.loader.bringFiles(restore.backupId, restore.tenantId);
         for (const act of this.rules.imported) await act(tenant);
       });
     }
