@@ -26,6 +26,7 @@ import { LayerSettings1763600000100 } from './platform/1763600000100-layer-setti
 import { CreateSettingChanges1763600000101 } from './platform/1763600000101-create-setting-changes.js';
 import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
 import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
+import { RenameMailBrand1763600000116 } from './platform/1763600000116-rename-mail-brand.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -36,13 +37,14 @@ import { CreateProvisioningMarks1763600000022 } from './tenant/1763600000022-cre
 import { IndexDeadEvents1763600000031 } from './tenant/1763600000031-index-dead-events.js';
 import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-create-fence-and-capture.js';
 import { AddCustomFields1763600000114 } from './tenant/1763600000114-add-custom-fields.js';
+import { CreateBrandLogos1763600000115 } from './tenant/1763600000115-create-brand-logos.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
  * The oldest tenant migration at which this application works: all that its entities and statements use is there. Raise it
  * in the release that begins to use what an earlier one added; see docs/migrations.md.
  */
-export const OLDEST_SUPPORTED = AddCustomFields1763600000114.name;
+export const OLDEST_SUPPORTED = CreateBrandLogos1763600000115.name;
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -76,6 +78,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateSettingChanges1763600000101,
       SeedPlanLimits1763600000102,
       CreateTenantKeys1763600000103,
+      RenameMailBrand1763600000116,
     ],
   },
   {
@@ -93,6 +96,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateSentNotices1763600000051,
       CreateFenceAndCapture1763600000090,
       AddCustomFields1763600000114,
+      CreateBrandLogos1763600000115,
     ],
   },
 ];

@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
+import { BrandingModule, BrandLogo } from './branding/index.js';
 import { CacheModule } from './cache/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
-import { FeaturesConfigModule } from './config/index.js';
+import { BrandingConfigModule, FeaturesConfigModule } from './config/index.js';
 import { ConfigModule } from './config/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
@@ -41,6 +42,7 @@ import { ProvisioningMark, SentNotice, TenantModule } from './tenant/index.js';
 /** Every tenant-owned entity of the application. */
 export const TENANT_ENTITIES = [
   ...AUTH_ENTITIES,
+  BrandLogo,
   ChatSession,
   ChatMessage,
   IdempotencyKey,
@@ -68,6 +70,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     FeaturesModule,
     AuditModule,
     OutboxModule,
+    BrandingModule,
     MailModule,
     MetricsModule,
     RedisModule,
@@ -79,6 +82,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     AuthModule,
     DomainsModule,
     FeaturesConfigModule,
+    BrandingConfigModule,
     SandboxesModule,
     SignupModule,
   ];

@@ -32,7 +32,11 @@ export class MailLinks {
    */
   linkFor(tenant: LinkedTenant, path: string, params: Record<string, string> = {}): MailLink {
     const own = settingOf(tenant, APP_URL);
-    if (own !== '') return finish(new URL(own), path, params);
+    return own === '' ? this.ownAddress(tenant, path, params) : finish(new URL(own), path, params);
+  }
+
+  /** The same for what this service answers itself, wherever the front end is. */
+  ownAddress(tenant: LinkedTenant, path: string, params: Record<string, string> = {}): MailLink {
     const url = new URL(this.base);
     const host = tenant.primaryDomain ?? (this.subdomains ? `${tenant.slug}.${this.base.hostname}` : undefined);
     if (host) url.hostname = host;

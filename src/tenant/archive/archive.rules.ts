@@ -25,6 +25,8 @@ export interface ArchiveRule {
   /** Every row is a credential of this tenant here, and means nothing elsewhere. */
   credentials?: true;
   secrets?: Record<string, SecretColumn>;
+  /** Columns that look like a secret and are none. */
+  plain?: string[];
   /**
    * When the tenant is restored from a backup of its own, its rows
    * - `stay` as they are now, since they tell what has happened;
