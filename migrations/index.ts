@@ -27,6 +27,7 @@ import { CreateSettingChanges1763600000101 } from './platform/1763600000101-crea
 import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-limits.js';
 import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
 import { WrapByRootKey1763600000104 } from './platform/1763600000104-wrap-by-root-key.js';
+import { RenameMailBrand1763600000116 } from './platform/1763600000116-rename-mail-brand.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -39,13 +40,14 @@ import { CreateFenceAndCapture1763600000090 } from './tenant/1763600000090-creat
 import { CreateExternalIdentities1763600000112 } from './tenant/1763600000112-create-external-identities.js';
 import { AddCustomFields1763600000114 } from './tenant/1763600000114-add-custom-fields.js';
 import { CreateTenantFiles1763600000107 } from './tenant/1763600000107-create-tenant-files.js';
+import { CreateBrandLogos1763600000115 } from './tenant/1763600000115-create-brand-logos.js';
 import { CreateSentNotices1763600000051 } from './tenant/1763600000051-create-sent-notices.js';
 
 /**
  * The oldest tenant migration at which this application works: all that its entities and statements use is there. Raise it
  * in the release that begins to use what an earlier one added; see docs/migrations.md.
  */
-export const OLDEST_SUPPORTED = AddCustomFields1763600000114.name;
+export const OLDEST_SUPPORTED = CreateBrandLogos1763600000115.name;
 
 /** Every migration, oldest first. A test compares this list with the folders. */
 export const MIGRATIONS: MigrationSet[] = [
@@ -80,6 +82,7 @@ export const MIGRATIONS: MigrationSet[] = [
       SeedPlanLimits1763600000102,
       CreateTenantKeys1763600000103,
       WrapByRootKey1763600000104,
+      RenameMailBrand1763600000116,
     ],
   },
   {
@@ -99,6 +102,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateTenantFiles1763600000107,
       CreateExternalIdentities1763600000112,
       AddCustomFields1763600000114,
+      CreateBrandLogos1763600000115,
     ],
   },
 ];

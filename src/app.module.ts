@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
+import { BrandingModule, BrandLogo } from './branding/index.js';
 import { CacheModule } from './cache/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
-import { FeaturesConfigModule } from './config/index.js';
+import { BrandingConfigModule, FeaturesConfigModule } from './config/index.js';
 import { ConfigModule } from './config/index.js';
 import { DatabaseModule, type PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
@@ -43,6 +44,7 @@ import { ProvisioningMark, SentNotice, TenantModule } from './tenant/index.js';
 /** Every tenant-owned entity of the application. */
 export const TENANT_ENTITIES = [
   ...AUTH_ENTITIES,
+  BrandLogo,
   ChatSession,
   ChatMessage,
   IdempotencyKey,
@@ -71,6 +73,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     FeaturesModule,
     AuditModule,
     OutboxModule,
+    BrandingModule,
     MailModule,
     MetricsModule,
     FairnessModule,
@@ -84,6 +87,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     DomainsModule,
     FilesModule,
     FeaturesConfigModule,
+    BrandingConfigModule,
     SandboxesModule,
     SignupModule,
   ];

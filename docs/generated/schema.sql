@@ -49,6 +49,7 @@ platform.tenant_words owner=migrator rls=f force=f
 platform.tenants owner=migrator rls=f force=f
 shared.api_keys owner=migrator rls=t force=t
 shared.audit_events owner=migrator rls=t force=t
+shared.brand_logos owner=migrator rls=t force=t
 shared.changes owner=migrator rls=t force=t
 shared.chat_messages owner=migrator rls=t force=t
 shared.chat_sessions owner=migrator rls=t force=t
@@ -429,6 +430,14 @@ shared.audit_events.details jsonb
 shared.audit_events.address text
 shared.audit_events.request_id text
 shared.audit_events.occurrences integer NOT NULL DEFAULT 1
+shared.brand_logos.tenant_id uuid NOT NULL
+shared.brand_logos.id uuid NOT NULL
+shared.brand_logos.media_type text NOT NULL
+shared.brand_logos.content bytea NOT NULL
+shared.brand_logos.tag text NOT NULL
+shared.brand_logos.width integer NOT NULL
+shared.brand_logos.height integer NOT NULL
+shared.brand_logos.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.changes.tenant_id uuid NOT NULL
 shared.changes.id uuid NOT NULL DEFAULT gen_random_uuid()
 shared.changes.seq bigint NOT NULL
@@ -450,6 +459,7 @@ shared.chat_sessions.token_hash bytea NOT NULL
 shared.chat_sessions.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.chat_sessions.last_active_at timestamp with time zone NOT NULL DEFAULT now()
 shared.chat_sessions.user_id uuid
+shared.chat_sessions.custom_fields jsonb NOT NULL DEFAULT '{}'::jsonb
 shared.closures.tenant_id uuid NOT NULL
 shared.closures.id uuid NOT NULL DEFAULT gen_random_uuid()
 shared.closures.place text NOT NULL
@@ -584,6 +594,7 @@ shared.users.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.users.updated_at timestamp with time zone NOT NULL DEFAULT now()
 shared.users.pending_email text
 shared.users.pending_email_by uuid
+shared.users.custom_fields jsonb NOT NULL DEFAULT '{}'::jsonb
 
 -- constraints
 platform.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
@@ -686,6 +697,8 @@ platform.tenants tenants_status_known CHECK ((status = ANY (ARRAY['provisioning'
 shared.api_keys api_keys_pkey PRIMARY KEY (tenant_id, id)
 shared.audit_events audit_events_actor_kind_known CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api-key'::text, 'visitor'::text, 'platform-admin'::text, 'system'::text])))
 shared.audit_events audit_events_pkey PRIMARY KEY (tenant_id, id)
+shared.brand_logos brand_logos_pkey PRIMARY KEY (tenant_id, id)
+shared.brand_logos brand_logos_type_known CHECK ((media_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text, 'image/gif'::text])))
 shared.changes changes_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_pkey PRIMARY KEY (tenant_id, id)
 shared.chat_messages chat_messages_role_known CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
@@ -800,6 +813,7 @@ CREATE UNIQUE INDEX audit_events_pkey ON platform.audit_events USING btree (id)
 CREATE UNIQUE INDEX audit_events_pkey ON shared.audit_events USING btree (tenant_id, id)
 CREATE UNIQUE INDEX backups_one_at_a_time ON platform.backups USING btree (tenant_id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]))
 CREATE UNIQUE INDEX backups_pkey ON platform.backups USING btree (id)
+CREATE UNIQUE INDEX brand_logos_pkey ON shared.brand_logos USING btree (tenant_id, id)
 CREATE UNIQUE INDEX changes_pkey ON shared.changes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_messages_pkey ON shared.chat_messages USING btree (tenant_id, id)
 CREATE UNIQUE INDEX chat_sessions_pkey ON shared.chat_sessions USING btree (tenant_id, id)
@@ -876,6 +890,8 @@ shared.api_keys maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true 
 shared.api_keys tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.audit_events maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.audit_events tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.brand_logos maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.brand_logos tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.changes maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.changes tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.chat_messages maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -969,6 +985,7 @@ platform.tenant_words migrator=arwdDxtm/migrator platform=ard/migrator
 platform.tenants migrator=arwdDxtm/migrator platform=arwd/migrator
 shared.api_keys maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.audit_events maintenance=ard/migrator migrator=arwdDxtm/migrator tenant=ar/migrator
+shared.brand_logos maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.changes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=a/migrator
 shared.changes_seq_seq 
 shared.chat_messages maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator

@@ -19,8 +19,12 @@ import { validationPipe } from './validation.pipe.js';
 /** Larger than the longest message with every character escaped would need. */
 const MAX_BODY = '256kb';
 
-/** Routes that read their body themselves, once the caller is let in: what they take has no bounds. */
-const STREAMED = /^(\/api\/admin\/tenants\/imports|(\/[^/]+)?\/api\/files)\/?$/i;
+/** Routes that read their body themselves, once the caller is let in: what they take has no bounds, or is no JSON. */
+const STREAMED: Record<string, RegExp> = {
+  // Beneath the slug of a tenant, too, where they are of one.
+  POST: /^(\/api\/admin\/tenants\/imports|(\/[^/]+)?\/api\/files)\/?$/i,
+  PUT: /^(\/[^/]+)?\/api\/branding\/logo\/?$/i,
+};
 
 /** Levels of nesting in a request body. */
 const MAX_DEPTH = 32;
@@ -92,7 +96,7 @@ function inOneLayer(...steps: RequestHandler[]): RequestHandler {
 
 function unlessStreamed(step: RequestHandler): RequestHandler {
   return (request, response, next) => {
-    if (request.method !== 'POST' || !STREAMED.test(request.path)) return step(request, response, next);
+    if (!STREAMED[request.method]?.test(request.path)) return step(request, response, next);
     request.body = {};
     next();
   };

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { BrandLogos, brandingOf, LOGO_TYPES, platformBranding } from '../branding/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { OutboxHandlers } from '../outbox/index.js';
@@ -7,9 +8,10 @@ import { type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.
 import { oneLine } from './mail.address.js';
 import { MailMetrics } from './mail.metrics.js';
 import { type MailContent, MailRenderer } from './mail.renderer.js';
-import { MAIL_BRAND, MAIL_FROM, SANDBOX_RECIPIENTS } from './mail.settings.js';
+import { MAIL_FROM, SANDBOX_RECIPIENTS } from './mail.settings.js';
 import { OF_THE_PLATFORM } from './mail.templates.js';
 import {
+  type EmbeddedPicture,
   FileTransport,
   type MailTransport,
   type OutgoingMail,
@@ -39,6 +41,7 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
     private readonly servers: TenantMailServers,
+    private readonly logos: BrandLogos,
   ) {
     this.transport = env.smtpUrl
       ? new SmtpTransport(smtpOptionsOf(env.smtpUrl))
@@ -68,9 +71,10 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
     }
     const { mailFrom } = this.env;
     const platform = mailFrom.name || 'Tenantry';
-    const brand = tenant ? oneLine(settingOf(tenant, MAIL_BRAND) || tenant.name) : platform;
+    const branding = tenant ? brandingOf(tenant) : platformBranding(platform);
+    const logo = tenant && (await this.logo(id));
     // Says who runs the address: a tenant may call itself what it likes.
-    const sender = tenant ? oneLine(`${brand} via ${platform}`, 150) : platform;
+    const sender = tenant ? oneLine(`${branding.name} via ${platform}`, 150) : platform;
     const mail: OutgoingMail = {
       id,
       tenantId: tenant?.id,
@@ -78,14 +82,23 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
       from: { name: sender, address: mailFrom.address },
       to: letter.to,
       link: letter.links.action,
-      ...this.renderer.render(letter, brand),
+      logo,
+      ...this.renderer.render(letter, branding, logo),
     };
     if (tenant && !OF_THE_PLATFORM.has(letter.template) && this.servers.isSetUp(tenant)) {
-      const from = { name: brand, address: settingOf(tenant, MAIL_FROM) };
+      const from = { name: oneLine(branding.name), address: settingOf(tenant, MAIL_FROM) };
       await this.servers.deliver({ ...mail, from }, signal);
     } else {
       await this.transport.deliver(mail, signal);
     }
+  }
+
+  /** Sent along, because mail programs load nothing from outside unasked. */
+  private async logo(mail: string): Promise<EmbeddedPicture | undefined> {
+    const found = await this.logos.find();
+    if (!found) return undefined;
+    const { mediaType, content, width, height } = found;
+    return { cid: `logo.${mail}`, name: `logo.${LOGO_TYPES[mediaType]}`, mediaType, content, width, height };
   }
 
   onApplicationShutdown(): void {

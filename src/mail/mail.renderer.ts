@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Liquid, type Template } from 'liquidjs';
+import { type Branding, mailtoOf } from '../branding/index.js';
 import { oneLine } from './mail.address.js';
 import { HTML_LAYOUT, TEXT_LAYOUT } from './mail.layout.js';
 import { MAIL_TEMPLATES, type MailData, type MailTemplate } from './mail.templates.js';
+import type { EmbeddedPicture } from './mail.transport.js';
 import type { MailText } from './templates/mail.text.js';
 
 /** What a mail is made of; as it travels through the outbox. */
@@ -41,22 +43,26 @@ export class MailRenderer {
   );
 
   /**
-   * @param brand whose mail it is: the tenant's brand or name, or the platform's
+   * @param branding of whose mail it is
+   * @param logo that goes along
    * @throws Error when a datum that the template needs is missing
    */
-  render({ template, data, links }: MailContent, brand: string): RenderedMail {
+  render({ template, data, links }: MailContent, branding: Branding, logo?: EmbeddedPicture): RenderedMail {
     const found = this.templates.get(template);
     if (!found) throw new Error(`There is no mail template ${template}.`);
     const { text, parsed } = found;
     if (text.button && !links.action) throw new Error(`The mail ${template} needs a link.`);
-    const scope: Record<string, unknown> = { ...clean(data), brand: oneLine(brand) };
+    const scope: Record<string, unknown> = { ...clean(data), brand: branding.name };
     const facts = (text.facts ?? []).flatMap(([label, datum]) =>
       scope[datum] ? [{ label, value: scope[datum] }] : [],
     );
     // The layout's own output is escaped, so what it takes is plain text for either part.
     const say = (part: Template[]): string => this.plain.renderSync(part, scope) as string;
     const view = {
-      brand: scope['brand'],
+      brand: branding.name,
+      color: branding,
+      logo: logo ? pictureOf(logo) : null,
+      support: supportOf(branding),
       heading: say(parsed.heading),
       paragraphs: parsed.paragraphs.map(say),
       closing: say(parsed.closing),
@@ -94,4 +100,17 @@ function clean(data: object): Record<string, unknown> {
       return [key, value];
     }),
   );
+}
+
+/** Within these bounds a logo is shown, in pixels, never enlarged. */
+const LOGO_BOX = { width: 240, height: 64 };
+
+function pictureOf({ cid, width, height }: EmbeddedPicture) {
+  const scale = Math.min(1, LOGO_BOX.width / width, LOGO_BOX.height / height);
+  const shown = (pixels: number) => Math.max(1, Math.round(pixels * scale));
+  return { source: `cid:${cid}`, width: shown(width), height: shown(height) };
+}
+
+function supportOf({ supportAddress: address, supportUrl: url }: Branding) {
+  return { address, mailto: address && mailtoOf(address), url, any: address !== '' || url !== '' };
 }

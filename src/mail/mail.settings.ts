@@ -3,17 +3,6 @@ import { ArrayMaxSize, IsIn, Max, MaxLength, Min } from 'class-validator';
 import { declareSecret, declareSetting, Satisfies } from '../settings/index.js';
 import { isMailAddress } from './mail.address.js';
 
-/** What a tenant calls itself in its mails; its name when empty. */
-export const MAIL_BRAND = declareSetting<string>({
-  key: 'mail.brand',
-  description: 'What you are called in mails; the name of the tenant when empty.',
-  type: 'string',
-  rules: [MaxLength(100)],
-  allowed: 'a text of at most 100 characters',
-  default: '',
-  changedBy: 'admin',
-});
-
 /** Where the tenant's own front end is, which answers the links in its mails; the tenant's address here when empty. */
 export const APP_URL = declareSetting<string>({
   key: 'app.url',

@@ -5,6 +5,19 @@ import { createTransport } from 'nodemailer';
 import type { Env } from '../env/index.js';
 import { OutboxFailure } from '../outbox/index.js';
 
+/** A picture that goes along with a mail and that its HTML shows. */
+export interface EmbeddedPicture {
+  /** Its name within the mail (RFC 2392). */
+  cid: string;
+  /** As a file. */
+  name: string;
+  mediaType: string;
+  content: Buffer;
+  /** In pixels. */
+  width: number;
+  height: number;
+}
+
 /** A mail ready to go. Addresses and names travel apart, so that no name is ever parsed as an address. */
 export interface OutgoingMail {
   /** The same at every attempt: Message-ID, and name of the file, come from it. */
@@ -17,6 +30,7 @@ export interface OutgoingMail {
   subject: string;
   text: string;
   html: string;
+  logo?: EmbeddedPicture | undefined;
   /** The link of its button, for the demo's log. */
   link: string | undefined;
 }
@@ -48,9 +62,14 @@ function message(mail: OutgoingMail) {
     subject: mail.subject,
     text: mail.text,
     html: mail.html,
+    ...(mail.logo && { attachments: [embedded(mail.logo)] }),
     // RFC 3834: keeps holiday notices from answering.
     headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
   };
+}
+
+function embedded({ cid, name, mediaType, content }: EmbeddedPicture) {
+  return { cid, filename: name, contentType: mediaType, contentDisposition: 'inline' as const, content };
 }
 
 /** How an SMTP server is spoken to. */

@@ -238,7 +238,7 @@ describe('a change of several settings', () => {
   });
 
   it('loses nothing of twenty at once, and with one ETag exactly one of them wins', async () => {
-    const keys = ['welcome', 'mail.brand', 'model', 'chat.public', 'audit.retention_days'];
+    const keys = ['welcome', 'branding.name', 'model', 'chat.public', 'audit.retention_days'];
     const values = ['Hi', 'Acme', 'mock-1', true, 77];
     const writes = Array.from({ length: 20 }, (_, at) =>
       acme.owner.send('PATCH', '/api/config', { settings: { [keys[at % 5]!]: values[at % 5] } }),

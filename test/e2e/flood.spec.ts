@@ -10,6 +10,7 @@ let t: TestApp;
 /** Answers of the model that have been asked for and not given. */
 const held: (() => void)[] = [];
 const slow: ModelProvider = {
+  remembers: false,
   supports: (model) => model === 'slow',
   complete: () => new Promise((resolve) => held.push(() => resolve({ reply: 'at last', mock: true }))),
 };

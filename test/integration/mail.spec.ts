@@ -52,7 +52,7 @@ describe('mail through an SMTP server', () => {
 
   it('speaks in the brand of the tenant that has set one, and in the name of the other', async () => {
     await t.database.admin(
-      `UPDATE platform.tenants SET settings = settings || '{"mail.brand":"Globex <b>Labs</b>"}' WHERE slug = 'globex'`,
+      `UPDATE platform.tenants SET settings = settings || '{"branding.name":"Globex <b>Labs</b>"}' WHERE slug = 'globex'`,
     );
     await t.database.admin(`SELECT pg_notify('tenantry_tenants', 'globex')`);
     const [ofGlobex, ofAcme] = [freshAddress(), freshAddress()];
@@ -65,7 +65,7 @@ describe('mail through an SMTP server', () => {
     expect(branded?.html).toContain('Globex &lt;b&gt;Labs&lt;/b&gt;');
     expect(branded?.html).not.toContain('<b>Labs</b>');
     expect(plain?.subject).toBe(`Olga Owner invites you to ${acme.name}`);
-    await t.database.admin(`UPDATE platform.tenants SET settings = settings - 'mail.brand' WHERE slug = 'globex'`);
+    await t.database.admin(`UPDATE platform.tenants SET settings = settings - 'branding.name' WHERE slug = 'globex'`);
     await t.database.admin(`SELECT pg_notify('tenantry_tenants', 'globex')`);
   });
 

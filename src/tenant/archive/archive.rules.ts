@@ -41,6 +41,8 @@ export interface ArchiveRule {
   credentials?: true;
   secrets?: Record<string, SecretColumn>;
   bytes?: RowBytes;
+  /** Columns that look like a secret and are none. */
+  plain?: string[];
   /**
    * When the tenant is restored from a backup of its own, its rows
    * - `stay` as they are now, since they tell what has happened;

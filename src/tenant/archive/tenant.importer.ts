@@ -16,7 +16,7 @@ import {
 import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { Placements } from '../places/placements.js';
 import { type Lease, ProvisioningFence } from '../provisioning/provisioning.fence.js';
-import { withoutSecrets } from '../../settings/index.js';
+import { presentSettings, withoutSecrets } from '../../settings/index.js';
 import { checkSettings } from '../settings.rules.js';
 import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
@@ -118,7 +118,7 @@ export class TenantImporter {
     const { tenant } = manifest;
     const slug = wanted.slug ?? tenant.slug;
     checkSlug(slug);
-    checkSettings(withoutSecrets(tenant.settings));
+    checkSettings(withoutSecrets(presentSettings(tenant.settings)));
     return this.platform.transaction(async (manager) => {
       await this.holds.claim(manager, slug);
       const id = wanted.same ? tenant.id : newId();
@@ -167,7 +167,7 @@ export class TenantImporter {
         name ?? tenant.name,
         tenant.plan,
         tenant.kind,
-        JSON.stringify(withoutSecrets(tenant.settings)),
+        JSON.stringify(withoutSecrets(presentSettings(tenant.settings))),
         JSON.stringify(tenant.extra),
         tenant.expires_at,
         JSON.stringify(placement),
