@@ -6,12 +6,14 @@ import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
+import { ModelQueue } from './model.queue.js';
 
 @Module({
   imports: [SessionModule],
   controllers: [ChatController],
   providers: [
     ChatService,
+    ModelQueue,
     ChatCopies,
     ChatPersonalData,
     { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] },

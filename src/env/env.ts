@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { EnvError, EnvReader, type Variable } from './env.reader.js';
 import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backups.topic.js';
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
+import { FAIRNESS_VARIABLES, type FairnessEnv, readFairness } from './topics/fairness.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
 import { OUTBOUND_VARIABLES, type OutboundEnv, readOutbound } from './topics/outbound.topic.js';
@@ -25,7 +26,8 @@ export interface Env
     SignupEnv,
     BackupsEnv,
     RedisEnv,
-    OutboundEnv {}
+    OutboundEnv,
+    FairnessEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -45,6 +47,7 @@ export const VARIABLES: readonly Variable[] = [
   ...BACKUPS_VARIABLES,
   ...REDIS_VARIABLES,
   ...OUTBOUND_VARIABLES,
+  ...FAIRNESS_VARIABLES,
 ];
 
 /**
@@ -68,6 +71,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readBackups(from, cwd),
     ...readRedis(from),
     ...readOutbound(from),
+    ...readFairness(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;
