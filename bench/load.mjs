@@ -179,7 +179,59 @@ function measure({ port, scenario, sessions, access, connections, warmupMs, meas
   });
 }
 
-const JOBS = { open, openSignedIn, measure };
+/**
+ * An open loop: each session's requests are due at fixed moments, whatever became of those before, and take as long as from
+ * that moment to the answer. Waiting for a free connection counts, or a slow service would be asked less often.
+ *
+ * @param input.rate requests/s of each session @param input.most connections
+ */
+function offer({ port, scenario, sessions, rate, most, warmupMs, measureMs }) {
+  const requests = sessions.map(REQUESTS[scenario]);
+  const gap = 1000 / (rate * requests.length);
+  const times = [];
+  const statuses = {};
+  const idle = [];
+  const due = [];
+  let [open, sent, answered, firstError] = [0, 0, 0, undefined];
+  return new Promise((resolve) => {
+    const started = performance.now();
+    const from = started + warmupMs;
+    const all = Math.floor((warmupMs + measureMs) / gap);
+    const send = (connection, at) => {
+      connection.send(requests[at % requests.length], (status, body, error) => {
+        const intended = started + at * gap;
+        answered += 1;
+        if (intended >= from) {
+          statuses[status] = (statuses[status] ?? 0) + 1;
+          if (status >= 200 && status <= 299) times.push(performance.now() - intended);
+          else firstError ??= error?.message ?? `${status} ${String(body).slice(0, 200)}`;
+        }
+        if (error) open -= 1;
+        else if (due.length > 0) return send(connection, due.shift());
+        else idle.push(connection);
+        if (answered === all) finish();
+      });
+    };
+    const tick = () => {
+      const reached = Math.min(all, Math.floor((performance.now() - started) / gap) + 1);
+      while (sent < reached) {
+        const at = sent++;
+        const connection = idle.pop() ?? (open < most ? (open++, new Connection(port)) : undefined);
+        if (connection) send(connection, at);
+        else due.push(at);
+      }
+      if (sent < all) setTimeout(tick, 1);
+    };
+    const finish = () => {
+      idle.forEach((connection) => connection.end());
+      times.sort((a, b) => a - b);
+      resolve({ offered: 1000 / gap, times, statuses, firstError });
+    };
+    tick();
+  });
+}
+
+const JOBS = { open, openSignedIn, measure, offer };
 
 process.on('message', ({ id, job, input }) => {
   JOBS[job](input).then(

@@ -1,6 +1,6 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
 // BENCH_REDIS_URL names a Redis for the parts that measure it.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|control-plane|limits|migrations|models|history|moves|memory|reads|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|fairness|control-plane|limits|migrations|models|history|moves|memory|reads|profile|profile-read]
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,6 +26,7 @@ import {
   measureResolution,
   SPREAD_STATES,
 } from './control-plane.mjs';
+import { compareFairness, MAX_FLOOD_P99_RATIO, TENANTS } from './fairness.mjs';
 import {
   compareHistory,
   compareModels,
@@ -60,6 +61,7 @@ const PARTS = [
   'session-read',
   'tenants',
   'auth',
+  'fairness',
   'control-plane',
   'limits',
   'migrations',
@@ -470,7 +472,7 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, control, limits, migrations, placements, reads, cpu, machine }) {
+function report({ comparison, tenants, auth, fairness, control, limits, migrations, placements, reads, cpu, machine }) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
@@ -520,6 +522,20 @@ function report({ comparison, tenants, auth, control, limits, migrations, placem
       return [against, ratio.toFixed(2), `${relation} ${target.toFixed(2)}`, verdict(ok)];
     });
     table([['auth', 'ratio', 'target', ''], ...lines]);
+  }
+  if (fairness) {
+    const { alone, flooded, ratio, flood, floodStatuses } = fairness;
+    const line = (name, r) => [name, String(r.requests), ms(r.p50), ms(r.p99), String(r.errors)];
+    const head = ['fairness (chat)', 'requests', 'p50 ms', 'p99 ms', 'errors'];
+    table([head, line('others alone', alone), line(`others beside ${flood}/s of one tenant`, flooded)]);
+    const ok = ratio <= MAX_FLOOD_P99_RATIO && alone.errors + flooded.errors === 0;
+    ratios.push({ scenario: 'fairness', against: 'others alone, p99', ratio, target: MAX_FLOOD_P99_RATIO, ok });
+    const target = `<= ${MAX_FLOOD_P99_RATIO.toFixed(2)}`;
+    const answers = Object.entries(floodStatuses).map(([status, count]) => `${count} x ${status}`);
+    table([
+      ['p99 of others', 'ratio', 'target', ''],
+      [`beside a flood (${answers.join(', ')}) / alone`, ratio.toFixed(2), target, verdict(ok)],
+    ]);
   }
   if (control) {
     const { lists, creates, resolutionNs, requestNs } = control;
@@ -586,6 +602,7 @@ function report({ comparison, tenants, auth, control, limits, migrations, placem
     ...(tenants && { tenants }),
     ...(auth && { auth: { ...auth, signIns: {} } }),
     ...Object.fromEntries(Object.entries(limits ?? {}).map(([name, { cells }]) => [`limits ${name}`, cells])),
+    ...(fairness && { fairness: { alone: fairness.alone, flooded: fairness.flooded } }),
     ...Object.fromEntries(Object.entries(control?.lists ?? {}).map(([name, cells]) => [`list ${name}`, cells])),
   })) {
     for (const [name, { errors, firstError }] of Object.entries(results)) {
@@ -594,6 +611,28 @@ function report({ comparison, tenants, auth, control, limits, migrations, placem
   }
   console.log(`  ${machine}`);
   return ratios;
+}
+
+/** No limit of requests refuses any of these tenants: what is measured is what fairness alone does. */
+async function measureFairness(dir, server, load) {
+  const flooder = startLoad();
+  const url = await createDatabase(server, 'bench_fairness');
+  await registerTenants(dir, url, TENANTS + 1);
+  await sql(
+    url,
+    `UPDATE platform.tenants SET plan = 'unlimited', settings = settings || '{"limits.visitor_address_per_10s":${LIMIT}}'
+      WHERE slug LIKE 'bench-%'`,
+  );
+  return compareFairness({
+    start: () => startTenantry(dir, 'fairness', url),
+    load,
+    flooder,
+    slugOf,
+    seconds: SECONDS,
+    rounds: ROUNDS,
+    say,
+    out,
+  });
 }
 
 /** What the parts about placements need of this one. */
@@ -686,6 +725,7 @@ async function main() {
   const comparison = await compare(dir, server, load);
   const tenants = wanted('tenants') ? await compareTenants(dir, server, load) : undefined;
   const auth = wanted('auth') ? await compareAuth(dir, server, load) : undefined;
+  const fairness = wanted('fairness') ? await measureFairness(dir, server, load) : undefined;
   const control = wanted('control-plane') ? await compareControlPlane(dir, server, load) : undefined;
   const migrations = wanted('migrations') ? await compareMigrations(dir, server) : undefined;
   const tools = placementTools(dir, server, load);
@@ -704,7 +744,7 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, control, limits, migrations, placements, reads, cpu, machine });
+  const ratios = report({ comparison, tenants, auth, fairness, control, limits, migrations, placements, reads, cpu, machine });
   const when = new Date().toISOString();
   const text = JSON.stringify(
     {
@@ -715,6 +755,7 @@ async function main() {
       comparison,
       tenants,
       auth,
+      fairness,
       control,
       limits,
       migrations,

@@ -1,8 +1,9 @@
-import { Body, Controller, Get, Header, HttpCode, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
 import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
 import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
-import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
+import { ApiOptionalBearer, ApiTenantHeader, goneSignal } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited, LimitedBy } from '../limits/index.js';
 import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from '../session/index.js';
@@ -34,12 +35,17 @@ export class ChatController {
   })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
   @ApiOkResponse({ type: ChatResponse })
-  chat(@Body() body: ChatRequest, @Req() request: AccessRequest): Promise<ChatResponse> {
+  chat(
+    @Body() body: ChatRequest,
+    @Req() request: AccessRequest,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<ChatResponse> {
     if (Buffer.byteLength(body.message) > MAX_MESSAGE_BYTES) throw messageTooLarge();
     const sessionId = sessionOf(request);
+    const gone = goneSignal(response);
     return this.idempotency.execute<ChatResponse>(
       { key: request.get('idempotency-key'), scope: `chat:${sessionId}`, body, ttlMs: DAY_MS },
-      (commit) => this.chats.chat(sessionId, body.session_id, body.message, commit),
+      (commit) => this.chats.chat(sessionId, body.session_id, body.message, commit, gone),
     );
   }
 

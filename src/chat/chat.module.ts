@@ -6,6 +6,7 @@ import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
+import { ModelQueue } from './model.queue.js';
 import { OpenAiModelProvider } from './openai-model.provider.js';
 
 @Module({
@@ -13,6 +14,7 @@ import { OpenAiModelProvider } from './openai-model.provider.js';
   controllers: [ChatController],
   providers: [
     ChatService,
+    ModelQueue,
     ChatCopies,
     ChatPersonalData,
     OpenAiModelProvider,

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { UnknownSession } from '../auth/index.js';
-import { newId, type Page } from '../common/index.js';
+import { AppError, newId, type Page } from '../common/index.js';
 import type { Commit } from '../idempotency/index.js';
 import { SESSION_IDLE_MS, SessionService, WELCOME } from '../session/index.js';
 import { TenantSettings } from '../settings/index.js';
@@ -15,6 +15,7 @@ import { ChatMessage } from './chat-message.entity.js';
 import { MODEL } from './chat.settings.js';
 import { latest } from './history.window.js';
 import { MODEL_PROVIDERS, type ModelProvider, ModelUnavailable, type Turn } from './model.provider.js';
+import { ModelQueue } from './model.queue.js';
 
 /** How long a model may take, in ms. */
 const MODEL_TIMEOUT_MS = 60_000;
@@ -39,19 +40,27 @@ export class ChatService {
     private readonly context: TenantContext,
     private readonly settings: TenantSettings,
     private readonly credentials: CredentialCodec,
+    private readonly queue: ModelQueue,
     @Inject(MODEL_PROVIDERS) private readonly providers: ModelProvider[],
   ) {}
 
   /**
    * Asks the tenant's model, then commits message and reply together before answering.
    *
-   * @throws UnknownSession when the session ended meanwhile; ModelUnavailable
+   * @param gone ends the wait for the model's turn
+   * @throws UnknownSession when the session ended meanwhile; ModelUnavailable, TenantBusy
    */
-  async chat(sessionId: string, credential: string, message: string, commit: Commit<ChatAnswer>): Promise<ChatAnswer> {
+  async chat(
+    sessionId: string,
+    credential: string,
+    message: string,
+    commit: Commit<ChatAnswer>,
+    gone: AbortSignal,
+  ): Promise<ChatAnswer> {
     const tenant = this.context.currentOrThrow('A chat');
     const asked = new Date();
     const model = this.settings.get(MODEL);
-    const { reply, mock } = await this.ask(model, sessionId, message);
+    const { reply, mock } = await this.ask(model, sessionId, message, gone);
     return commit({ tenant_id: tenant.slug, session_id: credential, reply, model, mock }, () =>
       this.store(sessionId, message, asked, reply, model),
     );
@@ -80,16 +89,24 @@ export class ChatService {
     return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, sessionId, last.id) : null };
   }
 
-  private async ask(model: string, sessionId: string, message: string): Promise<{ reply: string; mock: boolean }> {
+  private async ask(
+    model: string,
+    sessionId: string,
+    message: string,
+    gone: AbortSignal,
+  ): Promise<{ reply: string; mock: boolean }> {
     this.transaction.assertNone('A model');
     const current = this.context.currentOrThrow('A chat');
     const provider = this.providers.find((candidate) => candidate.supports(model, current));
     if (!provider) throw new ModelUnavailable(model);
     const history = provider.remembers ? await this.recent(sessionId) : [];
     const tenant = { slug: current.slug, welcome: this.settings.get(WELCOME) };
+    const request = { model, history, message, tenant };
+    const late = AbortSignal.timeout(MODEL_TIMEOUT_MS);
     try {
-      return await provider.complete({ model, history, message, tenant }, AbortSignal.timeout(MODEL_TIMEOUT_MS));
+      return await this.queue.run(() => provider.complete(request, late), late, gone);
     } catch (error) {
+      if (error instanceof AppError) throw error;
       throw new ModelUnavailable(model, error);
     }
   }

@@ -3,6 +3,7 @@ import { EnvError, EnvReader, type Variable } from './env.reader.js';
 import { BACKUPS_VARIABLES, type BackupsEnv, readBackups } from './topics/backups.topic.js';
 import { DATABASE_VARIABLES, type DatabaseEnv, readDatabase } from './topics/database.topic.js';
 import { FILES_VARIABLES, type FilesEnv, readFiles } from './topics/files.topic.js';
+import { FAIRNESS_VARIABLES, type FairnessEnv, readFairness } from './topics/fairness.topic.js';
 import { MAIL_VARIABLES, type MailEnv, readMail } from './topics/mail.topic.js';
 import { MODELS_VARIABLES, type ModelsEnv, readModels } from './topics/models.topic.js';
 import { MODE_VARIABLES, type ModeEnv, readMode } from './topics/mode.topic.js';
@@ -29,7 +30,8 @@ export interface Env
     FilesEnv,
     RedisEnv,
     OutboundEnv,
-    ModelsEnv {}
+    ModelsEnv,
+    FairnessEnv {}
 
 /** Whether the process works jobs, outbox, provisioning and purges of its own accord. */
 export function worksInBackground({ role }: Pick<Env, 'role'>): boolean {
@@ -51,6 +53,7 @@ export const VARIABLES: readonly Variable[] = [
   ...REDIS_VARIABLES,
   ...OUTBOUND_VARIABLES,
   ...MODELS_VARIABLES,
+  ...FAIRNESS_VARIABLES,
 ];
 
 /**
@@ -76,6 +79,7 @@ export function parseEnv(source: NodeJS.ProcessEnv, cwd = process.cwd()): Env {
     ...readRedis(from),
     ...readOutbound(from),
     ...readModels(from),
+    ...readFairness(from),
   };
   if (from.problems.length > 0) throw new EnvError(from.problems);
   return env;

@@ -1,3 +1,4 @@
+export * from './client.gone.js';
 export * from './configure-app.js';
 export { CORS_ORIGINS } from './cors.middleware.js';
 export { BoundedExpressAdapter } from './server.adapter.js';

@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorOptions } from '../common/index.js';
 import { redactPath } from '../logs/index.js';
-import { TenantBusy } from '../tenancy/index.js';
+import { StatementTimedOut, TenantBusy } from '../tenancy/index.js';
 import type { TracedResponse } from './request-log.js';
 
 const TITLES: Record<number, string> = {
@@ -35,9 +35,7 @@ export class ProblemFilter implements ExceptionFilter {
 
 export function sendProblem(request: Request, response: TracedResponse, error: unknown, logger: Logger): void {
   const problem = asProblem(error);
-  // What one tenant asks for too often is no failure of ours, and a log that it could fill would be one.
-  if (problem.status >= 500 && !(error instanceof TenantBusy))
-    logger.error({ err: error, request_id: response.requestId }, 'Request failed');
+  logFailure(error, problem.status, response.requestId, logger);
   if (response.headersSent) {
     response.destroy();
     return;
@@ -47,6 +45,13 @@ export function sendProblem(request: Request, response: TracedResponse, error: u
   const body = problemDocument(problem, redactPath(request.originalUrl), response.requestId);
   response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
   response.end(JSON.stringify(body));
+}
+
+function logFailure(error: unknown, status: number, requestId: string | undefined, logger: Logger): void {
+  // What one tenant asks for too often is no failure of ours, and a log that it could fill would be one.
+  if (status < 500 || error instanceof TenantBusy) return;
+  if (error instanceof StatementTimedOut) logger.warn({ err: error, request_id: requestId }, 'Statement timed out');
+  else logger.error({ err: error, request_id: requestId }, 'Request failed');
 }
 
 /** The members of RFC 9457 and ours. @param instance the path of the request, if there is one */

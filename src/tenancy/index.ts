@@ -12,6 +12,7 @@ export * from './tenancy.errors.js';
 export * from './tenancy.module.js';
 export type { Resolution, TenancyStore } from './tenancy.store.js';
 export * from './tenant-owned.js';
+export { type Bound, boundOf, MAX_ROWS, STATEMENT_TIMEOUT } from './tenant.bounds.js';
 export * from './tenant.connections.js';
 export * from './tenant.context.js';
 export * from './tenant.credential.js';

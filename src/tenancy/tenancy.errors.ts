@@ -148,6 +148,33 @@ export class TenantBusy extends AppError {
   }
 }
 
+/** A statement took longer than the tenant's plan allows, and was stopped. Its transaction was rolled back. */
+export class StatementTimedOut extends AppError {
+  /** @param timeoutMs what was allowed, in ms */
+  constructor(timeoutMs: number, cause?: unknown) {
+    super({
+      status: 503,
+      code: 'statement_timeout',
+      detail: `The database needed longer than the ${timeoutMs} ms that this tenant's plan allows.`,
+      remedy: 'Ask for less at once: with a narrower filter, or in smaller pages.',
+      cause,
+    });
+  }
+}
+
+/** A query would have read more rows than the tenant's plan allows. */
+export class ResultTooLarge extends AppError {
+  /** @param rows as many as are allowed */
+  constructor(rows: number) {
+    super({
+      status: 422,
+      code: 'result_too_large',
+      detail: `The result has more than the ${rows} rows that this tenant's plan allows.`,
+      remedy: 'Ask for it in pages.',
+    });
+  }
+}
+
 /** The tenant was between two places for longer than a request waits. Nothing was done. */
 export class TenantMoving extends AppError {
   constructor(cause?: unknown) {

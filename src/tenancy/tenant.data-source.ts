@@ -6,12 +6,12 @@ import {
   type EntityManager,
   type EntityTarget,
   type ObjectLiteral,
-  QueryFailedError,
   type QueryRunner,
   type SelectQueryBuilder,
 } from 'typeorm';
 import { QueryBuilder } from 'typeorm/query-builder/QueryBuilder.js';
 import { PreparedStatements } from './prepared.statements.js';
+import { failureOf } from './statement.failure.js';
 import { TransactionByRawSql } from './tenancy.errors.js';
 import type { TenantConnections } from './tenant.connections.js';
 import type { TenantContext } from './tenant.context.js';
@@ -90,7 +90,7 @@ export class TenantDataSource extends DataSource {
    * One parameterised statement of the current tenant, as a transaction of its own in one network flight.
    *
    * @throws TenantContextMissing outside a tenant scope
-   * @throws QueryFailedError when the database refuses it
+   * @throws QueryFailedError when the database refuses it, StatementTimedOut
    */
   async queryAlone<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const tenant = this.context.currentOrThrow('Tenant-owned SQL');
@@ -106,6 +106,7 @@ export class TenantDataSource extends DataSource {
     const client = await this.connections.acquire(tenant.placement, tenant.plan, shareOf(tenant));
     const prepared = this.preparedOn(client);
     let broken: Error | undefined;
+    const since = performance.now();
     try {
       this.logger.logQuery(sql, parameters);
       return (await sendAlone({ client, prepared }, tenant, sql, parameters)).rows as Row[];
@@ -113,7 +114,7 @@ export class TenantDataSource extends DataSource {
       if (isTurnedAway(error)) throw error;
       if (error instanceof TransactionByRawSql) broken = error;
       this.logger.logQueryError(error as Error, sql, parameters);
-      throw new QueryFailedError(sql, parameters, error as Error);
+      throw failureOf(error as Error, { tenant, text: sql, values: parameters, since });
     } finally {
       client.release(broken);
       if (prepared?.misled) this.stopPreparing();

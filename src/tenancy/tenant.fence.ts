@@ -21,6 +21,9 @@ const LATEST_MS = 60;
  */
 export const ENTER = 'SELECT shared.enter($1, $2)';
 
+/** SQL: the same, with the time that each of the transaction's statements may take as the third parameter, in ms. */
+export const ENTER_FOR = `SELECT set_config('statement_timeout', $3, true), shared.enter($1, $2)`;
+
 /** Whether a place has turned a transaction away at its beginning, so that nothing of it has happened. */
 export function isTurnedAway(error: unknown): boolean {
   const code = codeOf(error);

@@ -1,5 +1,13 @@
-import { DeleteQueryBuilder, type ObjectLiteral, SelectQueryBuilder, UpdateQueryBuilder } from 'typeorm';
+import {
+  DeleteQueryBuilder,
+  type ObjectLiteral,
+  type QueryRunner,
+  SelectQueryBuilder,
+  UpdateQueryBuilder,
+} from 'typeorm';
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder.js';
+import { ResultTooLarge } from './tenancy.errors.js';
+import { boundOf, MAX_ROWS } from './tenant.bounds.js';
 import type { TenantContext } from './tenant.context.js';
 import type { TenantDataSource } from './tenant.data-source.js';
 import { isTenantOwned } from './tenant-owned.js';
@@ -30,6 +38,34 @@ function owned(alias: ScopedAlias): boolean {
 
 /** Every SELECT of the tenant data source: TypeORM's own `find` runs through it as well. */
 export class TenantSelectQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBuilder<Entity> {
+  /** While it is sent: how many rows it may read. A subquery of another builder may look at any number. */
+  private mostRows: number | undefined;
+
+  /** @throws ResultTooLarge when there are more rows than the tenant's plan allows; no more than one of them is read */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the inherited signature
+  protected override async loadRawResults(queryRunner: QueryRunner): Promise<any> {
+    const tenant = contextOf(this).current();
+    if (!tenant) return super.loadRawResults(queryRunner);
+    const most = boundOf(tenant, MAX_ROWS);
+    this.mostRows = most;
+    try {
+      const rows = (await super.loadRawResults(queryRunner)) as unknown[];
+      if (rows.length > most) throw new ResultTooLarge(most);
+      return rows;
+    } finally {
+      this.mostRows = undefined;
+    }
+  }
+
+  protected override createLimitOffsetExpression(): string {
+    if (this.mostRows === undefined) return super.createLimitOffsetExpression();
+    const { limit, offset, skip, take, joinAttributes } = this.expressionMap;
+    const pages = limit === undefined && offset === undefined && joinAttributes.length === 0;
+    const [from, asked] = pages ? [skip, take] : [offset, limit];
+    if (typeof asked === 'number' && asked <= this.mostRows) return super.createLimitOffsetExpression();
+    return ` LIMIT ${this.mostRows + 1}${from ? ` OFFSET ${from}` : ''}`;
+  }
+
   protected override createWhereExpression(): string {
     const where = super.createWhereExpression();
     const aliases = (this.expressionMap.aliases as ScopedAlias[]).filter((a) => a.type === 'from' && owned(a));

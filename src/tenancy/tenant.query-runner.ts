@@ -3,6 +3,7 @@ import { type Client, escapeLiteral, type PoolClient, type QueryConfig, type Que
 import { QueryFailedError, QueryResult, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { isUuid } from '../common/index.js';
+import { failureOf } from './statement.failure.js';
 import {
   IsolationLevelRefused,
   TenantContextMissing,
@@ -10,6 +11,7 @@ import {
   TenantTransactionEnded,
   TransactionByRawSql,
 } from './tenancy.errors.js';
+import { boundOf, STATEMENT_TIMEOUT } from './tenant.bounds.js';
 import type { TenantDataSource } from './tenant.data-source.js';
 import { isTurnedAway } from './tenant.fence.js';
 import { sendAlone } from './tenant.statement.js';
@@ -156,6 +158,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
     this.assertOpen(epoch);
     const client = await this.connectTo(tenant);
     this.assertOpen(epoch);
+    const since = performance.now();
     try {
       return await (opens ? this.open(client, tenant, text, values) : this.send(client, tenant, text, values));
     } catch (error) {
@@ -164,7 +167,7 @@ export class TenantQueryRunner extends PostgresQueryRunner {
         throw error;
       }
       this.source.logger.logQueryError(error as Error, text, values, this);
-      throw new QueryFailedError(text, values, error as Error);
+      throw failureOf(error as Error, { tenant, text, values, since });
     }
   }
 
@@ -234,8 +237,9 @@ function beginFor(tenant: Tenant): string {
   // The id goes into SQL text because one message of several statements takes no parameters; the shape check is what
   // makes that safe.
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
+  const timeout = `SET LOCAL statement_timeout = ${boundOf(tenant, STATEMENT_TIMEOUT)}`;
   // The entry has to see what was committed until it got its lock, whatever the server's default is.
-  return `BEGIN ISOLATION LEVEL READ COMMITTED;SELECT shared.enter('${tenant.id}',${escapeLiteral(schemaOf(tenant.placement))})`;
+  return `BEGIN ISOLATION LEVEL READ COMMITTED;${timeout};SELECT shared.enter('${tenant.id}',${escapeLiteral(schemaOf(tenant.placement))})`;
 }
 
 /** Holds the socket until all messages of the flight are queued: one system call instead of one each. */

@@ -14,7 +14,8 @@ type Where<E> = FindOptionsWhere<E> | FindOptionsWhere<E>[];
  * The repository wrapper: everything it does is within the current tenant and, when one is open, in its unit of work.
  * There is no `save`, no `remove` and no unscoped builder; `tenantId` may be left out everywhere.
  *
- * Every method throws TenantContextMissing outside a tenant scope and TenantMismatch when a value names another tenant.
+ * Every method throws TenantContextMissing outside a tenant scope and TenantMismatch when a value names another tenant;
+ * what reads throws ResultTooLarge when it would read more rows than the plan allows (`limits.max_rows`).
  */
 export class TenantRepository<E extends TenantOwned> {
   constructor(

@@ -3,7 +3,8 @@ import { serialize } from 'pg-protocol';
 import { isUuid } from '../common/index.js';
 import { type Loss, type Preparation, type PreparedStatements, UNPREPARED } from './prepared.statements.js';
 import { TenantContextMissing, TransactionByRawSql } from './tenancy.errors.js';
-import { ENTER } from './tenant.fence.js';
+import { boundOf, STATEMENT_TIMEOUT } from './tenant.bounds.js';
+import { ENTER_FOR } from './tenant.fence.js';
 import { schemaOf, type Tenant } from './tenant.js';
 
 type Callback = (error: Error | null, result?: QueryResult) => void;
@@ -41,6 +42,8 @@ interface Flight {
   tenantId: string;
   /** That the tenant's tables are in. */
   schema: string;
+  /** What the statement may take, in ms. */
+  timeoutMs: number;
   text: string;
   values: unknown[];
   /** How the entry into the tenant's scope is prepared, and how the statement is. */
@@ -65,15 +68,15 @@ export class TenantStatement extends DriverQuery {
   }
 
   override prepare(connection: DriverConnection): void {
-    const { tenantId, schema, scope, statement } = this.flight;
+    const { tenantId, schema, timeoutMs, scope, statement } = this.flight;
     const messages: Buffer[] = [];
     const add = (message: Buffer): void => void messages.push(message);
     const ready = ({ name, parse, close }: Preparation, text: string): void => {
       for (const gone of close) add(serialize.close({ type: 'S', name: gone }));
       if (parse) add(serialize.parse({ name, text }));
     };
-    ready(scope, ENTER);
-    add(serialize.bind({ statement: scope.name, values: [tenantId, schema] }));
+    ready(scope, ENTER_FOR);
+    add(serialize.bind({ statement: scope.name, values: [tenantId, schema, String(timeoutMs)] }));
     add(serialize.execute());
     const own: Messages = {
       parse: ({ text }) => ready(statement, text),
@@ -118,9 +121,9 @@ export async function sendAlone(
 ): Promise<QueryResult> {
   if (!isUuid(tenant.id)) throw new TenantContextMissing('A tenant whose id is not a UUID');
   const schema = schemaOf(tenant.placement);
-  const flight = { tenantId: tenant.id, schema, text, values };
+  const flight = { tenantId: tenant.id, schema, timeoutMs: boundOf(tenant, STATEMENT_TIMEOUT), text, values };
   if (!prepared) return send(client, { ...flight, scope: UNPREPARED, statement: UNPREPARED });
-  const scope = prepared.use(ENTER);
+  const scope = prepared.use(ENTER_FOR);
   // A plan holds for one schema. Under one name for all of them it would be made anew whenever the schema changes.
   const statement = prepared.use(text, schema);
   try {

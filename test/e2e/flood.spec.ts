@@ -17,10 +17,7 @@ const slow: ModelProvider = {
 const release = () => held.splice(0).forEach((answer) => answer());
 let session: string;
 
-beforeAll(async () => {
-  t = await createTestApp();
-  t.app.get<ModelProvider[]>(MODEL_PROVIDERS).unshift(slow);
-  const settings = { model: 'slow', 'limits.concurrent_requests': 2 };
+async function set(settings: Record<string, unknown>): Promise<void> {
   const text = JSON.stringify(settings);
   await t.database.admin(`UPDATE platform.tenants SET settings = settings || $1 WHERE slug = 'globex'`, [text]);
   await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
@@ -28,6 +25,12 @@ beforeAll(async () => {
     async () => expect((await t.app.get(TenantLookUp).bySlug('globex'))?.settings).toMatchObject(settings),
     30_000,
   );
+}
+
+beforeAll(async () => {
+  t = await createTestApp({ MODEL_CONCURRENCY: '4' });
+  t.app.get<ModelProvider[]>(MODEL_PROVIDERS).unshift(slow);
+  await set({ model: 'slow', 'limits.concurrent_requests': 2 });
   session = await t.session('globex');
 });
 afterAll(() => t?.close());
@@ -35,13 +38,14 @@ afterAll(() => t?.close());
 const chat = (headers = {}) =>
   t.request('POST', '/chat', { headers, body: { tenant_id: 'globex', session_id: session, message: 'hello' } });
 
-/** What the process counts of all tenants' requests, by state. */
-async function requests(): Promise<Record<string, number>> {
+/** What the process counts of all tenants, by state. */
+const requests = () => countsOf('requests');
+async function countsOf(queue: string): Promise<Record<string, number>> {
   const answer = await t.app.get(MetricsService).registry.getMetricsAsJSON();
   const { values } = answer.find(({ name }) => name === 'tenantry_fair_queue') as unknown as {
     values: { value: number; labels: { queue: string; state: string } }[];
   };
-  const own = values.filter(({ labels }) => labels.queue === 'requests');
+  const own = values.filter(({ labels }) => labels.queue === queue);
   return Object.fromEntries(own.map(({ value, labels }) => [labels.state, value]));
 }
 
@@ -129,5 +133,32 @@ describe('while globex floods', () => {
     flood = [chat()];
     await expect.poll(() => held.length).toBe(1);
     expect(await settled()).toEqual([200]);
+  });
+});
+
+describe('while globex asks a slow model too often', () => {
+  it('acme is answered all the same, and clients of globex that go away leave the queue', async () => {
+    await set({ 'limits.concurrent_requests': 20 });
+    const flood = [chat(), chat(), chat()];
+    await expect.poll(() => held.length).toBe(3);
+    const body = JSON.stringify({ tenant_id: 'globex', session_id: session, message: 'hello' });
+    const raw = await Promise.all(Array.from({ length: 4 }, () => connectRaw(t.port)));
+    for (const { socket } of raw) {
+      socket.write(
+        'POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
+          `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
+    }
+    await expect.poll(() => countsOf('models')).toEqual({ running: 3, waiting: 4 });
+    const acme = await t.session('acme');
+    const answer = await t.request('POST', '/chat', {
+      body: { tenant_id: 'acme', session_id: acme, message: 'hello' },
+    });
+    expect(answer.status).toBe(200);
+    raw.forEach(({ socket }) => socket.destroy());
+    await expect.poll(() => countsOf('models')).toEqual({ running: 3, waiting: 0 });
+    release();
+    expect((await Promise.all(flood)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(await countsOf('models')).toEqual({ running: 0, waiting: 0 });
   });
 });
