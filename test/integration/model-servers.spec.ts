@@ -153,14 +153,19 @@ describe('model servers', () => {
   });
 
   it('are given up when they are silent', async () => {
-    own.answer = () => undefined;
-    const client = await ModelClient.open({ model: 'acme-1', baseUrl: own.url, apiKey: KEY, fetch });
-    await expect(client.check(AbortSignal.timeout(50))).rejects.toMatchObject({
-      name: 'ModelFailure',
-      reason: 'The model server did not answer in time.',
-    });
-    const gone = new Error('whoever asked has gone');
-    await expect(client.check(AbortSignal.abort(gone))).rejects.toBe(gone);
+    const silent = await startModel();
+    try {
+      silent.answer = () => undefined;
+      const client = await ModelClient.open({ model: 'acme-1', baseUrl: silent.url, apiKey: KEY, fetch });
+      await expect(client.check(AbortSignal.timeout(50))).rejects.toMatchObject({
+        name: 'ModelFailure',
+        reason: 'The model server did not answer in time.',
+      });
+      const gone = new Error('whoever asked has gone');
+      await expect(client.check(AbortSignal.abort(gone))).rejects.toBe(gone);
+    } finally {
+      await silent.close();
+    }
   });
 
   it('are reached at no address that the operator does not allow', async () => {
