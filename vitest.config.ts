@@ -52,6 +52,7 @@ const STAYS_OUT = {
   'integration/purges-of-places': CHOOSES,
   'integration/spares': CHOOSES,
   'e2e/servers': CHOOSES,
+  'e2e/directory': "is about a tenant's LDAP server",
   'e2e/limits': 'is about counts in memory',
   'e2e/flood': 'is about counts in memory',
   'e2e/shared-limits': 'is about counts in Redis',

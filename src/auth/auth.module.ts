@@ -90,6 +90,7 @@ import { SignInService } from './sign-in/sign-in.service.js';
 import { SignInThrottle } from './sign-in/sign-in.throttle.js';
 import { SignOutService } from './sign-in/sign-out.service.js';
 import { TokenPairs } from './sign-in/token.pairs.js';
+import { DirectoryPasswords } from './directory/directory.passwords.js';
 import { ExternalIdentity } from './sso/external-identity.entity.js';
 import { SsoController } from './sso/sso.controller.js';
 import { SsoMembers } from './sso/sso.members.js';
@@ -232,6 +233,7 @@ export const AUTH_ENTITIES = [
     UsersService,
     VisitorAdmission,
     FirstSignIn,
+    DirectoryPasswords,
     SsoMembers,
     SsoProvider,
     SsoService,

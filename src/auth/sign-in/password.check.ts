@@ -2,13 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { IsNull } from 'typeorm';
 import { InjectTenantRepository, TenantContext, type TenantRepository } from '../../tenancy/index.js';
 import { KnownAddresses } from '../devices/known.addresses.js';
-import { PasswordHasher, type PasswordVerdict } from '../passwords/password.hasher.js';
+import { DirectoryPasswords } from '../directory/directory.passwords.js';
+import { PasswordHasher } from '../passwords/password.hasher.js';
 import { User } from '../users/user.entity.js';
 import { SignInThrottle } from './sign-in.throttle.js';
 
 /**
- * One try at a password of the current tenant. Held by the throttle, and with the same statements and the same hash
- * whether or not there is such a user, so that neither answer nor time tells.
+ * One try at a password of the current tenant, here or in its own directory. Held by the throttle, and with the same
+ * statements, the same hash and the same questions to the directory whether or not there is such a user, so that neither
+ * answer nor time tells.
  */
 @Injectable()
 export class PasswordCheck {
@@ -17,6 +19,7 @@ export class PasswordCheck {
     private readonly known: KnownAddresses,
     private readonly throttle: SignInThrottle,
     private readonly hasher: PasswordHasher,
+    private readonly directory: DirectoryPasswords,
     private readonly context: TenantContext,
   ) {}
 
@@ -25,7 +28,7 @@ export class PasswordCheck {
    * @param user who has it; a disabled one is checked like an unknown one
    * @param left aborted when nobody waits for the answer any more
    * @returns whether it is right
-   * @throws TooManyAttempts, SignInBusy, ClientLeft
+   * @throws TooManyAttempts, SignInBusy, ClientLeft; DirectoryUnavailable for whom the directory would know, or nobody does
    */
   async isRight(emailKey: string, user: User | null, password: string, left?: AbortSignal): Promise<boolean> {
     const tenant = this.context.currentOrThrow('A password');
@@ -33,18 +36,27 @@ export class PasswordCheck {
     const { signedIn, provenMsAgo } = await this.known.of(user?.id, address);
     const trusted = signedIn || provenMsAgo !== undefined;
     const attempt = this.throttle.check(tenant.id, emailKey, address, { trusted, forgivenMsAgo: provenMsAgo });
-    const stored = user?.status === 'active' ? (user.passwordHash ?? undefined) : undefined;
-    let verdict: PasswordVerdict;
     try {
-      verdict = await this.hasher.verify(stored, password, left);
+      const right = await this.look(emailKey, user?.status === 'active' ? user : null, password, left);
+      if (right) attempt.succeeded();
+      return right;
     } catch (error) {
       attempt.abandoned();
       throw error;
     }
-    if (!verdict.ok) return false;
-    attempt.succeeded();
-    if (user && verdict.rehash) await this.rehash(user, password);
-    return true;
+  }
+
+  private async look(emailKey: string, user: User | null, password: string, left?: AbortSignal): Promise<boolean> {
+    const elsewhere = user !== null && this.directory.checks(user);
+    const stored = elsewhere ? undefined : (user?.passwordHash ?? undefined);
+    const { ok, rehash } = await this.hasher.verify(stored, password, left);
+    if (ok && user && rehash) await this.rehash(user, password);
+    if (ok || !this.directory.configured) return ok;
+    if (elsewhere) return this.directory.isRight(user.email, password);
+    const pretended = this.directory.pretend(user?.email ?? emailKey);
+    // Whoever has a password here is not told that the directory is away.
+    await (user ? pretended.catch(() => undefined) : pretended);
+    return false;
   }
 
   /** As the parameters have risen since; unless the password was changed meanwhile. */
