@@ -1,23 +1,25 @@
-import { UploadsRunning } from './file.errors.js';
+/** Bounds what one tenant does at once in this process, so that it does not take what others need. */
+export class TenantSlots {
+  private readonly taken = new Map<string, number>();
 
-/** Uploads of one tenant at once in a process: each holds a few MiB, or a file. */
-const MOST = 8;
+  /** @param full what is thrown when there is none left */
+  constructor(
+    private readonly most: number,
+    private readonly full: (most: number) => Error,
+  ) {}
 
-/** Keeps one tenant's uploads from taking what those of others need. */
-export class UploadSlots {
-  private readonly running = new Map<string, number>();
-
-  /** @throws UploadsRunning */
-  async during<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
-    const before = this.running.get(tenantId) ?? 0;
-    if (before >= MOST) throw new UploadsRunning(MOST);
-    this.running.set(tenantId, before + 1);
-    try {
-      return await work();
-    } finally {
-      const left = (this.running.get(tenantId) ?? 1) - 1;
-      if (left > 0) this.running.set(tenantId, left);
-      else this.running.delete(tenantId);
-    }
+  /** @returns what gives the slot back; more than once is as good as once */
+  take(tenantId: string): () => void {
+    const before = this.taken.get(tenantId) ?? 0;
+    if (before >= this.most) throw this.full(this.most);
+    this.taken.set(tenantId, before + 1);
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      const left = (this.taken.get(tenantId) ?? 1) - 1;
+      if (left > 0) this.taken.set(tenantId, left);
+      else this.taken.delete(tenantId);
+    };
   }
 }
