@@ -68,6 +68,7 @@ shared.recovery_codes owner=migrator rls=t force=t
 shared.roles owner=migrator rls=t force=t
 shared.sent_notices owner=migrator rls=t force=t
 shared.sso_sign_ins owner=migrator rls=t force=t
+shared.tenant_files owner=migrator rls=t force=t
 shared.user_tokens owner=migrator rls=t force=t
 shared.users owner=migrator rls=t force=t
 
@@ -565,6 +566,17 @@ shared.sso_sign_ins.code_challenge text NOT NULL
 shared.sso_sign_ins.created_at timestamp with time zone NOT NULL DEFAULT now()
 shared.sso_sign_ins.redeemable_until timestamp with time zone
 shared.sso_sign_ins.expires_at timestamp with time zone NOT NULL
+shared.tenant_files.tenant_id uuid NOT NULL
+shared.tenant_files.id uuid NOT NULL
+shared.tenant_files.state text NOT NULL
+shared.tenant_files.name text NOT NULL
+shared.tenant_files.media_type text NOT NULL
+shared.tenant_files.bytes bigint NOT NULL
+shared.tenant_files.sha256 text NOT NULL
+shared.tenant_files.uploaded_by uuid
+shared.tenant_files.uploader_kind text NOT NULL
+shared.tenant_files.created_at timestamp with time zone NOT NULL DEFAULT now()
+shared.tenant_files.touched_at timestamp with time zone NOT NULL DEFAULT now()
 shared.user_tokens.tenant_id uuid NOT NULL
 shared.user_tokens.id uuid NOT NULL
 shared.user_tokens.user_id uuid NOT NULL
@@ -733,6 +745,8 @@ shared.roles roles_pkey PRIMARY KEY (tenant_id, id)
 shared.sent_notices sent_notices_pkey PRIMARY KEY (tenant_id, id)
 shared.sso_sign_ins sso_sign_ins_pkey PRIMARY KEY (tenant_id, id)
 shared.sso_sign_ins sso_sign_ins_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
+shared.tenant_files tenant_files_pkey PRIMARY KEY (tenant_id, id)
+shared.tenant_files tenant_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'deleting'::text])))
 shared.user_tokens user_tokens_pkey PRIMARY KEY (tenant_id, id)
 shared.user_tokens user_tokens_purpose_known CHECK ((purpose = ANY (ARRAY['reset-password'::text, 'verify-email'::text, 'mfa'::text])))
 shared.user_tokens user_tokens_user FOREIGN KEY (tenant_id, user_id) REFERENCES shared.users(tenant_id, id) ON DELETE CASCADE
@@ -794,6 +808,9 @@ CREATE INDEX sso_sign_ins_expiry ON shared.sso_sign_ins USING btree (expires_at)
 CREATE INDEX sso_sign_ins_of_user ON shared.sso_sign_ins USING btree (tenant_id, user_id)
 CREATE INDEX tenant_domains_due ON platform.tenant_domains USING btree (next_check_at) WHERE (next_check_at IS NOT NULL)
 CREATE INDEX tenant_domains_notices ON platform.tenant_domains USING btree (notice_at) WHERE (notice_at IS NOT NULL)
+CREATE INDEX tenant_files_by_uploader ON shared.tenant_files USING btree (tenant_id, uploaded_by, id)
+CREATE INDEX tenant_files_unsettled ON shared.tenant_files USING btree (tenant_id, touched_at) WHERE (state <> 'stored'::text)
+CREATE INDEX tenant_files_usage ON shared.tenant_files USING btree (tenant_id) INCLUDE (bytes, state)
 CREATE INDEX tenant_notices_waiting ON platform.tenant_notices USING btree (next_attempt_at) WHERE (sent_at IS NULL)
 CREATE INDEX tenant_words_of_tenant ON platform.tenant_words USING btree (tenant_id, word)
 CREATE INDEX tenants_by_state ON platform.tenants USING btree (status, plan, kind, id)
@@ -875,6 +892,7 @@ CREATE UNIQUE INDEX tenant_domains_of_tenant ON platform.tenant_domains USING bt
 CREATE UNIQUE INDEX tenant_domains_pkey ON platform.tenant_domains USING btree (id)
 CREATE UNIQUE INDEX tenant_domains_primary ON platform.tenant_domains USING btree (tenant_id) WHERE is_primary
 CREATE UNIQUE INDEX tenant_domains_proven ON platform.tenant_domains USING btree (domain) WHERE (status = 'verified'::text)
+CREATE UNIQUE INDEX tenant_files_pkey ON shared.tenant_files USING btree (tenant_id, id)
 CREATE UNIQUE INDEX tenant_keys_pkey ON platform.tenant_keys USING btree (owner)
 CREATE UNIQUE INDEX tenant_notices_key ON platform.tenant_notices USING btree (tenant_id, act, due_on, days)
 CREATE UNIQUE INDEX tenant_notices_pkey ON platform.tenant_notices USING btree (id)
@@ -926,6 +944,8 @@ shared.sent_notices maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using t
 shared.sent_notices tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.sso_sign_ins maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.sso_sign_ins tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+shared.tenant_files maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
+shared.tenant_files tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.user_tokens maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
 shared.user_tokens tenant_752603c9 PERMISSIVE ALL to {public} using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
 shared.users maintenance_b5bea41b PERMISSIVE ALL to {maintenance} using true check true
@@ -1007,6 +1027,7 @@ shared.recovery_codes maintenance=arwd/migrator migrator=arwdDxtm/migrator tenan
 shared.roles maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.sent_notices maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.sso_sign_ins maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
+shared.tenant_files maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.user_tokens maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 shared.users maintenance=arwd/migrator migrator=arwdDxtm/migrator tenant=arwd/migrator
 

@@ -95,12 +95,12 @@ export class UploadLost extends AppError {
   }
 }
 
-export class UploadsRunning extends AppError {
-  constructor(most: number) {
+export class TransfersRunning extends AppError {
+  constructor(what: 'uploads' | 'downloads', most: number) {
     super({
       status: 429,
-      code: 'uploads_running',
-      detail: `${most} uploads of the tenant are under way in this process, and more cannot be.`,
+      code: `${what}_running`,
+      detail: `${most} ${what} of the tenant are under way in this process, and more cannot be.`,
       remedy: 'Wait for the end of one (see Retry-After).',
       headers: { 'Retry-After': '5' },
     });

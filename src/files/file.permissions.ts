@@ -17,4 +17,5 @@ export const FILE_ANY = declarePermission({
   name: 'file:any',
   about: "Do to everybody's files what may be done to the own ones",
   roles: ['admin'],
+  sensitive: true,
 });

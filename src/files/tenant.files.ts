@@ -13,6 +13,7 @@ import {
   FileQuotaExceeded,
   FileTooLarge,
   FileTypeRefused,
+  TransfersRunning,
   UploadLost,
 } from './file.errors.js';
 import { type FileLink, FileLinks } from './file.links.js';
@@ -23,9 +24,12 @@ import { InjectFileStorage } from './file.storage.js';
 import { isAccepted, mediaTypeOf } from './file.type.js';
 import { type FileSource, IncomingFile } from './incoming.file.js';
 import type { TenantFile } from './tenant-file.entity.js';
-import { UploadSlots } from './upload.slots.js';
+import { TenantSlots } from './tenant.slots.js';
 
 const LIST = 'files';
+/** Of one tenant at once in a process. An upload holds a few MiB, a download a connection to the store. */
+const MOST_UPLOADS = 8;
+const MOST_DOWNLOADS = 64;
 const NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,255}$/u;
 
 export interface NewFile {
@@ -60,7 +64,8 @@ export interface FileLimits {
 @Injectable()
 export class TenantFiles {
   private readonly logger = new Logger('Files');
-  private readonly slots = new UploadSlots();
+  private readonly uploads = new TenantSlots(MOST_UPLOADS, (most) => new TransfersRunning('uploads', most));
+  private readonly downloads = new TenantSlots(MOST_DOWNLOADS, (most) => new TransfersRunning('downloads', most));
 
   constructor(
     @InjectFileStorage() private readonly storage: ObjectStorage,
@@ -78,7 +83,7 @@ export class TenantFiles {
    * Stores what comes, whole or not at all. The actor of the scope is its uploader.
    *
    * @param source is not destroyed, also when the file is refused
-   * @throws FileNameInvalid, FileTooLarge, FileQuotaExceeded, FileTypeRefused, UploadsRunning, UploadAborted, UploadLost,
+   * @throws FileNameInvalid, FileTooLarge, FileQuotaExceeded, FileTypeRefused, TransfersRunning, UploadAborted, UploadLost,
    *   FileStoreFailed; TransactionOpenDuringCall
    */
   async put(source: FileSource, wanted: NewFile): Promise<TenantFile> {
@@ -87,24 +92,19 @@ export class TenantFiles {
     const { id: tenantId } = this.context.currentOrThrow('A file');
     const max = Math.min(this.settings.get(FILE_MAX_BYTES), wanted.maxBytes ?? Infinity);
     if ((wanted.bytes ?? 0) > max) throw new FileTooLarge(max);
-    return this.slots.during(tenantId, async () => {
+    const leave = this.uploads.take(tenantId);
+    try {
       const pending = await this.rows.reserve(wanted.name, wanted.bytes, max);
-      const alive = setInterval(() => this.touch(pending.id), DEAD_AFTER_MS / 12);
-      try {
-        return await this.take(source, pending, { ...wanted, maxBytes: max });
-      } catch (error) {
-        await this.takeBack(pending.id);
-        throw error;
-      } finally {
-        clearInterval(alive);
-      }
-    });
+      return await this.whileAlive(pending.id, () => this.take(source, pending, { ...wanted, maxBytes: max }));
+    } finally {
+      leave();
+    }
   }
 
   /**
    * What is in a file, or a part of it.
    *
-   * @throws FileNotFound, FileBytesMissing, FileStoreFailed
+   * @throws FileNotFound, FileBytesMissing, FileStoreFailed, TransfersRunning
    */
   async open(
     id: string,
@@ -115,10 +115,15 @@ export class TenantFiles {
     return { file, stream: await this.read(file, range) };
   }
 
-  /** The bytes of a file that was found. @throws FileBytesMissing, FileStoreFailed */
+  /** The bytes of a file that was found. @throws FileBytesMissing, FileStoreFailed, TransfersRunning */
   async read({ tenantId, id }: TenantFile, range?: ByteRange): Promise<Readable> {
-    const stream = await this.storage.open(tenantId, id, range);
-    if (stream) return stream;
+    const leave = this.downloads.take(tenantId);
+    const stream = await this.storage.open(tenantId, id, range).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
+    if (stream) return stream.once('close', leave);
+    leave();
     this.logger.error({ tenant_id: tenantId, file_id: id }, 'A file is not in the store');
     throw new FileBytesMissing();
   }
@@ -181,6 +186,18 @@ export class TenantFiles {
   async usage(): Promise<FileLimits> {
     const used = await this.rows.usage();
     return { ...used, quotaBytes: this.settings.get(FILE_QUOTA_BYTES), maxBytes: this.settings.get(FILE_MAX_BYTES) };
+  }
+
+  private async whileAlive(id: string, work: () => Promise<TenantFile>): Promise<TenantFile> {
+    const alive = setInterval(() => this.touch(id), DEAD_AFTER_MS / 12);
+    try {
+      return await work();
+    } catch (error) {
+      await this.takeBack(id);
+      throw error;
+    } finally {
+      clearInterval(alive);
+    }
   }
 
   private async take(source: FileSource, pending: TenantFile, wanted: NewFile & { maxBytes: number }) {

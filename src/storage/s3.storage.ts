@@ -24,6 +24,8 @@ const ABANDONED_MS = 60 * 60 * 1000;
 const SILENCE_MS = 20_000;
 const ATTEMPTS = 3;
 const CONNECT_MS = 5000;
+/** Objects that are read slowly keep theirs. */
+const MOST_SOCKETS = 1000;
 /** How often everything of a tenant is looked for until nothing is found. */
 const MAX_ROUNDS = 10;
 /** Objects removed at once. */
@@ -62,7 +64,12 @@ export class S3Storage extends ObjectStorage implements OnApplicationShutdown {
       // Every part is signed with its SHA-256 already; checksums on top of it are what other stores than AWS stumble over.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: silenceMs },
+      requestHandler: {
+        connectionTimeout: CONNECT_MS,
+        socketTimeout: silenceMs,
+        httpAgent: { maxSockets: MOST_SOCKETS },
+        httpsAgent: { maxSockets: MOST_SOCKETS },
+      },
     });
   }
 

@@ -322,6 +322,33 @@ describe('what acme may store', () => {
   });
 });
 
+it('acme has eight uploads and 64 downloads at once, and globex its own', async () => {
+  await emptied();
+  const bytes = randomBytes(8 * 2 ** 20);
+  const id = await stored(bytes);
+  const files = t.app.get(TenantFiles);
+  const open = () => inAcme(() => files.open(id));
+  const opened = await Promise.all(Array.from({ length: 64 }, open));
+  await expect(open()).rejects.toMatchObject({ status: 429, code: 'downloads_running' });
+  const stranger = await signIn(t, 'globex', 'owner');
+  const others = await upload(t, stranger, 'x', PNG);
+  expect((await download(t, content(others.json.id), stranger.headers)).status).toBe(200);
+  for (const { stream } of opened) stream.destroy();
+  await expect.poll(async () => (await download(t, content(id), member.headers)).status).toBe(200);
+
+  const held: (() => void)[] = [];
+  async function* slow() {
+    yield PNG;
+    await new Promise<void>((resolve) => held.push(resolve));
+  }
+  const puts = Array.from({ length: 8 }, () => inAcme(() => files.put(slow(), { name: 'slow' })));
+  await expect.poll(() => held.length).toBe(8);
+  expect((await upload(t, member, 'x', PNG)).json.code).toBe('uploads_running');
+  for (const resolve of held) resolve();
+  await Promise.all(puts);
+  expect((await upload(t, member, 'x', PNG)).status).toBe(201);
+});
+
 describe('an upload that does not come to its end', () => {
   beforeAll(emptied);
 

@@ -19,6 +19,12 @@ async function aBucket(): Promise<{ place: StoragePlace; close(): Promise<void> 
   return { place: { bucket: s3.bucket }, close: () => s3.close() };
 }
 
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
 /** What is beyond that which backups use of it; see backup-storage.spec.ts. */
 describe.each([
   ['a folder', aFolder],
@@ -58,9 +64,9 @@ describe.each([
     for (const id of ids) await kept(one, id, Buffer.from('x'));
     await kept(other, ids[0]!, Buffer.from('y'));
     const half = await storage.write(one, randomUUID(), (out) => pipeline(['half'], out));
-    const told = (await Array.fromAsync(storage.idsOf(one))).flat();
+    const told = (await all(storage.idsOf(one))).flat();
     expect(told.sort()).toEqual([...ids].sort());
-    const tenants = await Array.fromAsync(storage.tenants());
+    const tenants = await all(storage.tenants());
     expect(tenants.filter((id) => [one, other].includes(id)).sort()).toEqual([one, other]);
     await half.discard();
   });
