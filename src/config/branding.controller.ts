@@ -29,8 +29,8 @@ import { SETTINGS_WRITE } from './config.permissions.js';
 
 const TYPES = Object.keys(LOGO_TYPES);
 const PICTURE = { schema: { type: 'string', format: 'binary' } } as const;
-/** What else than the address may name the tenant: a cache must not answer one with another's. */
-const NAMED_BY = 'X-Tenant-ID, Authorization';
+/** What else than the address names the tenant, and says whose pages may read it: a cache tells answers apart by it. */
+const NAMED_BY = 'Origin, X-Tenant-ID, Authorization';
 
 @ApiTags('branding')
 @ApiTenantHeader()
@@ -44,14 +44,14 @@ export class BrandingController {
 
   @Get()
   @Header('Cache-Control', 'public, max-age=60')
-  @Header('Vary', NAMED_BY)
   @ForTenant()
   @ApiOperation({
     summary: 'How the tenant looks: name, colours, support, logo',
     description: 'For anybody, such as a page to sign in on. Changed by the settings `branding.*`.',
   })
   @ApiOkResponse({ type: BrandingView })
-  async read(): Promise<BrandingView> {
+  async read(@Res({ passthrough: true }) response: Response): Promise<BrandingView> {
+    response.vary(NAMED_BY);
     const tenant = this.context.currentOrThrow('The branding');
     const logo = await this.logos.summary();
     return BrandingView.of(brandingOf(tenant), logo && this.view(logo));
@@ -69,10 +69,9 @@ export class BrandingController {
     const logo = fresh ? undefined : await this.logos.find();
     if (!summary || logo === null) throw new NoLogo();
     const { tag, mediaType } = logo ?? summary;
-    response.set({
+    response.vary(NAMED_BY).set({
       ETag: `"${tag}"`,
       'Cache-Control': 'public, max-age=300',
-      Vary: NAMED_BY,
       // Opened by itself it is a picture and nothing more, whatever a browser takes it for.
       'Content-Security-Policy': "default-src 'none'; sandbox",
       'X-Content-Type-Options': 'nosniff',
