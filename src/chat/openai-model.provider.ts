@@ -83,7 +83,7 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
   private async assertPrivateOrEncrypted({ protocol, hostname }: URL): Promise<void> {
     if (protocol === 'https:') return;
     const { address } = await this.policy.resolve(hostname);
-    if (!this.policy.isAllowedPrivately(address)) throw new PlainHttpRefused();
+    if (!this.policy.isAddressAllowedByOperator(address)) throw new PlainHttpRefused();
   }
 }
 

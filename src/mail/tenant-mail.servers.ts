@@ -90,7 +90,7 @@ export class TenantMailServers {
 
   private async connect(host: string, port: number, security: string): Promise<Socket> {
     const socket = await this.policy.connect(host, port, CONNECT_MS);
-    if (security !== 'plain' || this.policy.isAllowedPrivately(socket.remoteAddress ?? '')) return socket;
+    if (security !== 'plain' || this.policy.isAddressAllowedByOperator(socket.remoteAddress ?? '')) return socket;
     socket.destroy();
     throw new PlainRefused();
   }

@@ -135,10 +135,10 @@ describe('OutboundPolicy', () => {
       const allowing = new OutboundPolicy({ outboundAllow: ['127.0.0.0/8'] });
       for (const host of ['127.0.0.1', '127.1']) {
         const socket = await allowing.connect(host, port, 5000);
-        expect(allowing.isAllowedPrivately(socket.remoteAddress ?? '')).toBe(true);
+        expect(allowing.isAddressAllowedByOperator(socket.remoteAddress ?? '')).toBe(true);
         socket.destroy();
       }
-      expect(allowing.isAllowedPrivately('8.8.8.8')).toBe(false);
+      expect(allowing.isAddressAllowedByOperator('8.8.8.8')).toBe(false);
     } finally {
       server.close();
     }

@@ -103,7 +103,7 @@ export class OutboundPolicy {
   }
 
   /** Whether the operator named its network: what is sent there leaves no network of the operator's. */
-  isAllowedPrivately(address: string): boolean {
+  isAddressAllowedByOperator(address: string): boolean {
     return isWithin(address, this.allowed);
   }
 

@@ -51,7 +51,7 @@ describe.runIf(machineHas(program, LDAP_HINT))('the directory of acme', () => {
   const health = async () =>
     t.app
       .get(TenantResources)
-      .healthOf((await t.tenant('acme')).id)
+      .healthOf(await t.tenant('acme'))
       .find(({ resource }) => resource === 'directory')!;
 
   beforeAll(async () => {

@@ -38,7 +38,9 @@ export class DirectoryPasswords {
         DIRECTORY_BASE_DN,
         DIRECTORY_USER_FILTER,
       ],
+      isSetUp,
       make: (tenant) => this.connect(tenant),
+      check: (client) => client.verify(),
       dispose: (client) => client.close(),
       reasonOf: faultOf,
     });
@@ -46,7 +48,7 @@ export class DirectoryPasswords {
 
   /** Whether the tenant has one. */
   get configured(): boolean {
-    return settingOf(this.context.currentOrThrow('A directory'), DIRECTORY_URL) !== '';
+    return isSetUp(this.context.currentOrThrow('A directory'));
   }
 
   /**
@@ -87,7 +89,7 @@ export class DirectoryPasswords {
       url: settingOf(tenant, DIRECTORY_URL),
       ca: settingOf(tenant, DIRECTORY_CA),
       bindDn: settingOf(tenant, DIRECTORY_BIND_DN),
-      bindPassword: (await this.vault.open(DIRECTORY_BIND_PASSWORD)) ?? '',
+      bindPassword: (await this.vault.openFor(DIRECTORY_URL, DIRECTORY_BIND_PASSWORD)) ?? '',
       baseDn: settingOf(tenant, DIRECTORY_BASE_DN),
       userFilter: settingOf(tenant, DIRECTORY_USER_FILTER),
     };
@@ -101,3 +103,5 @@ export class DirectoryPasswords {
     return client;
   }
 }
+
+const isSetUp = (tenant: Tenant): boolean => settingOf(tenant, DIRECTORY_URL) !== '';
