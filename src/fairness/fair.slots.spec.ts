@@ -22,9 +22,10 @@ describe('fair slots', () => {
         let left = all * 20;
         const flood = async (tenant: number): Promise<void> => {
           while (left > 0) {
-            await slots.run(share(`tenant-${tenant}`, weights[tenant]), async () => {
+            await slots.run(share(`tenant-${tenant}`, weights[tenant]), () => {
               if (left > 0) served[tenant]! += 1;
               left -= 1;
+              return Promise.resolve();
             });
           }
         };

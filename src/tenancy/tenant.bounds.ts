@@ -11,12 +11,12 @@ export interface Bound {
   readonly default: number;
 }
 
-/** How long one statement of a tenant may take, in ms. */
+/** How long one statement of a tenant may take, in ms. By default as long as the database roles say, 30 s. */
 export const STATEMENT_TIMEOUT: Bound = {
   key: 'limits.statement_timeout_ms',
   min: 100,
   max: 600_000,
-  default: 10_000,
+  default: 30_000,
 };
 /** How many rows one query of a repository may read. Pages of modules are smaller than the least. */
 export const MAX_ROWS: Bound = { key: 'limits.max_rows', min: 2000, max: 1_000_000, default: 10_000 };

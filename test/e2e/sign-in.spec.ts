@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ChangeFeed } from '../../src/changes/index.js';
+import { TenantLookUp } from '../../src/tenancy/index.js';
 import { holdRows } from '../kit/held-rows.js';
 import { liftAddressLimits, newPerson } from '../kit/people.js';
 import { secondInstance } from '../kit/platform.js';
@@ -318,6 +319,14 @@ describe('what ends on one instance', () => {
 
 it('keeps the answers of 400 interleaved requests of two users apart', async () => {
   const [owner, viewer] = [await signIn(t, 'globex', 'owner'), await signIn(t, 'globex', 'viewer')];
+  // As many at once are more than a plan lets through.
+  await t.database.admin(
+    `UPDATE platform.tenants SET settings = settings || '{"limits.concurrent_requests": 400}' WHERE slug IN ('globex')`,
+  );
+  await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+  await expect
+    .poll(async () => (await t.app.get(TenantLookUp).bySlug('globex'))?.settings)
+    .toMatchObject({ 'limits.concurrent_requests': 400 });
   const answers = await Promise.all(
     Array.from({ length: 400 }, async (_, index) => {
       const who = index % 2 === 0 ? owner : viewer;

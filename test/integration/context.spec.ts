@@ -6,6 +6,7 @@ import { ChatSession } from '../../src/session/index.js';
 import {
   TenantContext,
   TenantContextMissing,
+  TenantLookUp,
   type TenantRepository,
   TenantScopeConflict,
   TenantTransaction,
@@ -106,6 +107,14 @@ describe('a scope', () => {
 
   it('keeps 200 interleaved requests of two tenants apart, a part of them aborted', async () => {
     const opened = { acme: await t.session('acme'), globex: await t.session('globex') };
+    // As many at once are more than a plan lets through.
+    await t.database.admin(
+      `UPDATE platform.tenants SET settings = settings || '{"limits.concurrent_requests": 400}' WHERE slug IN ('acme', 'globex')`,
+    );
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    await expect
+      .poll(async () => (await t.app.get(TenantLookUp).bySlug('globex'))?.settings)
+      .toMatchObject({ 'limits.concurrent_requests': 400 });
     const requests = Array.from({ length: 200 }, async (_, n) => {
       const tenant = n % 2 ? 'acme' : 'globex';
       await sleep(Math.random() * 100);

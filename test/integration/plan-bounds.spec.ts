@@ -56,7 +56,7 @@ describe("a statement of acme's", () => {
     // Nothing of it stays on the connection for those who come next.
     await within(acme, () => transaction.query('SELECT pg_sleep(0.3)'));
     const shown = await within(acme, () => transaction.query('SHOW statement_timeout'));
-    expect(shown).toEqual([{ statement_timeout: '10s' }]);
+    expect(shown).toEqual([{ statement_timeout: '30s' }]);
   });
 
   it('is told apart from one that somebody has canceled', async () => {
