@@ -13,7 +13,7 @@ const layers = [
   ['tenant', 'tenant/'],
   [
     'facilities',
-    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|files|resources|features|fairness|outbound|secrets)/',
+    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|files|resources|features|fairness|outbound|secrets|broker)/',
   ],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],

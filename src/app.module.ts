@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
+import { BrokerModule } from './broker/index.js';
 import { CacheModule } from './cache/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
@@ -74,6 +75,7 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     OutboundModule,
     CacheModule,
     ResourcesModule,
+    BrokerModule,
     JobsModule,
     IdempotencyModule,
     AuthModule,
