@@ -17,6 +17,7 @@ const STAYS_OUT = {
   'integration/after-commit': CONTROL_PLANE,
   'integration/silent-places': CHOOSES,
   'integration/tenant-cache': 'touches no rows',
+  'integration/tenant-broker': 'touches no rows',
   'integration/plan-reserves': CONTROL_PLANE,
   'integration/boot-preconditions': INSTALLATION,
   'integration/change-feed': INSTALLATION,
