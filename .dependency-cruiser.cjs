@@ -14,11 +14,7 @@ const layers = [
   ['tenant', 'tenant/'],
   [
     'facilities',
-<<<<<<< HEAD
-    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|storage|files|resources|features|fairness|outbound|secrets|fields|branding)/',
-=======
-    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|files|resources|features|fairness|outbound|secrets|broker)/',
->>>>>>> w-model
+    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|storage|files|resources|features|fairness|outbound|secrets|fields|branding|broker)/',
   ],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],

@@ -4,11 +4,8 @@ import type { Logger } from 'pino';
 import { AdminJobsModule, AdminTenantsModule } from './admin/index.js';
 import { AuditModule, TenantAuditEvent } from './audit/index.js';
 import { AccessGuard, AUTH_ENTITIES, AuthModule } from './auth/index.js';
-<<<<<<< HEAD
 import { BrandingModule, BrandLogo } from './branding/index.js';
-=======
 import { BrokerModule } from './broker/index.js';
->>>>>>> w-model
 import { CacheModule } from './cache/index.js';
 import { ChangesModule } from './changes/index.js';
 import { ChatMessage, ChatModule } from './chat/index.js';
