@@ -80,6 +80,7 @@ function some({ name, type }: CatalogColumn, index: number, userId: string): unk
       return `${name} ${index} ${EDGY[index % EDGY.length]} ${randomBytes(3).toString('hex')}`;
     case 'bytea':
       return randomBytes(32);
+    case 'bigint':
     case 'integer':
       return index + 7;
     case 'boolean':
