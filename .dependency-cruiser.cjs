@@ -14,7 +14,7 @@ const layers = [
   ['tenant', 'tenant/'],
   [
     'facilities',
-    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|storage|files|resources|features|fairness|outbound|secrets|fields|branding|broker)/',
+    '(http|idempotency|limits|audit|metrics|logs|settings|changes|mail|outbox|jobs|redis|cache|storage|resources|features|fairness|outbound|secrets|fields|branding|broker)/',
   ],
   ['tenancy', 'tenancy/'],
   ['database', 'database/'],

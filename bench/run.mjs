@@ -744,7 +744,19 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({ comparison, tenants, auth, fairness, control, limits, migrations, placements, reads, cpu, machine });
+  const ratios = report({
+    comparison,
+    tenants,
+    auth,
+    fairness,
+    control,
+    limits,
+    migrations,
+    placements,
+    reads,
+    cpu,
+    machine,
+  });
   const when = new Date().toISOString();
   const text = JSON.stringify(
     {

@@ -47,8 +47,7 @@ export class BackupLost extends Error {
 const STORE_REMEDIES: Record<StoreTrouble, string> = {
   away: 'It is tried again the next time. Look at BACKUP_S3_ENDPOINT, and at the way from here to there.',
   refused: 'Look at the access key in BACKUP_S3_ACCESS_KEY_ID and its secret, and at what it may do.',
-  bucket_missing:
-    'Look at BACKUP_S3_BUCKET, BACKUP_S3_REGION and BACKUP_S3_ENDPOINT: a bucket is made by its owner.',
+  bucket_missing: 'Look at BACKUP_S3_BUCKET, BACKUP_S3_REGION and BACKUP_S3_ENDPOINT: a bucket is made by its owner.',
   failed: 'The log says what it answered.',
 };
 const STORE_CODES: Record<StoreTrouble, string> = {
