@@ -365,7 +365,7 @@ platform.tenant_domains.next_check_at timestamp with time zone DEFAULT now()
 platform.tenant_domains.notice text
 platform.tenant_domains.notice_at timestamp with time zone
 platform.tenant_keys.owner uuid NOT NULL
-platform.tenant_keys.master_key_id text NOT NULL
+platform.tenant_keys.root_key_id text NOT NULL
 platform.tenant_keys.wrapped bytea NOT NULL
 platform.tenant_keys.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.tenant_notices.id uuid NOT NULL
