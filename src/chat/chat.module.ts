@@ -4,6 +4,7 @@ import { ChatController } from './chat.controller.js';
 import { ChatCopies } from './chat.copies.js';
 import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
+import { MessageContents } from './message.contents.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
 
@@ -14,6 +15,7 @@ import { MODEL_PROVIDERS } from './model.provider.js';
     ChatService,
     ChatCopies,
     ChatPersonalData,
+    MessageContents,
     { provide: MODEL_PROVIDERS, useValue: [new MockModelProvider()] },
   ],
 })

@@ -1,4 +1,4 @@
-import { Max, MaxLength, Min } from 'class-validator';
+import { IsBoolean, Max, MaxLength, Min } from 'class-validator';
 import { declareLimit } from '../limits/index.js';
 import { declareSetting } from '../settings/index.js';
 
@@ -10,6 +10,18 @@ export const MODEL = declareSetting<string>({
   allowed: 'a model name of at most 200 characters',
   default: 'mock',
   changedBy: 'admin',
+  byPlan: true,
+});
+
+export const CHAT_ENCRYPTED = declareSetting<boolean>({
+  key: 'chat.encrypted',
+  description:
+    'Whether new messages of chats are stored encrypted with the key of the tenant. Those there are stay as they are.',
+  type: 'boolean',
+  rules: [IsBoolean()],
+  allowed: 'true or false',
+  default: false,
+  changedBy: 'owner',
   byPlan: true,
 });
 
