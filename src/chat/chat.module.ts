@@ -4,6 +4,7 @@ import { ChatController } from './chat.controller.js';
 import { ChatCopies } from './chat.copies.js';
 import { ChatPersonalData } from './chat.personal-data.js';
 import { ChatService } from './chat.service.js';
+import { MessageContents } from './message.contents.js';
 import { MockModelProvider } from './mock-model.provider.js';
 import { MODEL_PROVIDERS } from './model.provider.js';
 import { ModelQueue } from './model.queue.js';
@@ -17,6 +18,7 @@ import { OpenAiModelProvider } from './openai-model.provider.js';
     ModelQueue,
     ChatCopies,
     ChatPersonalData,
+    MessageContents,
     OpenAiModelProvider,
     {
       provide: MODEL_PROVIDERS,

@@ -4,6 +4,7 @@ import type { Page } from '../common/index.js';
 import { InjectTenantRepository, type TenantRepository } from '../tenancy/index.js';
 import { ChatMessage } from './chat-message.entity.js';
 import { MessageView } from './chat.dto.js';
+import { MessageContents } from './message.contents.js';
 
 /** Messages can be long: as many are in memory at once. */
 const PAGE = 100;
@@ -14,6 +15,7 @@ export class ChatPersonalData implements OnModuleInit {
   constructor(
     @InjectTenantRepository(ChatMessage) private readonly messages: TenantRepository<ChatMessage>,
     private readonly personal: PersonalData,
+    private readonly contents: MessageContents,
   ) {}
 
   onModuleInit(): void {
@@ -28,7 +30,7 @@ export class ChatPersonalData implements OnModuleInit {
       .orderBy('message.id', 'ASC')
       .limit(PAGE);
     if (after !== undefined) query.andWhere('message.id > :after', { after });
-    const rows = await query.getMany();
+    const rows = await this.contents.opened(await query.getMany());
     const next = rows.length === PAGE ? (rows.at(-1)?.id ?? null) : null;
     const items = rows.map((message) => ({ session_id: message.sessionId, ...MessageView.of(message) }));
     return { items, next_cursor: next };

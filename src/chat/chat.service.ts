@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { UnknownSession } from '../auth/index.js';
-import { AppError, newId, type Page } from '../common/index.js';
+import { AppError, type Page } from '../common/index.js';
 import type { Commit } from '../idempotency/index.js';
 import { SESSION_IDLE_MS, SessionService, WELCOME } from '../session/index.js';
 import { TenantSettings } from '../settings/index.js';
@@ -14,6 +14,7 @@ import {
 import { ChatMessage } from './chat-message.entity.js';
 import { MODEL } from './chat.settings.js';
 import { latest } from './history.window.js';
+import { MessageContents, type StoredMessage } from './message.contents.js';
 import { MODEL_PROVIDERS, type ModelProvider, ModelUnavailable, type Turn } from './model.provider.js';
 import { ModelQueue } from './model.queue.js';
 
@@ -41,6 +42,7 @@ export class ChatService {
     private readonly settings: TenantSettings,
     private readonly credentials: CredentialCodec,
     private readonly queue: ModelQueue,
+    private readonly contents: MessageContents,
     @Inject(MODEL_PROVIDERS) private readonly providers: ModelProvider[],
   ) {}
 
@@ -61,8 +63,10 @@ export class ChatService {
     const asked = new Date();
     const model = this.settings.get(MODEL);
     const { reply, mock } = await this.ask(model, sessionId, message, gone);
+    const said = await this.contents.stored(message);
+    const answered = await this.contents.stored(reply);
     return commit({ tenant_id: tenant.slug, session_id: credential, reply, model, mock }, () =>
-      this.store(sessionId, message, asked, reply, model),
+      this.store(sessionId, said, asked, answered, model),
     );
   }
 
@@ -83,7 +87,7 @@ export class ChatService {
     const rows = await query.getMany();
     // Messages go with their session: where there are some, it is still there.
     if (rows.length === 0) await this.sessions.get(sessionId);
-    const items = rows.slice(0, limit);
+    const items = await this.contents.opened(rows.slice(0, limit));
     const last = items.at(-1);
     const more = rows.length > limit && last !== undefined;
     return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, sessionId, last.id) : null };
@@ -119,14 +123,21 @@ export class ChatService {
       .orderBy('message.id', 'DESC')
       .limit(HISTORY_MESSAGES)
       .getMany();
+    const said = await this.contents.opened(rows);
     return latest(
-      rows.map(({ role, content }) => ({ role, content })),
+      said.map(({ role, content }) => ({ role, content })),
       HISTORY_BYTES,
     );
   }
 
   /** Plain SQL, because this is the hot path: one statement, one flight, and it looks at the session again. */
-  private async store(sessionId: string, message: string, asked: Date, reply: string, model: string): Promise<void> {
+  private async store(
+    sessionId: string,
+    said: StoredMessage,
+    asked: Date,
+    answered: StoredMessage,
+    model: string,
+  ): Promise<void> {
     const stored = await this.transaction.query(
       `INSERT INTO chat_messages (tenant_id, id, session_id, role, content, model, created_at)
        SELECT s.tenant_id, m.id, s.id, m.role, m.content, m.model, m.at
@@ -138,11 +149,11 @@ export class ChatService {
       [
         this.context.currentOrThrow('A chat').id,
         sessionId,
-        newId(),
-        message,
+        said.id,
+        said.content,
         asked,
-        newId(),
-        reply,
+        answered.id,
+        answered.content,
         model,
         new Date(asked.getTime() - SESSION_IDLE_MS),
       ],

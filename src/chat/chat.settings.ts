@@ -1,4 +1,4 @@
-import { Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsBoolean, Matches, Max, MaxLength, Min } from 'class-validator';
 import { declareLimit } from '../limits/index.js';
 import { declareSecret, declareSetting, Satisfies } from '../settings/index.js';
 
@@ -38,6 +38,18 @@ function isBaseUrl(text: string): boolean {
   const { protocol, username, password, search, hash } = new URL(text);
   return /^https?:$/.test(protocol) && [username, password, search, hash].every((part) => part === '');
 }
+
+export const CHAT_ENCRYPTED = declareSetting<boolean>({
+  key: 'chat.encrypted',
+  description:
+    'Whether new messages of chats are stored encrypted with the key of the tenant. Those there are stay as they are.',
+  type: 'boolean',
+  rules: [IsBoolean()],
+  allowed: 'true or false',
+  default: false,
+  changedBy: 'owner',
+  byPlan: true,
+});
 
 export const CHAT_PER_10S = declareSetting<number | undefined>({
   key: 'limits.chat_per_10s',

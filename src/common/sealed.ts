@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
-const NONCE_BYTES = 12;
+export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
@@ -8,8 +8,12 @@ const TAG_BYTES = 16;
  *
  * @param key 32 bytes @param about what the text belongs to; it opens only with the same
  */
-export function seal(key: Buffer, text: string | Buffer, about: string | Buffer = ''): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
+export function seal(
+  key: Buffer,
+  text: string | Buffer,
+  about: string | Buffer = '',
+  nonce: Buffer = randomBytes(NONCE_BYTES),
+): Buffer {
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(bytesOf(about));
   const sealed = Buffer.concat([cipher.update(text), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);

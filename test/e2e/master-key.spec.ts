@@ -49,7 +49,7 @@ describe('the MASTER_KEY of an installation under traffic', () => {
   let at: Scratch;
   let folder: string;
   const apps: TestApp[] = [];
-  const traffic: { stop(): Promise<string[]> }[] = [];
+  const traffic: { stop: () => Promise<string[]> }[] = [];
   const variables = (masterKey: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv =>
     testEnv({
       DATABASE_URL: at.url,
@@ -81,7 +81,7 @@ describe('the MASTER_KEY of an installation under traffic', () => {
   }
 
   /** Chats, signs in, and writes and reads a secret, over and over. */
-  function load(t: TestApp, tenant: string): { rounds(): number; stop(): Promise<string[]> } {
+  function load(t: TestApp, tenant: string): { rounds: () => number; stop: () => Promise<string[]> } {
     const failures: string[] = [];
     let rounds = 0;
     let stopped = false;
@@ -119,7 +119,7 @@ describe('the MASTER_KEY of an installation under traffic', () => {
     return t.app.get(TenantRunner).run(tenant, () => t.app.get(SecretVault).open(API_KEY));
   }
 
-  const meanwhile = async (...loads: { rounds(): number }[]): Promise<void> => {
+  const meanwhile = async (...loads: { rounds: () => number }[]): Promise<void> => {
     const before = loads.map(({ rounds }) => rounds());
     await expect.poll(() => loads.every(({ rounds }, index) => rounds() > before[index]! + 1)).toBe(true);
   };

@@ -25,6 +25,7 @@ export class RowImport {
   private readonly view: RowView;
   private readonly columns: Column[];
   private readonly ids: CopyIds | undefined;
+  private readonly sealers = new Map<string, (rowId: string, text: string) => string>();
 
   /**
    * @param given the columns that the archive has of the table @param present those that the table has
@@ -57,6 +58,13 @@ export class RowImport {
       SELECT current_setting('app.tenant_id')::uuid, ${values.join(', ')} FROM jsonb_array_elements($1::jsonb) r`;
   }
 
+  /** To be asked once before rows are taken. */
+  async prepare(): Promise<void> {
+    for (const [name, { sealer }] of Object.entries(this.rule.texts ?? {})) {
+      this.sealers.set(name, await sealer(this.takeover.toId));
+    }
+  }
+
   /** @throws ArchiveInvalid */
   taken(row: Row): Row {
     const before = { id: this.view.get(row, 'id') };
@@ -87,6 +95,10 @@ export class RowImport {
   }
 
   private settle(row: Row): void {
+    for (const [name, seal] of this.sealers) {
+      const text = this.view.get(row, name);
+      if (text !== null) this.view.set(row, name, seal(this.view.get(row, 'id')!, text));
+    }
     for (const [name, secret] of Object.entries(this.rule.secrets ?? {})) {
       if (!this.view.has(name)) continue;
       const value = this.view.get(row, name);

@@ -34,6 +34,15 @@ export interface RowBytes {
   put(id: string, source: AsyncIterable<Buffer>): Promise<void>;
 }
 
+/** A column of texts some of which are sealed under a key of the tenant: opened in every archive, and sealed anew. */
+export interface SealedTexts {
+  /** Is in every text that is not stored as it is. */
+  mark: string;
+  /** Asked once for a table; what opens a text of a row. */
+  opener: (tenantId: string) => Promise<(rowId: string, text: string) => string>;
+  sealer: (tenantId: string) => Promise<(rowId: string, text: string) => string>;
+}
+
 export interface ArchiveRule {
   /** Why its rows are in no archive. */
   leftOut?: string;
@@ -43,6 +52,7 @@ export interface ArchiveRule {
   bytes?: RowBytes;
   /** Columns that look like a secret and are none. */
   plain?: string[];
+  texts?: Record<string, SealedTexts>;
   /**
    * When the tenant is restored from a backup of its own, its rows
    * - `stay` as they are now, since they tell what has happened;

@@ -51,6 +51,7 @@ export class RowLoader {
     }
     const present = await columnsOf(this.client(), name);
     const rows = new RowImport(name, columns, present, rule, this.takeover);
+    await rows.prepare();
     const opensNothing = rule.credentials && !this.takeover.credentials;
     const ends = this.takeover.restored === true && rule.restored === 'end';
     this.current = { name, rows: opensNothing || ends ? undefined : rows };
