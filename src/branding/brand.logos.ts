@@ -74,5 +74,5 @@ async function looked(content: Buffer) {
   if (Math.max(size.width, size.height) > MAX_LOGO_SIDE) {
     throw new LogoRefused(`The picture has ${size.width} by ${size.height} pixels.`);
   }
-  return { mediaType: type.mime as string, ...size };
+  return { mediaType: type.mime, ...size };
 }

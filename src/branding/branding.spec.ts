@@ -12,7 +12,7 @@ import {
 import { sizeOf } from './image.js';
 
 const branding = (settings: Record<string, unknown>, name = 'Acme Corp'): Branding =>
-  brandingOf({ name, settings, inherited: undefined } as never);
+  brandingOf({ name, settings, inherited: undefined });
 
 describe('the branding of acme', () => {
   it('is its name and the colours of the platform where it sets nothing', () => {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { QueryRunner } from 'typeorm';
 import { RenameMailBrand1763600000116 } from '../../migrations/platform/1763600000116-rename-mail-brand.js';
 import { mailTo } from '../kit/team.js';
 import { signIn, type SignedIn } from '../kit/sign-in.js';
@@ -107,7 +106,7 @@ describe('what a tenant was called in mails', () => {
   it('is its branding.name after the migration, with its history, and the other way round', async () => {
     const query = (sql: string, values: unknown[]) =>
       t.database.admin(sql.replace('UPDATE ', 'UPDATE platform.'), values);
-    const [runner, migration] = [{ query } as unknown as QueryRunner, new RenameMailBrand1763600000116()];
+    const [runner, migration] = [{ query }, new RenameMailBrand1763600000116()];
     await set(globex, { 'branding.name': 'Globex Labs' });
     const stored = async () => {
       const [row] = await t.database.admin<{ settings: Record<string, unknown>; keys: string[] }>(
@@ -183,7 +182,7 @@ describe('the logo of a tenant', () => {
       headers: { ...admin.headers, 'content-type': 'image/png' },
       body: parts as never,
       duplex: 'half',
-    } as RequestInit);
+    });
     const problem = (await answer.json()) as { code: string };
     expect([answer.status, problem.code]).toEqual([413, 'logo_too_large']);
   });

@@ -254,7 +254,7 @@ describe('a link to a file of acme', () => {
 
   it('does not open it while the tenant is suspended', async () => {
     const link = await linkTo(await stored());
-    await t.app.get(TenantLifecycle).apply('acme', 'suspend', { reason: 'for a test' } as never);
+    await t.app.get(TenantLifecycle).apply('acme', 'suspend', { reason: 'for a test' });
     await expect.poll(async () => (await follow(link)).status).toBe(403);
     await t.app.get(TenantLifecycle).apply('acme', 'resume');
     await expect.poll(async () => (await follow(link)).status).toBe(200);

@@ -6,7 +6,7 @@ import type { ArchiveRules } from './archive.rules.js';
 
 export interface FileTakeover {
   /** The id that a row has here. */
-  idOf(id: string): string;
+  idOf: (id: string) => string;
   /** Called between files; throws where the work is to end. */
   check?: () => Promise<void>;
   /** What cannot be taken in; without it the first such ends it all. */
@@ -41,9 +41,9 @@ export async function loadFiles(
 /** Those of the file that has begun. What is not read of them is left to whoever reads on. */
 async function* bytesOf(parts: AsyncGenerator<ArchivePart>): AsyncGenerator<Buffer> {
   for (;;) {
-    const { value, done } = await parts.next();
-    if (done) throw new ArchiveInvalid('it is cut short');
-    if (value.kind === 'file-end') return;
-    if (value.kind === 'bytes') yield value.bytes;
+    const next: IteratorResult<ArchivePart, unknown> = await parts.next();
+    if (next.done) throw new ArchiveInvalid('it is cut short');
+    if (next.value.kind === 'file-end') return;
+    if (next.value.kind === 'bytes') yield next.value.bytes;
   }
 }
