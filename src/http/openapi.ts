@@ -81,6 +81,7 @@ const TAGS: [name: string, description: string][] = [
   ['domains', 'Domains of the tenant itself'],
   ['features', 'What the tenant has beyond the common'],
   ['config', 'Settings: of the tenant itself; for platform admins those of any tenant, of plans and of the platform'],
+  ['files', 'Files of the tenant and its people'],
   ['branding', 'How the tenant looks in mails and pages'],
   ['sandboxes', 'Copies of the tenant, to try things out in or to train people'],
   ['health', 'For load balancers and monitoring'],

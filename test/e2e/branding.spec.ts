@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { QueryRunner } from 'typeorm';
 import { RenameMailBrand1763600000116 } from '../../migrations/platform/1763600000116-rename-mail-brand.js';
 import { mailTo } from '../kit/team.js';
 import { signIn, type SignedIn } from '../kit/sign-in.js';
@@ -106,7 +107,8 @@ describe('what a tenant was called in mails', () => {
   it('is its branding.name after the migration, with its history, and the other way round', async () => {
     const query = (sql: string, values: unknown[]) =>
       t.database.admin(sql.replace('UPDATE ', 'UPDATE platform.'), values);
-    const [runner, migration] = [{ query }, new RenameMailBrand1763600000116()];
+    const runner: Pick<QueryRunner, 'query'> = { query: query as QueryRunner['query'] };
+    const migration = new RenameMailBrand1763600000116();
     await set(globex, { 'branding.name': 'Globex Labs' });
     const stored = async () => {
       const [row] = await t.database.admin<{ settings: Record<string, unknown>; keys: string[] }>(
@@ -115,9 +117,9 @@ describe('what a tenant was called in mails', () => {
       );
       return [row?.settings['mail.brand'], row?.settings['branding.name'], row?.settings['welcome'], row?.keys];
     };
-    await migration.down(runner);
+    await migration.down(runner as QueryRunner);
     expect(await stored()).toEqual(['Globex Labs', undefined, 'Welcome from Globex.', ['mail.brand']]);
-    await migration.up(runner);
+    await migration.up(runner as QueryRunner);
     expect(await stored()).toEqual([undefined, 'Globex Labs', 'Welcome from Globex.', ['branding.name']]);
     await set(globex, { 'branding.name': null });
   });
