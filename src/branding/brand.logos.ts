@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../audit/index.js';
+import { type CacheNamespace, TenantCache } from '../cache/index.js';
 import { newId } from '../common/index.js';
 import { InjectTenantRepository, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
 import { BrandLogo } from './brand-logo.entity.js';
@@ -10,19 +11,31 @@ import { LOGO_TYPES, MAX_LOGO_BYTES, MAX_LOGO_SIDE, sizeOf } from './image.js';
 /** A logo without its content. */
 export type LogoSummary = Pick<BrandLogo, 'mediaType' | 'tag' | 'width' | 'height'>;
 
+/** How old what pages show may be elsewhere, in ms: answers about it are kept by browsers for as long. */
+const SHOWN_MS = 60_000;
 const NEWEST = { createdAt: 'DESC', id: 'DESC' } as const;
 
 /** The logo of the current tenant. */
 @Injectable()
 export class BrandLogos {
+  private readonly kept: CacheNamespace;
+
   constructor(
     @InjectTenantRepository(BrandLogo) private readonly logos: TenantRepository<BrandLogo>,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
-  ) {}
+    cache: TenantCache,
+  ) {
+    this.kept = cache.of('branding');
+  }
 
   find(): Promise<BrandLogo | null> {
     return this.logos.findOne({ order: NEWEST });
+  }
+
+  /** For whoever looks at a page of the tenant: may be a minute old. */
+  shown(): Promise<LogoSummary | null> {
+    return this.kept.wrap('logo', SHOWN_MS, () => this.summary());
   }
 
   summary(): Promise<LogoSummary | null> {
@@ -45,16 +58,19 @@ export class BrandLogos {
       await this.logos.insert(logo);
       await this.record('branding.logo_set', { media_type: mediaType, bytes: content.length, width, height });
     });
+    await this.kept.delete('logo');
     return logo;
   }
 
   /** @returns whether there was one */
   async remove(): Promise<boolean> {
-    return this.transaction.run(async () => {
+    const removed = await this.transaction.run(async () => {
       if ((await this.logos.delete({})) === 0) return false;
       await this.record('branding.logo_removed');
       return true;
     });
+    await this.kept.delete('logo');
+    return removed;
   }
 
   private record(event: string, details?: Record<string, unknown>): Promise<void> {

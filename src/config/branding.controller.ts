@@ -53,7 +53,7 @@ export class BrandingController {
   async read(@Res({ passthrough: true }) response: Response): Promise<BrandingView> {
     response.vary(NAMED_BY);
     const tenant = this.context.currentOrThrow('The branding');
-    const logo = await this.logos.summary();
+    const logo = await this.logos.shown();
     return BrandingView.of(brandingOf(tenant), logo && this.view(logo));
   }
 

@@ -37,7 +37,7 @@ export class RootController {
   }
 
   private async page(tenant: Tenant, response: Response): Promise<string> {
-    const summary = await this.logos.summary();
+    const summary = await this.logos.shown();
     const logo = summary && { ...summary, url: `/api/branding/logo?v=${summary.tag}` };
     response.type('text/html; charset=utf-8').set('Content-Security-Policy', PAGE_POLICY);
     const welcome = this.settings.get(WELCOME);

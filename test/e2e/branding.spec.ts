@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { QueryRunner } from 'typeorm';
 import { RenameMailBrand1763600000116 } from '../../migrations/platform/1763600000116-rename-mail-brand.js';
+import { MetricsService } from '../../src/metrics/index.js';
 import { mailTo } from '../kit/team.js';
 import { signIn, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -173,6 +174,23 @@ describe('the logo of a tenant', () => {
     const refused = await put(admin, body, type);
     expect([refused.status, refused.json.code]).toEqual([status, code]);
     expect((await ask('/api/branding')).json.logo).toEqual(before);
+  });
+
+  it('is looked up once for all pages that show it within a minute, and at once after a change', async () => {
+    const looks = async (): Promise<number> => {
+      const found = await t.app.get(MetricsService).registry.getSingleMetric('tenantry_cache_operations_total')!.get();
+      return found.values.find(({ labels }) => labels['result'] === 'miss')?.value ?? 0;
+    };
+    const shown = async () => (await ask('/api/branding')).json.logo?.media_type;
+    expect((await put(admin, PNG)).status).toBe(200);
+    const before = await looks();
+    expect([await shown(), await shown(), await shown()]).toEqual(['image/png', 'image/png', 'image/png']);
+    expect(await looks()).toBe(before + 1);
+    expect((await put(admin, GIF, 'image/gif')).status).toBe(200);
+    expect(await shown()).toBe('image/gif');
+    expect((await admin.send('DELETE', '/api/branding/logo')).status).toBe(204);
+    expect(await shown()).toBeUndefined();
+    expect((await put(admin, PNG)).status).toBe(200);
   });
 
   it('is not more than 256 KiB either where its length is not said', async () => {

@@ -12,6 +12,11 @@ const CAST: Record<string, string[]> = {
   'people-lead': ['user:read', 'user:write', 'user:delete', 'invitation:write', 'session:read'],
   composer: ['role:read', 'role:write', 'user:write', 'audit:read', 'session:read', 'session:write'],
 };
+/** What a program holds that adds members. */
+const KEY = [
+  ...['user:write', 'invitation:write', 'role:write'],
+  ...['session:read', 'session:write', 'file:read', 'file:write'],
+];
 const COMPOSED = ['alpha', 'beta', ...Object.keys(CAST)];
 const ROLES = ['owner', 'admin', 'member', 'viewer', ...COMPOSED];
 const PEOPLE = ['lead@acme.example', 'maker@acme.example', 'admin@acme.example', 'member@acme.example'];
@@ -66,7 +71,7 @@ describe('no sequence of grants', () => {
     smtp = await startSmtp();
     t = await createTestApp({ SMTP_URL: smtp.url });
     tenantId = (await t.tenant('acme')).id;
-    key = await program(t, 'acme', ['user:write', 'invitation:write', 'role:write', 'session:read', 'session:write']);
+    key = await program(t, 'acme', KEY);
   });
   afterAll(async () => {
     await t.close();
@@ -189,7 +194,7 @@ describe('no sequence of grants', () => {
   /** What the actor of a step holds before it; of an acceptance, whoever sent the invitation. */
   const reachOf = async (next: Step, people: Map<string, Holder>): Promise<ReadonlySet<string>> => {
     const heldBy = (email: string | undefined) => [...people.values()].find((holder) => holder.email === email)?.held;
-    const keys = new Set(['user:write', 'invitation:write', 'role:write', 'session:read', 'session:write']);
+    const keys = new Set(KEY);
     if (next.kind !== 'accept') return next.actor === 3 ? keys : (heldBy(PEOPLE[next.actor]) ?? new Set());
     const [sent] = await t.database.admin<{ invited_by: string }>(
       'SELECT invited_by FROM everywhere.invitations WHERE email_key = $1 AND accepted_at IS NULL',

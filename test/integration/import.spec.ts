@@ -161,6 +161,18 @@ describe('an import', () => {
     expect(await stored('again')).toEqual(before);
   });
 
+  it('keeps in the history of settings what it overwrites, and nothing else', async () => {
+    const importing = t.app.get(TenantImport);
+    await importing.import(await read(good('remembered', { welcome: 'Hi', model: 'mock-1' })), { mode: 'upsert' });
+    const again = await read(good('remembered', { welcome: 'Ho', model: 'mock-1' }), good('fresh', { welcome: 'Hey' }));
+    for (const mode of ['missing', 'upsert', 'upsert'] as const) await importing.import(again, { mode });
+    const changes = await t.database.admin(
+      `SELECT t.slug, c.key, c.before, c.after, c.actor->>'kind' AS by FROM platform.setting_changes c
+         JOIN platform.tenants t ON t.id = c.tenant_id WHERE t.slug IN ('remembered', 'fresh')`,
+    );
+    expect(changes).toEqual([{ slug: 'remembered', key: 'welcome', before: 'Hi', after: 'Ho', by: 'system' }]);
+  });
+
   it('brings a tenant to what the file says and keeps what the file does not say', async () => {
     await registry.import(await read(good('changing', { plan: 'pro', welcome: 'Hi', region: 'eu' })), {
       mode: 'upsert',

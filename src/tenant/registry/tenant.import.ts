@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { newId } from '../../common/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { SettingHistory } from '../settings/setting.history.js';
+import type { SettingMap } from '../settings/settings.owner.js';
 import { TenantChanges } from '../tenant.changes.js';
 import { type TenantLine, TenantsFileError } from './tenants-file.js';
 
@@ -39,6 +41,9 @@ const CREATE = `${INPUT} INSERT INTO tenants (id, slug, name, plan, status, sett
   SELECT i.id, i.slug, i.name, coalesce(i.plan, 'unlimited'), 'active', i.settings, i.extra
     FROM input i JOIN slugs s ON s.slug = i.slug AND s.tenant_id = i.id
   RETURNING slug`;
+const RESETTING = `${INPUT} SELECT t.id, t.settings AS before, t.settings || i.settings AS after
+    FROM input i JOIN tenants t ON t.slug = i.slug
+   WHERE t.settings IS DISTINCT FROM t.settings || i.settings ORDER BY t.slug FOR UPDATE OF t`;
 const UPDATE = `${INPUT}, changed AS (
   UPDATE tenants t SET name = i.name, plan = coalesce(i.plan, t.plan), settings = t.settings || i.settings,
          extra = t.extra || i.extra, revision = t.revision + 1, updated_at = now()
@@ -51,10 +56,11 @@ const UPDATE = `${INPUT}, changed AS (
 /** Brings sets of tenants from a file into the registry. */
 @Injectable()
 export class TenantImport {
-  /** @param changes left out only where nobody is to hear of it: in the benchmark */
+  /** @param changes and @param history left out only where nobody is to hear of it: in the benchmark */
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly changes?: TenantChanges,
+    private readonly history?: SettingHistory,
   ) {}
 
   /**
@@ -102,8 +108,15 @@ export class TenantImport {
     // Nothing of the batch is made then; what is wrong with the batches after it is to be told as well.
     if (refused.length > 0) return { created: [], updated: [], refused: problemsOf(refused, batch) };
     const created = await this.slugs(manager, CREATE, input);
-    const updated = options.mode === 'missing' ? [] : await this.slugs(manager, UPDATE, input);
+    const updated = options.mode === 'missing' ? [] : await this.update(manager, input);
     return { created, updated, refused: [] };
+  }
+
+  private async update(manager: EntityManager, input: string): Promise<string[]> {
+    const resetting = await manager.query<{ id: string; before: SettingMap; after: SettingMap }[]>(RESETTING, [input]);
+    const changes = resetting.map(({ id, ...change }) => ({ of: { scope: 'tenant' as const, id }, ...change }));
+    await this.history?.recordAll(manager, changes);
+    return this.slugs(manager, UPDATE, input);
   }
 
   private async slugs(manager: EntityManager, sql: string, input: string): Promise<string[]> {

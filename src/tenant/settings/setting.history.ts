@@ -18,6 +18,13 @@ export interface SettingChange {
   changed_at: Date;
 }
 
+/** The settings of one owner before and after a change. */
+export interface SettingsChanged {
+  of: SettingsOf;
+  before: SettingMap;
+  after: SettingMap;
+}
+
 const COLUMNS = 'id, key, before, after, actor, changed_at';
 const PAGE = 'AND key = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4';
 const LIST = {
@@ -29,7 +36,8 @@ const LIST = {
 const FIND = `SELECT ${COLUMNS} FROM setting_changes
   WHERE id = $1 AND key = $2 AND scope = $3 AND tenant_id IS NOT DISTINCT FROM $4 AND plan IS NOT DISTINCT FROM $5`;
 const INSERT = `INSERT INTO setting_changes (id, scope, tenant_id, plan, key, before, after, actor)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`;
+  SELECT id, scope, tenant_id, plan, key, before, after, $2 FROM jsonb_to_recordset($1::jsonb)
+    AS r(id uuid, scope text, tenant_id uuid, plan text, key text, before jsonb, after jsonb)`;
 const ERASE = 'DELETE FROM setting_changes WHERE tenant_id = $1';
 
 /** Cursors of histories of plans and the platform belong to no tenant. */
@@ -54,13 +62,26 @@ export class SettingHistory {
    *
    * @param manager of the transaction of the change, which holds the owner's row: so ids are in the order of changes
    */
-  async record(manager: EntityManager, of: SettingsOf, before: SettingMap, after: SettingMap): Promise<void> {
-    const { tenantId, plan } = columnsOf(of);
+  record(manager: EntityManager, of: SettingsOf, before: SettingMap, after: SettingMap): Promise<void> {
+    return this.recordAll(manager, [{ of, before, after }]);
+  }
+
+  /** The same for many owners at once. */
+  async recordAll(manager: EntityManager, changes: SettingsChanged[]): Promise<void> {
+    const rows = changes.flatMap(({ of, before, after }) => {
+      const { tenantId, plan } = columnsOf(of);
+      const owner = { scope: of.scope, tenant_id: tenantId, plan };
+      return differing(before, after).map((key) => ({
+        ...owner,
+        id: newId(),
+        key,
+        before: before[key],
+        after: after[key],
+      }));
+    });
+    if (rows.length === 0) return;
     const actor = JSON.stringify(this.context.actor() ?? { kind: 'system' });
-    for (const key of differing(before, after)) {
-      const change = [newId(), of.scope, tenantId, plan, key, json(before[key]), json(after[key]), actor];
-      await manager.query(INSERT, change);
-    }
+    await manager.query(INSERT, [JSON.stringify(rows), actor]);
   }
 
   /**
@@ -98,8 +119,4 @@ export function differing(before: SettingMap, after: SettingMap): string[] {
 
 function columnsOf(of: SettingsOf): { tenantId: string | null; plan: string | null } {
   return { tenantId: of.scope === 'tenant' ? of.id : null, plan: of.scope === 'plan' ? of.name : null };
-}
-
-function json(value: unknown): string | null {
-  return value === undefined ? null : JSON.stringify(value);
 }
