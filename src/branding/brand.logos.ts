@@ -82,7 +82,7 @@ export class BrandLogos {
 async function looked(content: Buffer) {
   if (content.length === 0) throw new LogoRefused('There is no picture in the body.');
   const { fileTypeFromBuffer } = await import('file-type');
-  const type = await fileTypeFromBuffer(content);
+  const type = await fileTypeFromBuffer(content).catch(() => undefined);
   if (!type || !Object.hasOwn(LOGO_TYPES, type.mime))
     throw new LogoRefused('This is no picture of a kind that is taken.');
   const size = sizeOf(type.mime, content);

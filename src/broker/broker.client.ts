@@ -1,23 +1,11 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Redis } from 'ioredis';
-import { AppError } from '../common/index.js';
 import type { OutboundPolicy } from '../outbound/index.js';
 
 const CONNECT_MS = 5000;
 /** How long a command may take, in ms. */
 const COMMAND_MS = 5000;
-
-export class PlainBrokerRefused extends AppError {
-  constructor() {
-    super({
-      status: 422,
-      code: 'broker_plain_refused',
-      detail: 'Redis is spoken to unencrypted within networks that the operator allows, and nowhere else.',
-      remedy: 'Let broker.url begin with rediss.',
-    });
-  }
-}
 
 /** One connection to a Redis that a tenant named. */
 export class BrokerClient {
@@ -68,7 +56,7 @@ export class BrokerClient {
   /**
    * Connected and signed in, again where the connection was lost.
    *
-   * @throws OutboundRefused, PlainBrokerRefused, errors of the network and replies of the server
+   * @throws OutboundRefused, errors of the network and replies of the server
    */
   async ready(): Promise<Redis> {
     if (this.redis.status !== 'ready' || this.readying) {
@@ -98,9 +86,8 @@ async function connectTo({ protocol, hostname, port }: URL, policy: OutboundPoli
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   const socket = await policy.connect(host, port === '' ? 6379 : Number(port), CONNECT_MS);
   if (protocol === 'rediss:') return encrypted(socket, host);
-  if (policy.isAddressAllowedByOperator(socket.remoteAddress ?? '')) return socket;
-  socket.destroy();
-  throw new PlainBrokerRefused();
+  policy.allowPlain(socket, host);
+  return socket;
 }
 
 async function encrypted(socket: Socket, host: string): Promise<TLSSocket> {

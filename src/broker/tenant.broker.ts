@@ -6,7 +6,7 @@ import { type TenantResource, TenantResources } from '../resources/index.js';
 import { SecretVault } from '../secrets/index.js';
 import { settingOf } from '../settings/index.js';
 import type { Tenant } from '../tenancy/index.js';
-import { BrokerClient, PlainBrokerRefused } from './broker.client.js';
+import { BrokerClient } from './broker.client.js';
 import { BROKER_URL } from './broker.settings.js';
 
 /** The Redis that a tenant brings itself: for what modules hand over to the tenant, not for what they keep for themselves. */
@@ -65,7 +65,7 @@ class BrokerMissing extends AppError {
 
 /** Of the connection and of what the server says of it; a command that it does not like is a fault of the command. */
 function reasonOf(error: unknown): string | undefined {
-  if (error instanceof OutboundRefused || error instanceof PlainBrokerRefused) return error.message;
+  if (error instanceof OutboundRefused) return error.message;
   if (!(error instanceof Error)) return undefined;
   const { name, message } = error;
   const { code = '' } = error as { code?: string };

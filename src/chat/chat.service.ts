@@ -106,9 +106,9 @@ export class ChatService {
     const history = provider.remembers ? await this.recent(sessionId) : [];
     const tenant = { slug: current.slug, welcome: this.settings.get(WELCOME) };
     const request = { model, history, message, tenant };
-    const late = AbortSignal.timeout(MODEL_TIMEOUT_MS);
+    const call = () => provider.complete(request, AbortSignal.timeout(MODEL_TIMEOUT_MS));
     try {
-      return await this.queue.run(() => provider.complete(request, late), late, gone);
+      return await this.queue.run(call, provider.isOwn(current), gone);
     } catch (error) {
       if (error instanceof AppError) throw error;
       throw new ModelUnavailable(model, error);

@@ -10,6 +10,10 @@ export class MockModelProvider implements ModelProvider {
     return isMock(model);
   }
 
+  isOwn(): boolean {
+    return false;
+  }
+
   complete({ model, message, tenant }: ModelRequest): Promise<Completion> {
     const text = message.trim();
     const head = `${tenant.welcome} [${tenant.slug.toUpperCase()} MOCK]`;

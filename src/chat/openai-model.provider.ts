@@ -5,12 +5,12 @@ import type { Env } from '../env/index.js';
 import { OutboundFetch, OutboundPolicy, OutboundRefused } from '../outbound/index.js';
 import { type TenantResource, TenantResources } from '../resources/index.js';
 import { SecretVault } from '../secrets/index.js';
-import { effectiveSetting, settingOf } from '../settings/index.js';
+import { effectiveSetting, type Setting, settingOf } from '../settings/index.js';
 import type { Tenant } from '../tenancy/index.js';
 import { MODEL, MODEL_API_KEY, MODEL_BASE_URL } from './chat.settings.js';
 import { isMock } from './mock-model.provider.js';
 import { ModelClient, ModelFailure } from './model.client.js';
-import type { Completion, ModelProvider, ModelRequest } from './model.provider.js';
+import { type Completion, type ModelProvider, type ModelRequest, ModelUnavailable } from './model.provider.js';
 
 /** From the request to the last byte of the answer, in ms; of an answer so many bytes are read. */
 const BOUNDS = { timeoutMs: 60_000, maxBytes: 256 * 1024 };
@@ -31,7 +31,6 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
     @Inject(ENV) private readonly env: Env,
     resources: TenantResources,
     private readonly outbound: OutboundFetch,
-    private readonly policy: OutboundPolicy,
     private readonly secrets: SecretVault,
   ) {
     this.clients = resources.declare<ModelClient>({
@@ -52,13 +51,25 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
     if (isMock(model)) return false;
     if (settingOf(tenant, MODEL_BASE_URL) !== '') return true;
     const { modelBaseUrl, modelNames } = this.env;
-    return modelBaseUrl !== undefined && (modelNames.length === 0 || modelNames.includes(model) || paysItself(tenant));
+    return (
+      modelBaseUrl !== undefined &&
+      (modelNames.length === 0 || modelNames.includes(model) || isOfTenant(tenant, MODEL_API_KEY))
+    );
+  }
+
+  isOwn(tenant: Tenant): boolean {
+    return settingOf(tenant, MODEL_BASE_URL) !== '' && isOfTenant(tenant, MODEL_BASE_URL);
   }
 
   async complete({ model, history, message }: ModelRequest, signal: AbortSignal): Promise<Completion> {
     const turns = [...history, { role: 'user' as const, content: message }];
-    const reply = await this.clients.use((client) => client.complete(model, turns, signal));
-    return { reply, mock: false };
+    try {
+      const reply = await this.clients.use((client) => client.complete(model, turns, signal));
+      return { reply, mock: false };
+    } catch (error) {
+      // Where the model is, is for admins to read.
+      throw error instanceof OutboundRefused ? new ModelUnavailable(model, error) : error;
+    }
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -69,7 +80,6 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
     const model = settingOf(tenant, MODEL);
     const own = settingOf(tenant, MODEL_BASE_URL);
     if (own !== '') {
-      await this.assertPrivateOrEncrypted(new URL(own));
       const apiKey = await this.secrets.openFor(MODEL_BASE_URL, MODEL_API_KEY);
       return ModelClient.open({ model, baseUrl: own, apiKey, fetch: this.outbound.within(BOUNDS) });
     }
@@ -78,17 +88,10 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
     const apiKey = (await this.secrets.open(MODEL_API_KEY)) ?? modelApiKey;
     return ModelClient.open({ model, baseUrl: modelBaseUrl, apiKey, fetch: this.operatorFetch.within(BOUNDS) });
   }
-
-  /** What is said, and the key, go unencrypted nowhere but within networks that the operator allows. */
-  private async assertPrivateOrEncrypted({ protocol, hostname }: URL): Promise<void> {
-    if (protocol === 'https:') return;
-    const { address } = await this.policy.resolve(hostname);
-    if (!this.policy.isAddressAllowedByOperator(address)) throw new PlainHttpRefused();
-  }
 }
 
-function paysItself(tenant: Tenant): boolean {
-  return effectiveSetting(tenant, MODEL_API_KEY).source === 'tenant';
+function isOfTenant(tenant: Tenant, setting: Setting<unknown>): boolean {
+  return effectiveSetting(tenant, setting).source === 'tenant';
 }
 
 class ModelServerMissing extends AppError {
@@ -98,17 +101,6 @@ class ModelServerMissing extends AppError {
       code: 'model_server_missing',
       detail: 'model.base_url is not set, and the platform has no model server.',
       remedy: 'Set model.base_url, or choose another model.',
-    });
-  }
-}
-
-class PlainHttpRefused extends AppError {
-  constructor() {
-    super({
-      status: 422,
-      code: 'model_plain_refused',
-      detail: 'Chats go unencrypted within networks that the operator allows, and nowhere else.',
-      remedy: 'Let model.base_url begin with https.',
     });
   }
 }

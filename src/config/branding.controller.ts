@@ -22,6 +22,7 @@ import {
   NoLogo,
 } from '../branding/index.js';
 import { ApiTenantHeader } from '../http/index.js';
+import { AddressLimited } from '../limits/index.js';
 import { MailLinks } from '../mail/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { BrandingView, LogoView } from './branding.dto.js';
@@ -45,6 +46,7 @@ export class BrandingController {
   @Get()
   @Header('Cache-Control', 'public, max-age=60')
   @ForTenant()
+  @AddressLimited('anybody')
   @ApiOperation({
     summary: 'How the tenant looks: name, colours, support, logo',
     description: 'For anybody, such as a page to sign in on. Changed by the settings `branding.*`.',
@@ -59,6 +61,7 @@ export class BrandingController {
 
   @Get('logo')
   @ForTenant()
+  @AddressLimited('anybody')
   @ApiOperation({ summary: 'The logo of the tenant', description: 'For anybody.' })
   @ApiQuery({ name: 'v', required: false, schema: { type: 'string' }, description: 'Tells one logo from the next.' })
   @ApiProduces(...TYPES)

@@ -8,7 +8,7 @@ export type Queue = 'requests' | 'models';
 /** How many are under way and waiting in a queue. */
 export interface QueueCounts {
   running: number;
-  streaming?: number;
+  long?: number;
   waiting: number;
 }
 

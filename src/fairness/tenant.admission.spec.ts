@@ -65,7 +65,7 @@ describe('the admission of requests', () => {
     admission.demandRoom(ACME);
     admit(admission, ACME, 'acme', arrived[5]!, log);
     expect(log.at(-1)).toBe('acme');
-    expect(counts()).toEqual({ running: 3, streaming: 0, waiting: 2 });
+    expect(counts()).toEqual({ running: 3, long: 0, waiting: 2 });
     // One that has ended makes room for one.
     arrived[0]!.response.end('done');
     await expect.poll(() => log).toContain('c');
@@ -83,12 +83,12 @@ describe('the admission of requests', () => {
     expect(log).toEqual(['lost 0', 'lost 1']);
     lost.client.destroy();
     await expect.poll(() => log).toEqual(['lost 0', 'lost 1', 'later']);
-    expect(counts()).toEqual({ running: 1, streaming: 0, waiting: 0 });
+    expect(counts()).toEqual({ running: 1, long: 0, waiting: 0 });
     // Whoever has gone before takes no slot.
     admit(admission, GLOBEX, 'ghost', lost.arrived[2]!, log);
     expect(log).not.toContain('ghost');
     later[0]!.response.end();
-    await expect.poll(counts).toEqual({ running: 0, streaming: 0, waiting: 0 });
+    await expect.poll(counts).toEqual({ running: 0, long: 0, waiting: 0 });
   });
 
   it('refuses who has waited for too long', async () => {
@@ -97,12 +97,12 @@ describe('the admission of requests', () => {
     const { arrived } = await arrive(3);
     ['a', 'b', 'c'].forEach((name, at) => admit(admission, GLOBEX, name, arrived[at]!, log));
     await expect.poll(() => log).toEqual(['a', 'b', 'c refused']);
-    expect(counts()).toEqual({ running: 2, streaming: 0, waiting: 0 });
+    expect(counts()).toEqual({ running: 2, long: 0, waiting: 0 });
   });
 
   it('lets long downloads make room, so that they are not all that a small plan can do, as many as there are slots', async () => {
     const small = tenantOf('small', 1);
-    const admission = admissionWith({ streamMs: 20, checkMs: 5 });
+    const admission = admissionWith({ longMs: 20, checkMs: 5 });
     const log: string[] = [];
     const { arrived: one } = await arrive();
     const { arrived: two } = await arrive();
@@ -113,7 +113,7 @@ describe('the admission of requests', () => {
     await expect.poll(() => log).toEqual(['download', 'another']);
     two[0]!.response.write('a part');
     admit(admission, small, 'read', three[0]!, log);
-    expect(counts()).toEqual({ running: 1, streaming: 1, waiting: 1 });
+    expect(counts()).toEqual({ running: 1, long: 1, waiting: 1 });
     one[0]!.response.end();
     await expect.poll(() => log).toEqual(['download', 'another', 'read']);
   });

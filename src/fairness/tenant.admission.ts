@@ -9,15 +9,15 @@ import { CONCURRENT_REQUESTS } from './fairness.settings.js';
 export interface AdmissionBounds {
   /** How long a request waits for others of its tenant, in ms. */
   waitMs: number;
-  /** An answer that has begun and takes longer than this, in ms, makes room for others. */
-  streamMs: number;
+  /** A request that takes longer than this, in ms, makes room for others. */
+  longMs: number;
   /** How often the two are looked at while somebody waits, in ms. */
   checkMs: number;
 }
 
 /** Injection token of other {@link AdmissionBounds}. */
 export const ADMISSION_BOUNDS = Symbol('ADMISSION_BOUNDS');
-const DEFAULTS: AdmissionBounds = { waitMs: 10_000, streamMs: 10_000, checkMs: 1000 };
+const DEFAULTS: AdmissionBounds = { waitMs: 10_000, longMs: 10_000, checkMs: 1000 };
 
 interface Entry {
   readonly of: Standing;
@@ -35,8 +35,8 @@ interface Standing {
   readonly id: string;
   cap: number;
   readonly running: Set<Entry>;
-  /** Answers that have begun, and take long: downloads. They would otherwise be all that a small plan can do. */
-  readonly streaming: Set<Entry>;
+  /** Those that take long: downloads, uploads, slow models. They would otherwise be all that a small plan can do. */
+  readonly long: Set<Entry>;
   /** In the order of their arrival. */
   readonly waiting: Set<Entry>;
 }
@@ -86,7 +86,7 @@ export class TenantAdmission {
     const cap = settingOf(tenant, CONCURRENT_REQUESTS);
     let standing = this.standings.get(tenant.id);
     if (!standing) {
-      standing = { id: tenant.id, cap, running: new Set(), streaming: new Set(), waiting: new Set() };
+      standing = { id: tenant.id, cap, running: new Set(), long: new Set(), waiting: new Set() };
       this.standings.set(tenant.id, standing);
     }
     standing.cap = cap;
@@ -107,10 +107,10 @@ export class TenantAdmission {
   }
 
   private counts(): QueueCounts {
-    const sum = { running: 0, streaming: 0, waiting: this.waiters };
-    for (const { running, streaming } of this.standings.values()) {
+    const sum = { running: 0, long: 0, waiting: this.waiters };
+    for (const { running, long } of this.standings.values()) {
       sum.running += running.size;
-      sum.streaming += streaming.size;
+      sum.long += long.size;
     }
     return sum;
   }
@@ -152,7 +152,7 @@ export class TenantAdmission {
     const { of: standing } = entry;
     this.put(entry, undefined);
     this.serve(standing);
-    if (standing.running.size + standing.streaming.size + standing.waiting.size > 0) return;
+    if (standing.running.size + standing.long.size + standing.waiting.size > 0) return;
     if (this.standings.get(standing.id) === standing) this.standings.delete(standing.id);
   }
 
@@ -165,15 +165,15 @@ export class TenantAdmission {
     }
   }
 
-  /** Lets long answers make room, as many as may run beside them, and refuses who has waited for too long. */
+  /** Lets those that take long make room, as many as may run beside them, and refuses who has waited for too long. */
   private look(): void {
     const now = performance.now();
     for (const standing of this.standings.values()) {
-      const { running, streaming, waiting, cap } = standing;
+      const { running, long, waiting, cap } = standing;
       if (waiting.size === 0) continue;
       for (const entry of running) {
-        if (now - entry.since < this.bounds.streamMs || streaming.size >= cap) break;
-        if (entry.response.headersSent) this.put(entry, streaming);
+        if (now - entry.since < this.bounds.longMs || long.size >= cap) break;
+        this.put(entry, long);
       }
       this.serve(standing);
       for (const entry of waiting) {

@@ -36,7 +36,7 @@ export const MAX_SCHEMA_BYTES = 16 * 1024;
 /** Of a text, in characters. */
 export const MAX_TEXT = 1000;
 /** Choices of a field. */
-const MAX_CHOICES = 100;
+export const MAX_CHOICES = 100;
 /** Of a choice or a title, in characters. */
 const MAX_WORD = 100;
 const MAX_DESCRIPTION = 500;

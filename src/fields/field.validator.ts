@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { type FieldError, isMailAddress } from '../common/index.js';
 
-import { type Field, type FieldFormat, type FieldSchema, isStorable, MAX_TEXT } from './field.schema.js';
+import { type Field, type FieldFormat, type FieldSchema, isStorable, MAX_CHOICES, MAX_TEXT } from './field.schema.js';
 
 export type FieldValue = string | number | boolean | string[];
 /** Of a row, by name of the field, as they are declared or once were. */
@@ -34,8 +34,15 @@ export async function faultsOf(schema: FieldSchema, values: GivenFields, whole: 
   const missing = whole ? (schema.required ?? []).filter((name) => !Object.hasOwn(values, name)) : [];
   const faults = missing.map((name) => fault(name, 'required', 'must be given'));
   if (names.length === 0) return faults;
+  // The validator would look at each of a hundred thousand, and at each with each other.
+  for (const name of names) {
+    const value = values[name];
+    if (Array.isArray(value) && value.length > MAX_CHOICES) {
+      return [...faults, fault(name, 'maxItems', `must name at most ${MAX_CHOICES}`)];
+    }
+  }
   const validate = await validatorOf(schema.properties);
-  return validate(values) ? faults : [...faults, ...(validate.errors ?? []).map(told)];
+  return validate(values) ? faults : [...faults, ...(validate.errors ?? []).slice(0, MAX_FAULTS).map(told)];
 }
 
 export function fault(name: string, rule: string, detail: string): FieldError {
@@ -52,6 +59,9 @@ export function isDate(text: string): boolean {
 function isWebAddress(text: string): boolean {
   return text.length <= MAX_TEXT && /^https?:\/\/[^\s\p{Cc}]+$/iu.test(text) && URL.canParse(text);
 }
+
+/** Faults of values that are told: a list can have one in each place, and each names all choices. */
+const MAX_FAULTS = 20;
 
 function validatorOf(properties: Record<string, Field>): Promise<ValidateFunction> {
   const key = JSON.stringify(properties);
@@ -77,7 +87,10 @@ async function compile(properties: Record<string, Field>): Promise<ValidateFunct
 function bounded({ title: _, description: __, ...field }: Field): Record<string, unknown> {
   if (field.type === 'string') return { maxLength: MAX_TEXT, ...field, allOf: [{ format: 'storable' }] };
   if (field.type === 'integer') return { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER, ...field };
-  if (field.type === 'array') return { ...field, maxItems: field.maxItems ?? field.items?.enum.length };
+  if (field.type === 'array') {
+    const { items, maxItems = items?.enum.length } = field;
+    return { ...field, maxItems, ...(items && { items: { ...items, type: 'string' } }) };
+  }
   return { ...field };
 }
 

@@ -92,7 +92,7 @@ export class FileRows {
   /** @returns how many are to go now */
   async condemnAllOf(owner: string): Promise<number> {
     return this.files.update(
-      { uploadedBy: owner, state: In(['stored']) },
+      { uploadedBy: owner, state: In(['pending', 'stored']) },
       { state: 'deleting', touchedAt: new Date() },
     );
   }

@@ -18,6 +18,7 @@ import type { Response } from 'express';
 import { type AccessRequest, callerOf, ForTenant, locate, RequiresPermission } from '../auth/index.js';
 import { allowSlowUpload, endSlowUpload, parseLimit } from '../common/index.js';
 import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
+import { AddressLimited } from '../limits/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { byteRange } from './byte.range.js';
 import { FileLinkRequest, FileLinkView, FilePage, FileUsageView, FileView } from './file.dto.js';
@@ -116,6 +117,7 @@ export class FilesController {
 
   @Get(':id/content')
   @ForTenant(FILE_READ)
+  @AddressLimited('visitor')
   @ApiOptionalBearer()
   @FileId()
   @ApiQuery({ name: 'expires', required: false, schema: { type: 'string' } })

@@ -5,9 +5,11 @@ import type { TracedResponse } from './request-log.js';
 import { addressOf, type Reserved } from './request.address.js';
 import { hasBody } from './server.adapter.js';
 
-/** They say how the process does, on whoever's host; an answer to a preflight costs next to nothing. */
+/** What is nobody's on whoever's host: how the process does, and its documents; a preflight costs next to nothing. */
+const OF_NOBODY = /^\/(health|docs|openapi\.(json|yaml))(\/|$)/i;
+
 function isCounted({ method, path }: Request): boolean {
-  return method !== 'OPTIONS' && !/^\/health(\/|$)/i.test(path);
+  return method !== 'OPTIONS' && !OF_NOBODY.test(path);
 }
 
 export interface RoomOptions {

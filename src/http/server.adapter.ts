@@ -8,17 +8,17 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** How long a drained server leaves open a connection that has not asked for anything yet, in ms. */
 const LINGER_MS = 500;
 
-/** How slowly a client may send, in ms. */
+/** How slowly a client may send, and read, in ms. */
 export interface SlownessBounds {
   /** Until the headers are complete. */
   headers: number;
-  /** From then until the body is complete. A slow upload has as long for each 64 KiB. */
+  /** From then until the body is complete. A slow upload has as long for each 64 KiB, and so has every answer. */
   request: number;
   /** How often the two are looked at. */
   checkEvery: number;
 }
 
-/** Bytes that a slow upload has to send in the time of a whole body of others. */
+/** Bytes that a slow upload has to send, and an answer to get away, in the time of a whole body of others. */
 const PACE_BYTES = 64 * 1024;
 
 /** A request whose body may not be complete. */
@@ -30,11 +30,19 @@ interface Arrival {
   bytes: number;
 }
 
+/** An answer that waits for its client to read. */
+interface Departure {
+  since: number;
+  /** What the connection had taken by then. */
+  bytes: number;
+}
+
 /** Express on a server with limits, and with a way to end that lets requests finish; Nest's own adapter has neither. */
 export class BoundedExpressAdapter extends ExpressAdapter {
   /** The last response begun on each connection that has one in flight. */
   private readonly inFlight = new Map<Socket, http.ServerResponse>();
   private readonly arriving = new Map<Socket, Arrival>();
+  private readonly departing = new Map<Socket, Departure>();
   private draining = false;
   declare protected httpServer: http.Server;
 
@@ -64,7 +72,11 @@ export class BoundedExpressAdapter extends ExpressAdapter {
     });
     server.on('request', this.getInstance<http.RequestListener>());
     server.on('clientError', refuse);
-    const looks = setInterval(() => this.refuseLate(), this.slowness.checkEvery).unref();
+    const look = (): void => {
+      this.refuseLate();
+      this.endUnread();
+    };
+    const looks = setInterval(look, this.slowness.checkEvery).unref();
     server.once('close', () => clearInterval(looks));
     this.httpServer = server;
   }
@@ -100,8 +112,21 @@ export class BoundedExpressAdapter extends ExpressAdapter {
     }
   }
 
+  /** Ends connections that do not read what they asked for: they would hold their tenant's slots for ever. */
+  private endUnread(): void {
+    const now = performance.now();
+    for (const socket of this.inFlight.keys()) {
+      const bytes = socket.bytesWritten - socket.writableLength;
+      const known = this.departing.get(socket);
+      if (socket.writableLength === 0) this.departing.delete(socket);
+      else if (!known || bytes - known.bytes >= PACE_BYTES) this.departing.set(socket, { since: now, bytes });
+      else if (now - known.since >= this.slowness.request) socket.destroy();
+    }
+  }
+
   private ended(socket: Socket): void {
     this.inFlight.delete(socket);
+    this.departing.delete(socket);
     if (this.draining) this.closeIdle();
   }
 

@@ -22,7 +22,10 @@ const CLASSES = {
   redeem: { quota: 30, windowSeconds: 600 },
   /** Each may hold a slug, and finds out about one. */
   'sign-up': { quota: 30, windowSeconds: 3600 },
+  /** Callers without a bearer credential, where one that is shown is looked at. */
   visitor: { quota: undefined, windowSeconds: 10 },
+  /** As visitors, whatever they show, where nobody looks at it. */
+  anybody: { quota: undefined, windowSeconds: 10 },
   /** Callers of the operator's API who show no credential; a platform admin is counted by the tenant limits' guard. */
   admin: { quota: 6000, windowSeconds: 60 },
 } as const;
@@ -88,12 +91,15 @@ export class AddressLimitGuard extends ThrottlerGuard {
 
 /** @throws AddressLimitExceeded */
 function admit(response: HeaderSink, policy: AddressPolicy, { accepted, standings }: LimitVerdict): true {
-  if (accepted) return true;
   const { name, quota } = policy;
   const windowSeconds = policy.windowMs / 1000;
   const { remaining, resetSeconds } = standings[0] as LimitStanding;
-  setRateLimitHeaders(response, [
-    { name: `address-${name}`, quota, windowSeconds, remaining, resetSeconds, retryAfterSeconds: resetSeconds },
-  ]);
+  const state = { name: `address-${name}`, quota, windowSeconds, remaining, resetSeconds };
+  if (accepted) {
+    // Told together with the limits of the tenant.
+    response.addressLimit = state;
+    return true;
+  }
+  setRateLimitHeaders(response, [{ ...state, retryAfterSeconds: resetSeconds }]);
   throw new AddressLimitExceeded(name, quota, windowSeconds, resetSeconds);
 }

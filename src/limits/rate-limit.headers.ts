@@ -17,6 +17,8 @@ export interface RateLimitState {
 /** The part of a response that is needed here: Node's own, as Express hands it on. */
 export interface HeaderSink {
   setHeader(name: string, value: string): unknown;
+  /** How the limit by address stands, which is looked at before those of the tenant. */
+  addressLimit?: RateLimitState;
 }
 
 /**

@@ -57,8 +57,11 @@ export class TenantLimitGuard extends ThrottlerGuard {
 
   override canActivate(context: ExecutionContext): Promise<boolean> {
     const policies = this.policiesFor(context);
-    if (policies.length === 0) return PASS;
     const response = context.switchToHttp().getResponse<HeaderSink>();
+    if (policies.length === 0) {
+      if (response.addressLimit) setRateLimitHeaders(response, [response.addressLimit]);
+      return PASS;
+    }
     const verdict = (this.storageService as LimitStorage).consume(policies);
     if (verdict instanceof Promise) return verdict.then((later) => admit(response, policies, later));
     admit(response, policies, verdict);
@@ -84,10 +87,9 @@ function admit(
   policies: readonly TenantLimitPolicy[],
   { accepted, standings }: LimitVerdict,
 ): true {
-  setRateLimitHeaders(
-    response,
-    policies.map((policy, i) => stateOf(policy, standings[i] as LimitStanding)),
-  );
+  const states = policies.map((policy, i) => stateOf(policy, standings[i] as LimitStanding));
+  if (response.addressLimit) states.push(response.addressLimit);
+  setRateLimitHeaders(response, states);
   if (accepted) return true;
   let longest = -1;
   standings.forEach(({ refused, resetSeconds }, i) => {

@@ -8,7 +8,7 @@ import { type Tenant, TenantContext, TenantTransaction } from '../tenancy/index.
 import { oneLine } from './mail.address.js';
 import { MailMetrics } from './mail.metrics.js';
 import { type MailContent, MailRenderer } from './mail.renderer.js';
-import { MAIL_FROM, SANDBOX_RECIPIENTS } from './mail.settings.js';
+import { SANDBOX_RECIPIENTS } from './mail.settings.js';
 import { OF_THE_PLATFORM } from './mail.templates.js';
 import {
   type EmbeddedPicture,
@@ -86,7 +86,7 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
       ...this.renderer.render(letter, branding, logo),
     };
     if (tenant && !OF_THE_PLATFORM.has(letter.template) && this.servers.isSetUp(tenant)) {
-      const from = { name: oneLine(branding.name), address: settingOf(tenant, MAIL_FROM) };
+      const from = { name: oneLine(branding.name), address: this.servers.senderOf(tenant) ?? mailFrom.address };
       await this.servers.deliver({ ...mail, from }, signal);
     } else {
       await this.transport.deliver(mail, signal);

@@ -5,7 +5,7 @@ import { OutboundPolicy, OutboundRefused } from '../outbound/index.js';
 import { OutboxFailure } from '../outbox/index.js';
 import { ResourceUnavailable, type TenantResource, TenantResources } from '../resources/index.js';
 import { SecretVault } from '../secrets/index.js';
-import { settingOf } from '../settings/index.js';
+import { effectiveSetting, type Setting, settingOf } from '../settings/index.js';
 import type { Tenant } from '../tenancy/index.js';
 import { MAIL_FROM, SMTP_HOST, SMTP_PASSWORD, SMTP_PORT, SMTP_SECURITY, SMTP_USER } from './mail.settings.js';
 import { type OutgoingMail, SmtpTransport } from './mail.transport.js';
@@ -42,6 +42,14 @@ export class TenantMailServers {
     return settingOf(tenant, SMTP_HOST) !== '';
   }
 
+  /** The address that its own server sends from. One that the operator has set up for it sends from that of the operator. */
+  senderOf(tenant: Tenant): string | undefined {
+    const isOf = (setting: Setting<unknown>, source: string) => effectiveSetting(tenant, setting).source === source;
+    return isOf(SMTP_HOST, 'tenant') || !isOf(MAIL_FROM, 'tenant')
+      ? settingOf(tenant, MAIL_FROM) || undefined
+      : undefined;
+  }
+
   /** @throws OutboxFailure whose reason holds nothing of the mail */
   async deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void> {
     try {
@@ -63,7 +71,7 @@ export class TenantMailServers {
     const security = settingOf(tenant, SMTP_SECURITY);
     const port = settingOf(tenant, SMTP_PORT) ?? PORTS[security];
     const user = settingOf(tenant, SMTP_USER);
-    if (settingOf(tenant, MAIL_FROM) === '') throw new SenderMissing();
+    if (this.senderOf(tenant) === undefined) throw new SenderMissing();
     const pass = await this.secrets.openFor(SMTP_HOST, SMTP_PASSWORD);
     const server = new SmtpTransport({
       host,
@@ -90,9 +98,8 @@ export class TenantMailServers {
 
   private async connect(host: string, port: number, security: string): Promise<Socket> {
     const socket = await this.policy.connect(host, port, CONNECT_MS);
-    if (security !== 'plain' || this.policy.isAddressAllowedByOperator(socket.remoteAddress ?? '')) return socket;
-    socket.destroy();
-    throw new PlainRefused();
+    if (security === 'plain') this.policy.allowPlain(socket, host);
+    return socket;
   }
 }
 
@@ -107,24 +114,13 @@ class SenderMissing extends AppError {
   }
 }
 
-class PlainRefused extends AppError {
-  constructor() {
-    super({
-      status: 422,
-      code: 'mail_plain_refused',
-      detail: 'Mail goes unencrypted within networks that the operator allows, and nowhere else.',
-      remedy: 'Set mail.smtp_security to starttls or tls.',
-    });
-  }
-}
-
 const REFUSED = 'It cannot be reached at mail.smtp_host and mail.smtp_port.';
 const UNTRUSTED = 'Its certificate is not trusted, has run out, or is for another name than mail.smtp_host.';
 
 /** Of what went wrong between here and the server; what it said is not told, as it may quote a recipient. */
 function reasonOf(thrown: unknown): string | undefined {
   const error = thrown instanceof OutboxFailure ? thrown.cause : thrown;
-  if (error instanceof OutboundRefused || error instanceof PlainRefused) return error.message;
+  if (error instanceof OutboundRefused) return error.message;
   if (!(error instanceof Error)) return undefined;
   const { code, originalCode, responseCode, command } = error as {
     code?: string;

@@ -14,7 +14,10 @@ export interface FetchBounds {
   maxBytes: number;
 }
 
-/** Requests to URLs that tenants set. Each connection goes to an address that was checked for it. */
+/**
+ * Requests to URLs that tenants set. Each connection goes to an address that was checked for it, and http only into networks
+ * that the operator has named.
+ */
 @Injectable()
 export class OutboundFetch implements OnApplicationShutdown {
   private agent: Promise<Agent> | undefined;
@@ -64,9 +67,18 @@ async function agentFor(policy: OutboundPolicy): Promise<Agent> {
     // A host that is an address is connected to without a look-up.
     connect: (options, callback) => {
       const host = options.hostname.replace(/^\[(.*)\]$/, '$1');
-      if (isIP(host) === 0) return connect(options, callback);
+      const connected: typeof callback = (...[error, socket]) => {
+        if (error) return callback(error, null);
+        try {
+          if (options.protocol !== 'https:') policy.allowPlain(socket, host);
+        } catch (refusal) {
+          return callback(refusal as Error, null);
+        }
+        callback(null, socket);
+      };
+      if (isIP(host) === 0) return connect(options, connected);
       policy.resolve(host).then(
-        () => connect(options, callback),
+        () => connect(options, connected),
         (error: Error) => callback(error, null),
       );
     },

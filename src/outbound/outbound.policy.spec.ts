@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { mayReach, networks } from './address.ranges.js';
-import { OutboundPolicy, OutboundRefused } from './outbound.policy.js';
+import { OutboundPolicy, OutboundRefused, PlainRefused } from './outbound.policy.js';
 
 const REFUSED = [
   '0.0.0.0',
@@ -135,10 +135,13 @@ describe('OutboundPolicy', () => {
       const allowing = new OutboundPolicy({ outboundAllow: ['127.0.0.0/8'] });
       for (const host of ['127.0.0.1', '127.1']) {
         const socket = await allowing.connect(host, port, 5000);
-        expect(allowing.isAddressAllowedByOperator(socket.remoteAddress ?? '')).toBe(true);
-        socket.destroy();
+        allowing.allowPlain(socket, host);
+        expect(socket.destroyed).toBe(false);
+        expect(() => new OutboundPolicy({ outboundAllow: ['10.0.0.0/8'] }).allowPlain(socket, host)).toThrow(
+          PlainRefused,
+        );
+        expect(socket.destroyed).toBe(true);
       }
-      expect(allowing.isAddressAllowedByOperator('8.8.8.8')).toBe(false);
     } finally {
       server.close();
     }

@@ -2,7 +2,7 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { Inject, Injectable, Optional } from '@nestjs/common';
-import { AppError } from '../common/index.js';
+import { AppError, type AppErrorOptions } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { isWithin, mayReach, type Network, networks } from './address.ranges.js';
@@ -27,13 +27,23 @@ export class OutboundRefused extends AppError {
   constructor(
     readonly host: string,
     cause?: unknown,
-  ) {
-    super({
-      status: 422,
+    told: Pick<AppErrorOptions, 'code' | 'detail' | 'remedy'> = {
       code: 'address_refused',
       detail: `The host "${host}" has no address that may be connected to.`,
       remedy: 'Use a host of the public network, or ask the operator to allow its network.',
-      cause,
+    },
+  ) {
+    super({ status: 422, ...told, cause });
+  }
+}
+
+/** What tenants and their peers say goes unencrypted nowhere but within networks that the operator has named. */
+export class PlainRefused extends OutboundRefused {
+  constructor(host: string) {
+    super(host, undefined, {
+      code: 'plain_refused',
+      detail: `The host "${host}" is outside the networks of the operator, and would be spoken to unencrypted.`,
+      remedy: 'Use an encrypted connection (https, tls), or ask the operator to allow its network.',
     });
   }
 }
@@ -102,9 +112,15 @@ export class OutboundPolicy {
     return socket;
   }
 
-  /** Whether the operator named its network: what is sent there leaves no network of the operator's. */
-  isAddressAllowedByOperator(address: string): boolean {
-    return isWithin(address, this.allowed);
+  /**
+   * Lets a connection that is not encrypted be used, or ends it: its own address is looked at, not what its name says.
+   *
+   * @throws PlainRefused
+   */
+  allowPlain(socket: Socket, host: string): void {
+    if (isWithin(socket.remoteAddress ?? '', this.allowed)) return;
+    socket.destroy();
+    throw new PlainRefused(host);
   }
 
   private async resolveAll(host: string): Promise<[CheckedAddress, ...CheckedAddress[]]> {

@@ -20,3 +20,9 @@ it('the README has a row for every variable of the environment, and for no other
   const named = cells.flatMap((cell) => [...cell.matchAll(/`([A-Z0-9_]+)`/g)].map(([, name]) => name));
   expect(named.sort()).toEqual(VARIABLES.map(({ name }) => name).sort());
 });
+
+it('the glossary says each word once', () => {
+  const words = [...readFileSync('docs/glossary.md', 'utf8').matchAll(/^\| (.+?) +\|/gm)].map(([, word = '']) => word);
+  const told = words.filter((word) => word !== 'word' && !word.startsWith('---'));
+  expect(told.filter((word, at) => told.indexOf(word) !== at)).toEqual([]);
+});

@@ -52,6 +52,18 @@ describe('the module that docs/modules.md shows', () => {
     expect(told(await rate(globex, 'usd'))).toEqual([503, 'resource_unavailable']);
   });
 
+  it("sends the operator's token nowhere that a tenant names, and tells its admin what is wrong", async () => {
+    await set(root, '/api/admin/config/rates.token', 'of-the-operator');
+    await set(globex, '/api/config/rates.url', `http://127.0.0.1:${(peer.address() as AddressInfo).port}`);
+    expect(told(await rate(globex, 'eur'))).toEqual([503, 'rates_unavailable']);
+    expect(asked.at(-1)).toBe('Bearer /eur');
+    const { items } = (await globex.get('/api/resources')).json;
+    expect(items.find(({ name }: { name: string }) => name === 'rates_server')).toMatchObject({
+      state: 'failing',
+      last_error: 'The server refuses rates.token.',
+    });
+  });
+
   it('counts against the quota that the platform set for acme', async () => {
     await set(root, '/api/admin/tenants/acme/config/limits.rates_per_hour', 1);
     const answers = [await rate(acme, 'usd'), await rate(acme, 'usd')];

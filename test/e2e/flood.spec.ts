@@ -9,8 +9,11 @@ import { connectRaw } from '../kit/test-process.js';
 let t: TestApp;
 /** Answers of the model that have been asked for and not given. */
 const held: (() => void)[] = [];
+/** Whether the slow model is at a server of the tenant's own. */
+let ownServer = false;
 const slow: ModelProvider = {
   remembers: false,
+  isOwn: () => ownServer,
   supports: (model) => model === 'slow',
   complete: () => new Promise((resolve) => held.push(() => resolve({ reply: 'at last', mock: true }))),
 };
@@ -54,12 +57,12 @@ describe('while globex floods', () => {
   afterEach(async () => void (await settled()));
   async function begun() {
     flood = [chat(), chat(), chat(), chat()];
-    await expect.poll(requests).toEqual({ running: 2, streaming: 0, waiting: 2 });
+    await expect.poll(requests).toEqual({ running: 2, long: 0, waiting: 2 });
     await expect.poll(() => held.length).toBe(2);
   }
 
   async function settled() {
-    await expect.poll(async () => (release(), requests())).toEqual({ running: 0, streaming: 0, waiting: 0 });
+    await expect.poll(async () => (release(), requests())).toEqual({ running: 0, long: 0, waiting: 0 });
     return (await Promise.allSettled(flood)).map((one) => (one.status === 'fulfilled' ? one.value.status : 'gone'));
   }
 
@@ -126,9 +129,9 @@ describe('while globex floods', () => {
           `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
     }
-    await expect.poll(requests).toEqual({ running: 2, streaming: 0, waiting: 2 });
+    await expect.poll(requests).toEqual({ running: 2, long: 0, waiting: 2 });
     raw.forEach(({ socket }) => socket.destroy());
-    await expect.poll(requests).toEqual({ running: 0, streaming: 0, waiting: 0 });
+    await expect.poll(requests).toEqual({ running: 0, long: 0, waiting: 0 });
     release();
     flood = [chat()];
     await expect.poll(() => held.length).toBe(1);
@@ -160,5 +163,22 @@ describe('while globex asks a slow model too often', () => {
     release();
     expect((await Promise.all(flood)).map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(await countsOf('models')).toEqual({ running: 0, waiting: 0 });
+  });
+
+  it('a server of its own that hangs takes nothing of what tenants share, nor all that globex may do', async () => {
+    ownServer = true;
+    try {
+      const flood = Array.from({ length: 15 }, () => chat());
+      await expect.poll(() => held.length).toBe(15);
+      expect(await countsOf('models')).toEqual({ running: 0, waiting: 0 });
+      const { status, json } = await chat();
+      expect([status, json.code]).toEqual([503, 'tenant_busy']);
+      const options = { headers: { 'x-tenant-id': 'globex' } };
+      expect((await t.request('GET', `/api/sessions/${session}`, options)).status).toBe(200);
+      release();
+      expect(new Set((await Promise.all(flood)).map((answer) => answer.status))).toEqual(new Set([200]));
+    } finally {
+      ownServer = false;
+    }
   });
 });

@@ -91,7 +91,7 @@ describe("a tenant's own mail server", () => {
   });
 
   it("sends acme's mail under TLS from acme's address, and nobody else's", async () => {
-    await use(own, { 'mail.smtp_user': 'acme', 'mail.smtp_password': PASSWORD, 'mail.brand': 'Acme Labs' });
+    await use(own, { 'mail.smtp_user': 'acme', 'mail.smtp_password': PASSWORD, 'branding.name': 'Acme Labs' });
     const [ofAcme, ofGlobex] = [await send('acme', verification), await send('globex', verification)];
     await arrives(() => own, ofAcme);
     await arrives(() => platform, ofGlobex);

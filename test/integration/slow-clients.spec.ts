@@ -1,4 +1,5 @@
-import type { Server } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BoundedExpressAdapter } from '../../src/http/index.js';
@@ -40,6 +41,16 @@ describe('a client that breaks the rules', () => {
     } finally {
       socket.destroy();
     }
+  });
+
+  it('and reads nothing of what it asked for loses its connection', async () => {
+    const socket = connect(t.port, '127.0.0.1').pause();
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20));
+    await expect.poll(() => connections(t)).toBe(1);
+    await expect.poll(() => connections(t)).toBe(0);
+    socket.destroy();
   });
 
   it('takes nothing from one that keeps to them', async () => {

@@ -2,6 +2,7 @@ import { Controller, Get, Injectable, Module, Param } from '@nestjs/common';
 import { IsUrl, Matches, Max, Min } from 'class-validator';
 import { ForTenant } from '../../src/auth/index.js';
 import { TenantCache } from '../../src/cache/index.js';
+import { AppError } from '../../src/common/index.js';
 import { declareFeature, RequiresFeature } from '../../src/features/index.js';
 import { declareLimit, LimitedBy } from '../../src/limits/index.js';
 import { OutboundFetch } from '../../src/outbound/index.js';
@@ -64,32 +65,46 @@ export class RatesService {
     this.server = resources.declare<RatesServer>({
       name: 'rates_server',
       settings: [RATES_URL, RATES_TOKEN],
-      make: async (tenant) => this.connect(settingOf(tenant, RATES_URL), await this.vault.open(RATES_TOKEN)),
+      isSetUp: (tenant) => settingOf(tenant, RATES_URL) !== undefined,
+      // A secret that the operator set is not opened for an address that the tenant set.
+      make: async (tenant) =>
+        this.connect(settingOf(tenant, RATES_URL), await this.vault.openFor(RATES_URL, RATES_TOKEN)),
       dispose: () => undefined,
+      // What admins read of a failure: never what the peer said.
       reasonOf: (error) => (error instanceof NoRates ? error.message : undefined),
     });
   }
 
-  /** Of one currency against the euro, at most a minute old. @throws ResourceUnavailable */
+  /** Of one currency against the euro, at most a minute old. @throws ResourceUnavailable, NoRates */
   rateOf(currency: string): Promise<number> {
     return this.kept.wrap(currency, 60_000, () => this.server.use((server) => server.ask(currency)));
   }
 
   private connect(url: string | undefined, token: string | undefined): RatesServer {
     if (url === undefined) throw new NoRates('Nobody has set rates.url.');
+    // Only to addresses that tenants may reach, and unencrypted only within networks of the operator.
     const fetch = this.outbound.within({ timeoutMs: 5000, maxBytes: 1000 });
     const headers = { authorization: `Bearer ${token ?? ''}` };
     return {
       ask: async (currency) => {
-        const answer = await fetch(`${url}/${currency}`, { headers });
+        const answer = await fetch(`${url}/${encodeURIComponent(currency)}`, { headers }).catch((error: unknown) => {
+          throw new NoRates(error instanceof AppError ? error.message : 'The server does not answer.', error);
+        });
         if (answer.status === 401) throw new NoRates('The server refuses rates.token.');
-        return Number(await answer.text());
+        const rate = answer.ok ? Number(await answer.text()) : NaN;
+        if (!(rate > 0)) throw new NoRates('The server answers with no rate.');
+        return rate;
       },
     };
   }
 }
 
-class NoRates extends Error {}
+class NoRates extends AppError {
+  constructor(detail: string, cause?: unknown) {
+    const remedy = 'Let an admin check rates.url and rates.token, or try again later.';
+    super({ status: 503, code: 'rates_unavailable', detail, remedy, cause });
+  }
+}
 
 @Controller('api/rates')
 export class RatesController {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from 'ldapts';
 import type { OutboundPolicy } from '../../outbound/index.js';
 import { BindPasswordMissing } from './directory.errors.js';
-import { close, connectTo, type DirectoryAddress } from './directory.connection.js';
+import { close, connectTo, type DirectoryAddress, isLost } from './directory.connection.js';
 import { userFilter } from './directory.settings.js';
 
 /** Everything that a directory is asked by; of one tenant at one time. */
@@ -93,7 +93,7 @@ export class DirectoryClient {
   private async searcher(): Promise<Client> {
     const before = this.searching;
     const held = await before?.catch(() => undefined);
-    if (held?.isConnected) return held;
+    if (held?.isConnected && !isLost(held)) return held;
     // Of many that find it lost, the first connects.
     if (this.searching === before || this.searching === undefined) this.searching = this.connect();
     return this.searching;

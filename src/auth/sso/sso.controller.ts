@@ -35,7 +35,7 @@ export class SsoController {
   @Get()
   @Header('Cache-Control', 'no-store')
   @ForTenant(undefined, { whileSuspended: true })
-  @AddressLimited('visitor')
+  @AddressLimited('anybody')
   @ApiOperation({ summary: 'Whether and where to sign in with single sign-on' })
   @ApiOkResponse({ type: SsoView })
   view(): SsoView {

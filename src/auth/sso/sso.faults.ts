@@ -1,18 +1,6 @@
 import { AppError } from '../../common/index.js';
 
-/** A provider that is not reached under TLS, outside the networks that the operator allows. */
-export class PlainHttpRefused extends AppError {
-  constructor() {
-    super({
-      status: 422,
-      code: 'plain_http_refused',
-      detail: 'The identity provider, or an address that it names, is not https.',
-      remedy: 'Use an https issuer, or ask the operator to allow its network.',
-    });
-  }
-}
-
-const ADDRESSES = new Set(['address_refused', 'plain_http_refused']);
+const ADDRESSES = new Set(['address_refused', 'plain_refused']);
 const CREDENTIALS = new Set(['invalid_client', 'unauthorized_client']);
 const UNREACHED = new Set(['OAUTH_TIMEOUT', 'OAUTH_ABORT']);
 /** Of answers that a provider gives to us; those that a browser brings say nothing about it. */

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { Configuration } from 'openid-client';
 import { AppError } from '../../common/index.js';
-import { OutboundFetch, OutboundPolicy } from '../../outbound/index.js';
+import { OutboundFetch, OutboundPolicy, PlainRefused } from '../../outbound/index.js';
 import { ResourceUnavailable, type TenantResource, TenantResources } from '../../resources/index.js';
 import { SecretVault } from '../../secrets/index.js';
 import { settingOf } from '../../settings/index.js';
 import { type Tenant, TenantContext } from '../../tenancy/index.js';
 import type { SsoState } from './sso-state.cookie.js';
 import { SsoNotConfigured, SsoRefused } from './sso.errors.js';
-import { faultOf, PlainHttpRefused } from './sso.faults.js';
+import { faultOf } from './sso.faults.js';
 import { SSO_CLIENT_ID, SSO_CLIENT_SECRET, SSO_ISSUER, SSO_SCOPES } from './sso.settings.js';
 
 const BOUNDS = { timeoutMs: 8000, maxBytes: 512 * 1024 };
@@ -144,20 +144,17 @@ export class SsoProvider {
       { [client.clockTolerance]: CLOCK_TOLERANCE },
       authenticate,
       {
-        [client.customFetch]: async (url, options) => {
-          await this.demandSecure(new URL(url));
-          return send(url, options);
-        },
-        // Whether plain http will do is for the operator to say, of each address: see demandSecure.
+        [client.customFetch]: (url, options) => send(url, options),
+        // Whether plain http will do is for the operator to say, of each connection: OutboundFetch asks.
         execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
       },
     );
   }
 
-  /** @throws PlainHttpRefused for http, unless it leads into a network that the operator has named */
+  /** Of a page that a browser is sent to. @throws PlainRefused for http, unless it leads into a network that the operator has named */
   private async demandSecure({ protocol, hostname }: URL): Promise<void> {
     if (protocol === 'https:') return;
-    if (protocol !== 'http:' || !(await this.policy.isAllowedByOperator(hostname))) throw new PlainHttpRefused();
+    if (protocol !== 'http:' || !(await this.policy.isAllowedByOperator(hostname))) throw new PlainRefused(hostname);
   }
 }
 
