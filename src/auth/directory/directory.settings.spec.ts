@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DIRECTORY_URL, DIRECTORY_USER_FILTER, userFilter } from './directory.settings.js';
+import { DIRECTORY_CA, DIRECTORY_URL, DIRECTORY_USER_FILTER, userFilter } from './directory.settings.js';
 
 describe('the filter that finds a person', () => {
   it.each([
@@ -41,5 +41,18 @@ describe('the address of a directory', () => {
     'ldap://acme.example/x',
   ])('may not be "%s"', (url) => {
     expect(DIRECTORY_URL.accepts(url)).toBe(false);
+  });
+});
+
+describe('the certificates by which a directory is trusted', () => {
+  const one = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----';
+
+  it('may be none, one or several', () => {
+    for (const text of ['', one, `\n${one}\n\n${one}\n`]) expect(DIRECTORY_CA.accepts(text)).toBe(true);
+  });
+
+  it('are no other text, and to find that out takes no time', () => {
+    const many = Array.from({ length: 40 }, () => one).join('\n\n');
+    for (const text of ['x', `${one}x`, `${many}!`]) expect(DIRECTORY_CA.accepts(text)).toBe(false);
   });
 });
