@@ -48,7 +48,7 @@ export class FileRows {
       await this.transaction.query(LOCK, [tenantId]);
       const { bytes: used } = await this.usage();
       const left = quota - used;
-      if (left < (declared ?? 1)) throw new FileQuotaExceeded(quota, used);
+      if (left < Math.max(declared ?? 1, 1)) throw new FileQuotaExceeded(quota, used);
       const now = new Date();
       const [file] = await this.files.insert({
         id: newId(),
