@@ -38,6 +38,20 @@ describe('migrations', () => {
     expect(owners).toEqual([{ owner: installation.prepared.roles.name('migrator') }]);
   });
 
+  it('give each plan the requests per hour that it is sold with', async () => {
+    const plans = await installation.admin<{ name: string; quota: number | null }>(
+      `SELECT name, (settings->>'limits.requests_per_hour')::int AS quota FROM platform.plans`,
+    );
+    expect(Object.fromEntries(plans.map(({ name, quota }) => [name, quota]))).toEqual({
+      free: 100,
+      basic: 1000,
+      pro: 5000,
+      premium: 10_000,
+      enterprise: 100_000,
+      unlimited: null,
+    });
+  });
+
   it('lead to the same schema on a fresh database and after going all the way down and up', async () => {
     const url = installation.prepared.url('migrator', true);
     const fresh = await snapshot(installation);
