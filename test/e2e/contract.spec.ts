@@ -268,7 +268,7 @@ describe('limits', () => {
     const refused = answers[4];
     expect(refused?.json.detail).toContain('chat_per_10s');
     expect(refused?.headers['ratelimit-policy']).toBe(
-      '"chat";q=4;w=10, "visitors";q=8000;w=3600, "plan";q=10000;w=3600',
+      '"chat";q=4;w=10, "visitors";q=8000;w=3600, "plan";q=10000;w=3600, "address-visitor";q=300;w=10',
     );
     expect(refused?.headers.ratelimit).toMatch(/^"chat";r=0;t=\d+$/);
     expect(refused?.json.policy).toBe('chat');
