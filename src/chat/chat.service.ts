@@ -108,7 +108,7 @@ export class ChatService {
     const request = { model, history, message, tenant };
     const call = () => provider.complete(request, AbortSignal.timeout(MODEL_TIMEOUT_MS));
     try {
-      return await this.queue.run(call, provider.isOwn(current), gone);
+      return await (provider.instant ? call() : this.queue.run(call, provider.isOwn(current), gone));
     } catch (error) {
       if (error instanceof AppError) throw error;
       throw new ModelUnavailable(model, error);

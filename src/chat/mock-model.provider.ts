@@ -5,6 +5,7 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 /** The demo's models: no network, replies told by the tenant's welcome and slug. */
 export class MockModelProvider implements ModelProvider {
   readonly remembers = false;
+  readonly instant = true;
 
   supports(model: string): boolean {
     return isMock(model);

@@ -25,6 +25,8 @@ export interface Completion {
 export interface ModelProvider {
   /** Whether it is told the conversation so far, which costs a look into the database. */
   readonly remembers: boolean;
+  /** Answers at once, from this process: its calls wait for no turn. */
+  readonly instant?: true;
   /** Whether what the tenant asks is at a server of its own, which no other tenant uses. */
   isOwn(tenant: Tenant): boolean;
   /** @param tenant whose model it would be */
