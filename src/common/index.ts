@@ -9,3 +9,4 @@ export * from './bearer.js';
 export * from './work-loop.js';
 export * from './slow.uploads.js';
 export * from './stated.failure.js';
+export * from './if-none-match.js';

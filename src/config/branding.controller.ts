@@ -21,6 +21,7 @@ import {
   MAX_LOGO_BYTES,
   NoLogo,
 } from '../branding/index.js';
+import { isKnown } from '../common/index.js';
 import { ApiTenantHeader } from '../http/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { MailLinks } from '../mail/index.js';
@@ -68,7 +69,7 @@ export class BrandingController {
   @ApiOkResponse({ content: Object.fromEntries(TYPES.map((type) => [type, PICTURE])) })
   async picture(@Req() request: Request, @Res() response: Response): Promise<void> {
     const summary = await this.logos.summary();
-    const fresh = summary && request.get('if-none-match')?.includes(`"${summary.tag}"`);
+    const fresh = summary && isKnown(request.get('if-none-match'), `"${summary.tag}"`);
     const logo = fresh ? undefined : await this.logos.find();
     if (!summary || logo === null) throw new NoLogo();
     const { tag, mediaType } = logo ?? summary;

@@ -25,13 +25,6 @@ export function etagOf({ sha256 }: TenantFile): string {
   return `"${sha256}"`;
 }
 
-/** Whether a client has what If-None-Match names (RFC 9110, section 13.1.2). */
-export function isKnown(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
-}
-
 /** Both forms of RFC 6266, the plain one for clients that know no other. */
 function nameOf(name: string): string {
   const plain = name.replaceAll(/[^\x20-\x7e]|["\\%/]/g, '_');

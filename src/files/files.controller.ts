@@ -16,7 +16,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, callerOf, ForTenant, locate, RequiresPermission } from '../auth/index.js';
-import { allowSlowUpload, endSlowUpload, parseLimit } from '../common/index.js';
+import { allowSlowUpload, endSlowUpload, isKnown, parseLimit } from '../common/index.js';
 import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantContext } from '../tenancy/index.js';
@@ -25,7 +25,7 @@ import { FileLinkRequest, FileLinkView, FilePage, FileUsageView, FileView } from
 import { FileLinkInvalid } from './file.errors.js';
 import { FileLinks } from './file.links.js';
 import { FILE_ANY, FILE_READ, FILE_WRITE } from './file.permissions.js';
-import { describeFile, etagOf, isKnown } from './file.response.js';
+import { describeFile, etagOf } from './file.response.js';
 import { TenantFiles } from './tenant.files.js';
 import type { FileOwner } from './file.rows.js';
 

@@ -86,7 +86,7 @@ export class MailPost implements OnModuleInit, OnApplicationShutdown {
       ...this.renderer.render(letter, branding, logo),
     };
     if (tenant && !OF_THE_PLATFORM.has(letter.template) && this.servers.isSetUp(tenant)) {
-      const from = { name: oneLine(branding.name), address: this.servers.senderOf(tenant) ?? mailFrom.address };
+      const from = { name: oneLine(branding.name), address: this.servers.senderOf(tenant) || mailFrom.address };
       await this.servers.deliver({ ...mail, from }, signal);
     } else {
       await this.transport.deliver(mail, signal);

@@ -5,7 +5,7 @@ import { OutboundPolicy, OutboundRefused } from '../outbound/index.js';
 import { OutboxFailure } from '../outbox/index.js';
 import { ResourceUnavailable, type TenantResource, TenantResources } from '../resources/index.js';
 import { SecretVault } from '../secrets/index.js';
-import { effectiveSetting, type Setting, settingOf } from '../settings/index.js';
+import { effectiveSetting, settingOf } from '../settings/index.js';
 import type { Tenant } from '../tenancy/index.js';
 import { MAIL_FROM, SMTP_HOST, SMTP_PASSWORD, SMTP_PORT, SMTP_SECURITY, SMTP_USER } from './mail.settings.js';
 import { type OutgoingMail, SmtpTransport } from './mail.transport.js';
@@ -42,12 +42,13 @@ export class TenantMailServers {
     return settingOf(tenant, SMTP_HOST) !== '';
   }
 
-  /** The address that its own server sends from. One that the operator has set up for it sends from that of the operator. */
-  senderOf(tenant: Tenant): string | undefined {
-    const isOf = (setting: Setting<unknown>, source: string) => effectiveSetting(tenant, setting).source === source;
-    return isOf(SMTP_HOST, 'tenant') || !isOf(MAIL_FROM, 'tenant')
-      ? settingOf(tenant, MAIL_FROM) || undefined
-      : undefined;
+  /**
+   * The address that its server sends from; empty: none is set. A server that the operator has set up for it sends from no
+   * address of the tenant's choice.
+   */
+  senderOf(tenant: Tenant): string {
+    const { value, source } = effectiveSetting(tenant, MAIL_FROM);
+    return source === 'tenant' && !isItsOwn(tenant) ? '' : value;
   }
 
   /** @throws OutboxFailure whose reason holds nothing of the mail */
@@ -71,7 +72,7 @@ export class TenantMailServers {
     const security = settingOf(tenant, SMTP_SECURITY);
     const port = settingOf(tenant, SMTP_PORT) ?? PORTS[security];
     const user = settingOf(tenant, SMTP_USER);
-    if (this.senderOf(tenant) === undefined) throw new SenderMissing();
+    if (isItsOwn(tenant) && this.senderOf(tenant) === '') throw new SenderMissing();
     const pass = await this.secrets.openFor(SMTP_HOST, SMTP_PASSWORD);
     const server = new SmtpTransport({
       host,
@@ -102,6 +103,8 @@ export class TenantMailServers {
     return socket;
   }
 }
+
+const isItsOwn = (tenant: Tenant): boolean => effectiveSetting(tenant, SMTP_HOST).source === 'tenant';
 
 class SenderMissing extends AppError {
   constructor() {

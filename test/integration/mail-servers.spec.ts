@@ -104,6 +104,17 @@ describe("a tenant's own mail server", () => {
     expect(await health()).toMatchObject({ state: 'ok', last_error: null });
   });
 
+  it("of the operator sends acme's mail from no address of acme's choice, and none is missing", async () => {
+    const settings = { 'mail.smtp_host': '127.0.0.1', 'mail.smtp_port': own.port };
+    await t.database.admin('UPDATE platform.platform_settings SET settings = $1', [JSON.stringify(settings)]);
+    await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
+    await set({ 'mail.from': 'ceo@globex.example' });
+    await expect.poll(async () => (await health())?.['state' as never]).not.toBe('not_set_up');
+    const to = await send('acme', verification);
+    await arrives(() => own, to);
+    expect(own.to(to)[0]?.envelope.from).toBe('no-reply@tenantry.example');
+  });
+
   it("does not send what the platform tells acme's owners", async () => {
     await use(own);
     const mails = [
