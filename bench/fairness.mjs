@@ -9,6 +9,8 @@ const RATE = 10;
 const FLOOD = 100;
 const CONNECTIONS = 64;
 const WARMUP_MS = 2000;
+/** Before the first round: a process that is new compiles as it runs, at several times the cost of a request. */
+const HEAT_MS = 10_000;
 const SHARES = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
@@ -36,6 +38,8 @@ export async function compareFairness({ start, load, flooder, slugOf, seconds, r
       measureMs: seconds * 1000,
       ...more,
     });
+  const { port } = target;
+  await load('measure', { port, scenario: 'chat', sessions, connections: 16, warmupMs: 0, measureMs: HEAT_MS });
   const states = { alone: [], flooded: [] };
   const floods = [];
   for (let round = 1; round <= rounds; round++) {

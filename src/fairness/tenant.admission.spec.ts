@@ -117,4 +117,50 @@ describe('the admission of requests', () => {
     one[0]!.response.end();
     await expect.poll(() => log).toEqual(['download', 'another', 'read']);
   });
+
+  it('keeps a crowd from a busy thread while others come, who do not wait, and lets it go on when they have gone', async () => {
+    const admission = admissionWith({ busyness: () => 1, adaptMs: 5, waitMs: 60_000 });
+    const [crowded, other] = [tenantOf('crowd', 100), tenantOf('other', 100)];
+    const log: string[] = [];
+    const { arrived } = await arrive(40);
+    arrived.slice(0, 10).forEach((exchange, at) => admit(admission, crowded, `crowd ${at}`, exchange, log));
+    // By itself it has the thread for itself.
+    expect(log).toHaveLength(10);
+    await new Promise((done) => setTimeout(done, 30));
+    admit(admission, crowded, 'crowd 10', arrived[10]!, log);
+    expect(log).toHaveLength(11);
+
+    admit(admission, other, 'other', arrived[11]!, log);
+    await expect.poll(() => (admit(admission, crowded, 'more', arrived[12]!, []), counts().waiting)).toBeGreaterThan(0);
+    const before = log.length;
+    arrived.slice(13, 40).forEach((exchange, at) => admit(admission, crowded, `late ${at}`, exchange, log));
+    admit(admission, tenantOf('third'), 'third', arrived[12]!, log);
+    expect(log.slice(before)).toEqual(['third']);
+    // It goes on, though not at once; and at once when nobody else has come for a while.
+    await expect.poll(() => log.length, { timeout: 10_000 }).toBe(before + 28);
+  });
+
+  it('shares a busy thread by weight among tenants that crowd it', async () => {
+    const admission = admissionWith({ busyness: () => 1, adaptMs: 5, waitMs: 60_000 });
+    const weighing = (id: string, weight: number) =>
+      ({ id, settings: { 'limits.concurrent_requests': 200, 'limits.weight': weight } }) as unknown as Tenant;
+    const log: string[] = [];
+    const { arrived } = await arrive(140);
+    const keep = setInterval(() => admission.notice('single'), 50);
+    try {
+      arrived.slice(0, 10).forEach((exchange) => admit(admission, weighing('one', 1), 'one', exchange, log));
+      arrived.slice(10, 20).forEach((exchange) => admit(admission, weighing('three', 3), 'three', exchange, log));
+      await expect
+        .poll(() => (admit(admission, weighing('one', 1), '', arrived[20]!, []), counts().waiting))
+        .toBeGreaterThan(0);
+      log.splice(0);
+      arrived.slice(21, 80).forEach((exchange) => admit(admission, weighing('one', 1), 'one', exchange, log));
+      arrived.slice(80, 140).forEach((exchange) => admit(admission, weighing('three', 3), 'three', exchange, log));
+      await expect.poll(() => log.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(40);
+      const threes = log.slice(0, 40).filter((name) => name === 'three').length;
+      expect(Math.abs(threes - 30)).toBeLessThanOrEqual(2);
+    } finally {
+      clearInterval(keep);
+    }
+  });
 });

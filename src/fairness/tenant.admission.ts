@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { settingOf } from '../settings/index.js';
-import { type Tenant, TenantBusy } from '../tenancy/index.js';
+import { FairQueue, shareOf, type Tenant, TenantBusy, type Ticket } from '../tenancy/index.js';
 import { FairnessMetrics, type QueueCounts } from './fairness.metrics.js';
 import { CONCURRENT_REQUESTS } from './fairness.settings.js';
+import { type Busyness, ThreadBudget } from './thread.budget.js';
 
 export interface AdmissionBounds {
   /** How long a request waits for others of its tenant, in ms. */
@@ -13,11 +14,19 @@ export interface AdmissionBounds {
   longMs: number;
   /** How often the two are looked at while somebody waits, in ms. */
   checkMs: number;
+  /** How often the thread's budget is adapted, in ms. */
+  adaptMs: number;
+  /** Of the thread; measured, unless given. */
+  busyness?: Busyness;
 }
 
 /** Injection token of other {@link AdmissionBounds}. */
 export const ADMISSION_BOUNDS = Symbol('ADMISSION_BOUNDS');
-const DEFAULTS: AdmissionBounds = { waitMs: 10_000, longMs: 10_000, checkMs: 1000 };
+const DEFAULTS: AdmissionBounds = { waitMs: 10_000, longMs: 10_000, checkMs: 1000, adaptMs: 10 };
+/** A tenant that has this many under way and waiting crowds the thread. */
+const CROWD = 8;
+/** How long somebody is heeded who came alone, in ms. */
+const HEED_MS = 1000;
 
 interface Entry {
   readonly of: Standing;
@@ -26,6 +35,7 @@ interface Entry {
   readonly proceed: (refusal?: TenantBusy) => void;
   /** Where it is counted; undefined: nowhere any more. */
   among: Set<Entry> | undefined;
+  ticket: Ticket<Entry> | undefined;
   /** When it came there. */
   since: number;
 }
@@ -45,22 +55,35 @@ type Exchange = Pick<IncomingMessage, 'socket'>;
 
 /**
  * Bounds the requests that one tenant has in flight in this process: as many as its plan says are served, as many wait,
- * and the next are refused. Nobody waits for another tenant here.
+ * and the next are refused. While one tenant's crowd keeps the thread busy and others come as well, who has nothing else
+ * under way is served at once, and the rest in turns, tenants in shares by weight.
  */
 @Injectable()
 export class TenantAdmission {
   private readonly standings = new Map<string, Standing>();
   private readonly bySocket = new WeakMap<Socket, Set<Entry>>();
   private readonly bounds: AdmissionBounds;
+  private readonly queue = new FairQueue<Entry>();
+  private readonly budget: ThreadBudget;
+  /** Whose requests came with no other of theirs under way, and when the last, in this order. */
+  private readonly singles = new Map<string | undefined, number>();
+  /** Those since the budget was last adapted. */
+  private singlesSince = 0;
+  private adapts: NodeJS.Timeout | undefined;
   private looks: NodeJS.Timeout | undefined;
-  private waiters = 0;
 
   constructor(
     private readonly metrics: FairnessMetrics,
     @Optional() @Inject(ADMISSION_BOUNDS) bounds: Partial<AdmissionBounds> = {},
   ) {
     this.bounds = { ...DEFAULTS, ...bounds };
+    this.budget = new ThreadBudget(this.bounds.busyness);
     metrics.watch('requests', () => this.counts());
+  }
+
+  /** Whether anybody waits; while nobody does, there is room for all. */
+  get isAnyWaiting(): boolean {
+    return this.queue.size > 0;
   }
 
   /**
@@ -71,9 +94,7 @@ export class TenantAdmission {
    */
   demandRoom(tenant: Tenant): void {
     const standing = this.standings.get(tenant.id);
-    if (!standing) return;
-    const cap = settingOf(tenant, CONCURRENT_REQUESTS);
-    if (standing.running.size >= cap && standing.waiting.size >= cap) throw this.refusal();
+    if (standing && standing.waiting.size >= settingOf(tenant, CONCURRENT_REQUESTS)) throw this.refusal();
   }
 
   /**
@@ -90,24 +111,39 @@ export class TenantAdmission {
       this.standings.set(tenant.id, standing);
     }
     standing.cap = cap;
-    const entry: Entry = { of: standing, socket, response, proceed, among: undefined, since: 0 };
-    if (standing.waiting.size === 0 && standing.running.size < cap) {
-      this.put(entry, standing.running);
+    const entry: Entry = { of: standing, socket, response, proceed, among: undefined, ticket: undefined, since: 0 };
+    const { running, waiting } = standing;
+    const isSingle = running.size + waiting.size === 0;
+    if (waiting.size === 0 && running.size < cap && (isSingle || this.budget.isLeft)) {
+      this.put(entry, running);
+      if (isSingle) this.notice(tenant.id);
+      else this.budget.spend();
       this.follow(entry);
       proceed();
-    } else if (standing.waiting.size < cap) {
-      this.put(entry, standing.waiting);
+    } else if (waiting.size < cap) {
+      this.put(entry, waiting);
+      entry.ticket = this.queue.add(entry, shareOf(tenant));
       this.follow(entry);
       this.looks ??= setInterval(() => this.look(), this.bounds.checkMs).unref();
       // The cap may have been raised since.
-      this.serve(standing);
+      this.serve();
     } else {
-      proceed(this.refusal());
+      return proceed(this.refusal());
     }
+    if (running.size + waiting.size < CROWD) return;
+    this.adapts ??= setInterval(() => this.adapt(), this.bounds.adaptMs).unref();
+  }
+
+  /** Takes note of a request that waits for nobody, so that a crowd does not keep it from the thread. */
+  notice(tenantId?: string): void {
+    if (!this.adapts) return;
+    this.singlesSince += 1;
+    this.singles.delete(tenantId);
+    this.singles.set(tenantId, performance.now());
   }
 
   private counts(): QueueCounts {
-    const sum = { running: 0, long: 0, waiting: this.waiters };
+    const sum = { running: 0, long: 0, waiting: this.queue.size };
     for (const { running, long } of this.standings.values()) {
       sum.running += running.size;
       sum.long += long.size;
@@ -138,51 +174,81 @@ export class TenantAdmission {
   }
 
   private put(entry: Entry, among: Set<Entry> | undefined): void {
-    const { waiting } = entry.of;
-    if (entry.among === waiting) this.waiters -= 1;
+    if (entry.ticket) {
+      this.queue.remove(entry.ticket);
+      entry.ticket = undefined;
+    }
     entry.among?.delete(entry);
     entry.among = among;
     entry.since = performance.now();
     among?.add(entry);
-    if (among === waiting) this.waiters += 1;
   }
 
   private leave(entry: Entry): void {
     if (!entry.among) return;
     const { of: standing } = entry;
     this.put(entry, undefined);
-    this.serve(standing);
+    this.serve();
     if (standing.running.size + standing.long.size + standing.waiting.size > 0) return;
     if (this.standings.get(standing.id) === standing) this.standings.delete(standing.id);
   }
 
-  private serve({ running, waiting, cap }: Standing): void {
-    for (const entry of waiting) {
-      if (running.size >= cap) return;
+  private serve(): void {
+    if (this.queue.size === 0) return;
+    const admits = ({ of: { running, cap } }: Entry): boolean => running.size < cap;
+    while (this.budget.isLeft) {
+      const ticket = this.queue.peek(admits);
+      if (!ticket) return;
+      this.queue.serve(ticket);
+      const entry = ticket.item;
       // Of a connection that is lost, the first answer to close must not let the next begin.
-      this.put(entry, entry.socket.destroyed ? undefined : running);
-      if (entry.among) entry.proceed();
+      this.put(entry, entry.socket.destroyed ? undefined : entry.of.running);
+      if (!entry.among) continue;
+      this.budget.spend();
+      entry.proceed();
     }
+  }
+
+  private adapt(): void {
+    const crowds = [...this.standings.values()].filter(({ running, waiting }) => running.size + waiting.size >= CROWD);
+    this.budget.look(this.areOthersThan(crowds), this.singlesSince);
+    this.singlesSince = 0;
+    this.serve();
+    if (crowds.length > 0 || this.budget.isKept) return;
+    clearInterval(this.adapts);
+    this.adapts = undefined;
+    this.singles.clear();
+  }
+
+  /** Whether anybody came lately whom a crowd could keep from the thread; nobody is kept from it for a crowd's own sake. */
+  private areOthersThan(crowds: Standing[]): boolean {
+    const from = performance.now() - HEED_MS;
+    for (const [tenantId, at] of this.singles) {
+      if (at >= from) break;
+      this.singles.delete(tenantId);
+    }
+    return crowds.length > 0 && this.singles.size > crowds.filter(({ id }) => this.singles.has(id)).length;
   }
 
   /** Lets those that take long make room, as many as may run beside them, and refuses who has waited for too long. */
   private look(): void {
     const now = performance.now();
-    for (const standing of this.standings.values()) {
-      const { running, long, waiting, cap } = standing;
+    for (const { running, long, waiting, cap } of this.standings.values()) {
       if (waiting.size === 0) continue;
       for (const entry of running) {
         if (now - entry.since < this.bounds.longMs || long.size >= cap) break;
         this.put(entry, long);
       }
-      this.serve(standing);
+    }
+    this.serve();
+    for (const { waiting } of this.standings.values()) {
       for (const entry of waiting) {
         if (now - entry.since < this.bounds.waitMs) break;
         this.put(entry, undefined);
         entry.proceed(this.refusal());
       }
     }
-    if (this.waiters > 0) return;
+    if (this.queue.size > 0) return;
     clearInterval(this.looks);
     this.looks = undefined;
   }

@@ -3,7 +3,6 @@ import type { TenantAdmission } from '../fairness/index.js';
 import type { Tenant, TenantContext, TenantResolver, TenantRunner } from '../tenancy/index.js';
 import type { TracedResponse } from './request-log.js';
 import { addressOf, type Reserved } from './request.address.js';
-import { hasBody } from './server.adapter.js';
 
 /** What is nobody's on whoever's host: how the process does, and its documents; a preflight costs next to nothing. */
 const OF_NOBODY = /^\/(health|docs|openapi\.(json|yaml))(\/|$)/i;
@@ -12,22 +11,24 @@ function isCounted({ method, path }: Request): boolean {
   return method !== 'OPTIONS' && !OF_NOBODY.test(path);
 }
 
-export interface RoomOptions {
+interface RoomOptions {
   resolver: TenantResolver;
   runner: TenantRunner;
   admission: TenantAdmission;
   isReserved: Reserved;
   /** Lets pages read the refusal. */
   cors: RequestHandler;
+  /** Answers with it. */
+  refuse: (request: Request, response: TracedResponse, refusal: unknown) => void;
 }
 
 /**
- * Refuses a request that has a body before any of it is read, where host, path or header names a tenant that has no room
- * for it. Of those without a body, and where the body or a credential names the tenant, {@link admissionMiddleware} decides.
+ * Refuses a request before anything of it is worked on, its body not even read, where host, path or header names a tenant
+ * that has no room for it. Where a body or a credential names the tenant, {@link admissionMiddleware} decides.
  */
-export function roomMiddleware({ resolver, runner, admission, isReserved, cors }: RoomOptions) {
+export function roomMiddleware({ resolver, runner, admission, isReserved, cors, refuse }: RoomOptions) {
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
-    if (!hasBody(request) || !isCounted(request)) return next();
+    if (!admission.isAnyWaiting || !isCounted(request)) return next();
     const { pathSlug } = addressOf(request.url, resolver.readsPath, isReserved);
     const decide = (tenant: Tenant | undefined): void => {
       if (!tenant) return next();
@@ -36,7 +37,11 @@ export function roomMiddleware({ resolver, runner, admission, isReserved, cors }
       } catch (refusal) {
         const resolution = { kind: 'tenant' as const, tenant };
         response.scope = { requestId: response.requestId, address: request.ip, resolution, tenant };
-        return runner.runRequest(response.scope, () => void cors(request, response, () => next(refusal)));
+        response.isOneOfMany = true;
+        response.setHeader('X-Content-Type-Options', 'nosniff');
+        const answer = (): void => refuse(request, response, refusal);
+        if (request.headers.origin === undefined) return answer();
+        return runner.runRequest(response.scope, () => void cors(request, response, answer));
       }
       next();
     };
@@ -50,7 +55,11 @@ export function roomMiddleware({ resolver, runner, admission, isReserved, cors }
 export function admissionMiddleware(context: TenantContext, runner: TenantRunner, admission: TenantAdmission) {
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     const tenant = context.current();
-    if (!tenant || !isCounted(request)) return next();
+    if (!isCounted(request)) return next();
+    if (!tenant) {
+      admission.notice();
+      return next();
+    }
     let called = false;
     let later: (refusal?: unknown) => void = next;
     admission.admit(tenant, request, response, (refusal) => {

@@ -43,15 +43,18 @@ export function configureApp(
   const [context, resolver, runner] = [app.get(TenantContext), app.get(TenantResolver), app.get(TenantRunner)];
   const admission = app.get(TenantAdmission);
   const cors = corsMiddleware(context);
+  const problemLogger = new Logger('Problem');
+  const answerProblem = (request: Request, response: TracedResponse, error: unknown): void =>
+    sendProblem(request, response, error, problemLogger);
   app.use(
     inOneLayer(
       requestLog(logger, app.get(MetricsService)),
       ...(env.role === 'worker' ? [workerRoutes(app.get(MetricsService))] : []),
+      roomMiddleware({ resolver, runner, admission, isReserved, cors, refuse: answerProblem }),
       helmet({
         contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
         hsts: env.publicUrl.startsWith('https:'),
       }),
-      roomMiddleware({ resolver, runner, admission, isReserved, cors }),
       unlessStreamed(json({ limit: MAX_BODY, strict: false, verify: refuseBadUtf8 })),
       unlessStreamed(refuseUnreadBody),
       tenancyMiddleware(resolver, runner, isReserved, env.baseDomain),
@@ -60,9 +63,8 @@ export function configureApp(
     ),
   );
   // What fails before the router has no filter of Nest's yet.
-  const problemLogger = new Logger('Problem');
   app.use((error: unknown, request: Request, response: TracedResponse, _next: NextFunction) =>
-    sendProblem(request, response, error, problemLogger),
+    answerProblem(request, response, error),
   );
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());

@@ -4,9 +4,15 @@ import type { Logger } from 'pino';
 import { redactPath } from '../logs/index.js';
 import type { MetricsService } from '../metrics/index.js';
 import type { Actor, TenancyStore } from '../tenancy/index.js';
+import { RefusalTally } from './refusal.tally.js';
 
 /** The scope is kept here because the response closes outside it. */
-export type TracedResponse = Response & { requestId?: string; scope?: TenancyStore };
+export type TracedResponse = Response & {
+  requestId?: string;
+  scope?: TenancyStore;
+  /** Refused to a tenant that floods: one of many, which are told together. */
+  isOneOfMany?: boolean;
+};
 
 const ACCEPTED_ID = /^[\w.-]{8,64}$/;
 
@@ -14,6 +20,7 @@ const ACCEPTED_ID = /^[\w.-]{8,64}$/;
 export function requestLog(logger: Logger, metrics: MetricsService) {
   // Its fields are all written below, the path redacted: looking through them again was most of the line's cost.
   const access = logger.child({}, { redact: [] });
+  const refusals = new RefusalTally(access);
   return (request: Request, response: TracedResponse, next: NextFunction): void => {
     const started = performance.now();
     const offered = request.headers['x-request-id'];
@@ -25,10 +32,12 @@ export function requestLog(logger: Logger, metrics: MetricsService) {
       const ms = performance.now() - started;
       const route = (request as { route?: { path?: string } }).route?.path;
       metrics.observe(request.method, route, response.statusCode, ms / 1000);
+      const slug = response.scope?.tenant?.slug;
+      if (response.isOneOfMany && slug !== undefined) return refusals.count(slug);
       access.info(
         {
           request_id: requestId,
-          tenant: response.scope?.tenant?.slug,
+          tenant: slug,
           actor: whoOf(response.scope?.actor),
           method: request.method,
           route,

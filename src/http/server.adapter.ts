@@ -139,7 +139,7 @@ export class BoundedExpressAdapter extends ExpressAdapter {
 }
 
 /** Whether a body comes with the request, read or not. */
-export function hasBody({ headers }: http.IncomingMessage): boolean {
+function hasBody({ headers }: http.IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 

@@ -138,6 +138,9 @@ export class ConnectionsExhausted extends AppError {
 /** One tenant has as much under way, and waiting, as it may. Others are served. */
 export class TenantBusy extends AppError {
   constructor() {
+    // It tells nothing that the code does not, and whoever floods would have it captured a thousand times a second.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super({
       status: 503,
       code: 'tenant_busy',
@@ -145,6 +148,7 @@ export class TenantBusy extends AppError {
       remedy: 'Try again shortly, with fewer requests at the same time.',
       headers: { 'Retry-After': '1' },
     });
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
