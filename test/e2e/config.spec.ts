@@ -349,8 +349,10 @@ describe('another process', () => {
       for (let missed = 0; missed === 0; value += 1) {
         expect(await there()).not.toBe(value);
         const cut = await t.database.admin(`SELECT pg_terminate_backend(pid) FROM (${listening}) listening`);
-        expect(cut.length).toBeGreaterThan(1);
+        expect(cut.length).toBeGreaterThan(0);
         await expect.poll(() => feed.live, { interval: 1 }).toBe(false);
+        // What is read meanwhile is not believed later.
+        expect(await there()).not.toBe(value);
         expect((await acme.owner.send('PUT', '/api/config/audit.retention_days', { value })).status).toBe(200);
         if (!feed.live) missed += 1;
         expect(await there()).toBe(value);

@@ -109,7 +109,7 @@ describe('a tenant that has its chats encrypted', () => {
     // Without a key, and with one that sealed others.
     for (const slug of ['initech', 'acme']) {
       const session = await t.session(slug);
-      const replies = [];
+      const replies: string[] = [];
       for (const _ of odd) replies.push(await say(slug, session, 'then'));
       const said = (await storedOf(slug)).slice(-2 * odd.length).filter((_, index) => index % 2 === 0);
       for (const [index, { id }] of said.entries()) {
