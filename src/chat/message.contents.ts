@@ -1,6 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { newId, NONCE_BYTES, seal, unseal } from '../common/index.js';
+import { newId, NONCE_BYTES, seal, SEALED_BYTES, unseal } from '../common/index.js';
 import { KeyUnreadable, TenantKeys } from '../secrets/index.js';
 import { settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext, TenantDirectory } from '../tenancy/index.js';
@@ -82,19 +82,29 @@ export class MessageContents implements OnModuleInit {
     const key = await this.keys.find(tenantId);
     return (id, content) => {
       if (content.startsWith(ESCAPED)) return content.slice(MARK.length);
-      if (!content.startsWith(SEALED)) return content;
+      const bytes = content.startsWith(SEALED) ? sealedBytes(content.slice(SEALED.length)) : undefined;
+      if (!bytes) return content;
       if (!key) throw new KeyUnreadable(`the key that sealed the message ${id} of ${tenantId} is gone`);
-      return this.open(key, tenantId, id, content.slice(SEALED.length));
+      return this.open(key, tenantId, id, bytes);
     };
   }
 
-  private open(key: Buffer, tenantId: string, id: string, text: string): string {
+  private open(key: Buffer, tenantId: string, id: string, bytes: Buffer): string {
     try {
-      return unseal(key, Buffer.from(text, 'base64url'), about(tenantId, id)).toString('utf8');
+      return unseal(key, bytes, about(tenantId, id)).toString('utf8');
     } catch (error) {
       throw new KeyUnreadable(`the message ${id} was changed, or sealed under another key`, error);
     }
   }
+}
+
+/**
+ * What was sealed. A text that somebody wrote before there was a mark is stored as it is, and may begin like one: it is
+ * none of ours where it is no base64url of enough bytes. Those written since are escaped, so no client can make one.
+ */
+function sealedBytes(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.length >= SEALED_BYTES && bytes.toString('base64url') === text ? bytes : undefined;
 }
 
 /** The nonce follows from what is sealed (as in RFC 5297): a message that comes back from a backup is the same bytes. */

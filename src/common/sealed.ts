@@ -2,6 +2,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** Of an empty text that is sealed. */
+export const SEALED_BYTES = NONCE_BYTES + TAG_BYTES;
 
 /**
  * Seals a text with AES-256-GCM (NIST SP 800-38D).

@@ -8,7 +8,7 @@ import { PlatformAudit } from '../../src/audit/index.js';
 import { ARCHIVE_TYPE, ArchiveSpool } from '../../src/tenant/index.js';
 import { runCommand } from '../kit/command-line.js';
 import { addAdmin, ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
-import { signIn } from '../kit/sign-in.js';
+import { signIn, signInAs } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 const PASSPHRASE = 'nine green umbrellas in the rain';
@@ -85,6 +85,51 @@ describe('an admin', () => {
       `SELECT event FROM platform.audit_events WHERE event LIKE 'tenant.%' AND actor_kind = 'platform-admin' ORDER BY id`,
     );
     expect(events.map(({ event }) => event)).toEqual(['tenant.exported', 'tenant.created', 'tenant.activated']);
+  });
+
+  it('takes the custom fields of globex along: which there are, and what its users and chat sessions have', async () => {
+    const declared = {
+      users: {
+        properties: {
+          plan: { type: 'string', enum: ['gold', 'silver'], title: 'Plan' },
+          seats: { type: 'integer', maximum: 9 },
+          tags: { type: 'array', items: { enum: ['eu', 'us'] } },
+        },
+        required: ['plan'],
+      },
+      sessions: { properties: { topic: { type: 'string' }, urgent: { type: 'boolean' } } },
+    };
+    const ofUser = { plan: 'gold', seats: 7, tags: ['us', 'eu'] };
+    const ofSession = { topic: 'billing "ü"', urgent: false };
+    const [owner, member] = [await signIn(t, 'globex', 'owner'), await signIn(t, 'globex', 'member')];
+    for (const [rows, value] of Object.entries(declared)) {
+      expect((await owner.send('PUT', `/api/config/fields.${rows}`, { value })).status).toBe(200);
+    }
+    const { id } = (await member.get('/api/auth/me')).json;
+    expect((await owner.send('PATCH', `/api/users/${id}`, { custom_fields: ofUser })).status).toBe(200);
+    expect((await member.send('POST', '/session', { custom_fields: ofSession })).status).toBe(201);
+    const route = '/api/admin/tenants/globex/exports';
+    const { bytes } = await download(route, admin.headers, { passphrase: PASSPHRASE });
+    const made = await upload(bytes, 'slug=globex-two', PASSPHRASE);
+    expect(made.status, JSON.stringify(made.json)).toBe(201);
+
+    const [there, person] = await Promise.all(
+      ['owner', 'member'].map((role) => signInAs(t, 'globex-two', `${role}@globex.example`, 'demo-password')),
+    );
+    for (const [rows, value] of Object.entries(declared)) {
+      expect((await there!.get(`/api/config/fields.${rows}`)).json).toMatchObject({ value, source: 'tenant' });
+    }
+    const found = (await there!.get('/api/users?custom_fields[seats][gte]=7&custom_fields[tags]=us')).json.items;
+    expect(found).toMatchObject([{ email: 'member@globex.example', custom_fields: ofUser }]);
+    const sessions = (await person!.get('/api/sessions?custom_fields[urgent]=false')).json.items;
+    expect(sessions).toMatchObject([{ custom_fields: ofSession }]);
+    const wrong = await there!.send('PATCH', `/api/users/${found[0].id}`, { custom_fields: { seats: 10 } });
+    expect([wrong.status, wrong.json.code]).toEqual([422, 'invalid_custom_field']);
+    for (const who of [member, person!]) {
+      const { json } = await who.get('/api/auth/me/data');
+      expect(json.profile.custom_fields).toEqual(ofUser);
+      expect(json.sessions.map((it: { custom_fields: object }) => it.custom_fields)).toEqual([ofSession]);
+    }
   });
 
   it('makes one archive of acme at a time', async () => {

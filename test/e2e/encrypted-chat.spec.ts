@@ -88,6 +88,46 @@ describe('a tenant that has its chats encrypted', () => {
     }
   });
 
+  it('gives a person what they said, in their download', async () => {
+    const member = await signIn(t, 'acme', 'member');
+    const { session_id: session } = (await member.send('POST', '/session', {})).json;
+    const { json } = await member.send('POST', '/chat', { session_id: session, message: SECRET });
+    expect((await storedOf('acme')).slice(-2).every(({ content }) => content.startsWith('\u0001s'))).toBe(true);
+    const { messages } = (await member.get('/api/auth/me/data')).json;
+    expect(messages.map(({ content }: { content: string }) => content)).toEqual([SECRET, json.reply]);
+  });
+
+  it('reads what began like sealed content before there was any', async () => {
+    const odd = [
+      '\u0001s',
+      '\u0001shello',
+      '\u0001sAAAA',
+      `\u0001s${'A'.repeat(200)} `,
+      `\u0001s${'A'.repeat(37)}`,
+      '\u0001t',
+    ];
+    // Without a key, and with one that sealed others.
+    for (const slug of ['initech', 'acme']) {
+      const session = await t.session(slug);
+      const replies: string[] = [];
+      for (const _ of odd) replies.push(await say(slug, session, 'then'));
+      const said = (await storedOf(slug)).slice(-2 * odd.length).filter((_, index) => index % 2 === 0);
+      for (const [index, { id }] of said.entries()) {
+        await t.database.admin('UPDATE everywhere.chat_messages SET content = $2 WHERE id = $1', [id, odd[index]]);
+      }
+      const whole = odd.flatMap((text, index) => [text, replies[index]]);
+      expect(await history(slug, session)).toEqual(whole);
+      const { id } = await t.tenant(slug);
+      const file = path.join(folder, `odd-${slug}`);
+      await t.app.get(TenantExporter).write(id, createWriteStream(file), {});
+      const rows: string[] = [];
+      for await (const part of readArchive(createReadStream(file), undefined)) {
+        if (part.kind === 'rows') rows.push(...part.rows.flatMap((row) => row.filter((value) => value !== null)));
+      }
+      expect(rows).toEqual(expect.arrayContaining(odd));
+    }
+  });
+
   it('cannot read content of another message, another tenant, or that was changed', async () => {
     const session = await t.session('acme');
     await say('acme', session, SECRET);
@@ -99,7 +139,8 @@ describe('a tenant that has its chats encrypted', () => {
       ]);
     const headers = { 'x-tenant-id': 'acme', authorization: `Session ${session}` };
     const read = () => t.request('GET', '/api/sessions/current/messages', { headers });
-    for (const content of [one!.content, (await storedOf('globex')).at(-1)!.content, '\u0001sAAAA']) {
+    const changed = `${two!.content.slice(0, 30)}${two!.content[30] === 'A' ? 'B' : 'A'}${two!.content.slice(31)}`;
+    for (const content of [one!.content, (await storedOf('globex')).at(-1)!.content, changed]) {
       await put(content);
       const { status, text } = await read();
       expect(status).toBe(500);

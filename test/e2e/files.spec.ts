@@ -9,10 +9,12 @@ import { FilePurge, FileSweep, TenantFiles } from '../../src/files/index.js';
 import { TenantRunner } from '../../src/tenancy/index.js';
 import { ARCHIVE_TYPE, TenantLifecycle } from '../../src/tenant/index.js';
 import { download, fileRows, PNG, setSettings, storedFiles, upload } from '../kit/files.js';
+import { holdRows } from '../kit/held-rows.js';
 import { newPerson } from '../kit/people.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
+import { startProcess } from '../kit/test-process.js';
 
 let t: TestApp;
 let admin: SignedInAdmin;
@@ -404,6 +406,68 @@ describe('an upload that does not come to its end', () => {
     await t.app.get(FileSweep).removeAbandoned();
     expect(await fileRows(t, acme)).toMatchObject([{ id: alive }]);
     expect(await storedFiles(t, acme)).toEqual([alive]);
+    await emptied();
+  });
+
+  it('because its process was killed, half-way or just before its end, is seen by nobody and leaves nothing', async () => {
+    const { adminUrl, env } = t.database;
+    const other = await startProcess({ DATABASE_URL: adminUrl, MASTER_KEY: env.masterKey, DATA_DIR: env.dataDir });
+    try {
+      const begin = async (name: string, length: number) => {
+        const request = http.request({
+          host: '127.0.0.1',
+          port: other.port,
+          method: 'POST',
+          path: `/api/files?name=${name}`,
+          headers: { ...member.headers, 'content-length': length },
+        });
+        request.on('error', () => undefined);
+        request.write(randomBytes(length / 2));
+        const find = async () => (await fileRows(t, acme)).find(({ bytes }) => bytes === String(length))?.id;
+        await expect.poll(find).toBeDefined();
+        const id = (await find())!;
+        const names = async () => (await storedFiles(t, acme)).filter((file) => file.startsWith(id));
+        await expect.poll(names).toHaveLength(1);
+        return { request, id };
+      };
+      const [half, whole] = [await begin('half', 400_000), await begin('whole', 200_000)];
+      const held = await holdRows(t.database, 'SELECT 1 FROM everywhere.tenant_files WHERE id = $1 FOR UPDATE', [
+        whole.id,
+      ]);
+      whole.request.end(randomBytes(100_000));
+      // Its bytes have their name, and it waits to say so.
+      await expect.poll(() => storedFiles(t, acme)).toContain(whole.id);
+      await expect.poll(() => held.waiting()).toBe(1);
+      process.kill(-other.child.pid!, 'SIGKILL');
+      await other.exited;
+      await held.release();
+
+      for (const { id } of [half, whole]) {
+        expect((await member.get(`/api/files/${id}`)).status).toBe(404);
+        expect((await member.get(content(id))).status).toBe(404);
+      }
+      expect((await member.get('/api/files')).json.items).toEqual([]);
+      const again = randomBytes(400_000);
+      const id = await stored(again, 'half');
+      const others = (await fileRows(t, acme)).filter((row) => row.id !== id);
+      expect(others.map(({ state }) => state)).toEqual(['pending', 'pending']);
+      const folder = path.join(t.database.env.filesDir!, 't', acme);
+      const parts = (await storedFiles(t, acme)).filter((name) => name.endsWith('.part'));
+      expect(parts).toEqual([expect.stringContaining(half.id)]);
+      // An hour passes.
+      await utimes(path.join(folder, parts[0]!), new Date(0), new Date(0));
+      await t.database.admin(
+        `UPDATE everywhere.tenant_files SET touched_at = now() - interval '61 minutes' WHERE state = 'pending'`,
+      );
+      await t.app.get(FilePurge).purge();
+      await t.app.get(FileSweep).removeAbandoned();
+      expect(await fileRows(t, acme)).toEqual([{ id, state: 'stored', bytes: '400000' }]);
+      expect(await storedFiles(t, acme)).toEqual([id]);
+      expect((await member.get('/api/files/usage')).json).toMatchObject({ files: 1, bytes: 400_000 });
+      expect((await download(t, content(id), member.headers)).bytes.equals(again)).toBe(true);
+    } finally {
+      if (other.child.exitCode === null && other.child.signalCode === null) process.kill(-other.child.pid!, 'SIGKILL');
+    }
     await emptied();
   });
 

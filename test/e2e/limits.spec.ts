@@ -1,7 +1,8 @@
 import { getStorageToken } from '@nestjs/throttler';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { LimitStorage } from '../../src/limits/index.js';
-import { TenantLookUp } from '../../src/tenancy/index.js';
+import { TenantContext, TenantLookUp } from '../../src/tenancy/index.js';
 import { apiKey } from '../kit/actors.js';
 import { bearer, signIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -95,6 +96,64 @@ describe('a caller of globex', () => {
     for (const key of keys) {
       expect(await read(bearer(t, 'globex', key), 2)).toEqual(['200 "api-key"', '429 "api-key"']);
     }
+  });
+});
+
+describe('a limit check', () => {
+  const asked = new Map<string | undefined, number>();
+  beforeAll(() => {
+    const context = t.app.get(TenantContext);
+    // Every statement of this process goes through here, whichever pool it takes.
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the client it is called on
+    const original = pg.Client.prototype.query as (this: unknown, ...args: unknown[]) => unknown;
+    vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: unknown, ...args: unknown[]) {
+      const id = context.requestId();
+      asked.set(id, (asked.get(id) ?? 0) + 1);
+      return original.apply(this, args) as never;
+    });
+  });
+  afterAll(() => vi.restoreAllMocks());
+
+  /** The limits that were told, and how many statements the request cost. */
+  const cost = async (answer: ReturnType<TestApp['request']>) => {
+    const { status, headers } = await answer;
+    expect(status).toBeLessThan(300);
+    const limits = [...(headers['ratelimit-policy'] ?? '').toString().matchAll(/"([\w-]+)"/g)].map(([, name]) => name);
+    return { limits, statements: asked.get(headers['x-request-id'] as string) ?? 0 };
+  };
+  const LIMITS = {
+    'limits.requests_per_hour': 10_000,
+    'limits.chat_per_10s': 1000,
+    'limits.user_per_minute': 1000,
+    'limits.api_key_per_minute': 1000,
+  };
+
+  it('costs no statement when tenant and credential are known', async () => {
+    await t.import([{ slug: 'unlimited' }]);
+    await set('globex', LIMITS);
+    const twice = async (ask: () => ReturnType<typeof cost>) => {
+      await ask();
+      return ask();
+    };
+    const chat = async (slug: string) => {
+      const body = { tenant_id: slug, session_id: await t.session(slug), message: 'hello' };
+      return twice(() => cost(t.request('POST', '/chat', { body })));
+    };
+    const read = async (slug: string) => {
+      const key = bearer(t, slug, await apiKey(t, slug, ['settings:read']));
+      return twice(() => cost(key.get('/api/config/welcome')));
+    };
+    // The same work where nothing is limited: what the limits cost is the difference.
+    for (const [ask, limits] of [
+      [chat, ['chat', 'visitors', 'plan', 'address-visitor']],
+      [read, ['plan', 'api-key']],
+    ] as const) {
+      const free = await ask('unlimited');
+      expect([free.limits, free.statements > 0]).toEqual([[], true]);
+      expect(await ask('globex')).toEqual({ limits, statements: free.statements });
+    }
+    const admin = await signIn(t, 'globex', 'admin');
+    expect(await twice(() => cost(admin.get('/api/features')))).toEqual({ limits: ['plan', 'user'], statements: 0 });
   });
 });
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { TENANT_ENTITIES } from '../../src/app.module.js';
 import { newId } from '../../src/common/index.js';
 import { declaredSettings } from '../../src/settings/index.js';
+import { TenantKeys } from '../../src/secrets/index.js';
 import { CopyIds, TenantCopies, TenantErasure, TenantRetirement } from '../../src/tenant/index.js';
 import { Provisioner } from '../../src/tenant/provisioning/provisioner.js';
 import { liftAddressLimits, mailTo, outboxEmpty } from '../kit/people.js';
@@ -242,6 +243,48 @@ describe('a sandbox of acme', () => {
       expect(answer.json.code).toBe('sandbox_not_found');
     }
   });
+});
+
+it('a sandbox of globex, whose chats are encrypted, has what was said, under a key of its own', async () => {
+  const SECRET = 'the tulips bloom at midnight';
+  const encrypt = async (value: boolean) => {
+    expect((await globex.send('PUT', '/api/config/chat.encrypted', { value })).status).toBe(200);
+  };
+  await encrypt(true);
+  const { session_id: session } = (await globex.send('POST', '/session', {})).json;
+  const { status, json } = await globex.send('POST', '/chat', { session_id: session, message: SECRET });
+  expect([status, json.reply]).toEqual([200, expect.any(String)]);
+  const said = [SECRET, json.reply as string];
+  const { id: opened } = (await globex.get(`/api/sessions/${session}`)).json;
+  const messagesOf = async (by: SignedIn, id: string) => {
+    const answer = await by.get(`/api/sessions/${id}/messages`);
+    expect(answer.status, answer.text).toBe(200);
+    return answer.json.items.map(({ content }: { content: string }) => content);
+  };
+  const contents = async (slug: string) => (await rows('chat_messages', slug)).map((row) => row['content'] as string);
+
+  const { slug, id } = await made(globex, { with_data: true });
+  const copied = new CopyIds(id).of(opened);
+  const [source, copy] = [await contents('globex'), await contents(slug)];
+  expect(copy.length).toBe(source.length);
+  expect(copy.filter((content) => !content.startsWith('\u0001s') || source.includes(content))).toEqual([]);
+  const keys = t.app.get(TenantKeys);
+  const [ofGlobex, own] = [await keys.find((await t.tenant('globex')).id), await keys.find(id)];
+  expect(own && ofGlobex?.equals(own)).toBe(false);
+  expect(await messagesOf(await enter(globex, slug), copied)).toEqual(said);
+
+  // A reset destroys the key and makes another.
+  const reset = async () => {
+    expect((await globex.send('POST', at(slug, '/reset'))).status).toBe(202);
+    await untilSandbox(globex, slug, 'active');
+  };
+  await reset();
+  expect((await contents(slug)).filter((content) => copy.includes(content))).toEqual([]);
+  expect(await messagesOf(await enter(globex, slug), copied)).toEqual(said);
+  await encrypt(false);
+  await reset();
+  expect(await contents(slug)).toEqual(expect.arrayContaining(said));
+  expect(await messagesOf(await enter(globex, slug), copied)).toEqual(said);
 });
 
 describe('the code that lets in', () => {
