@@ -1,6 +1,7 @@
 // What others notice of a tenant that floods.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { distribution } from './plots.mjs';
 
 export const MAX_FLOOD_P99_RATIO = 1.5;
 export const TENANTS = 20;
@@ -66,9 +67,11 @@ export async function compareFairness({ start, load, flooder, slugOf, seconds, r
     floodStatuses: floods.reduce((sum, { statuses }) => added(sum, statuses), {}),
   };
   const curves = Object.entries(states).map(([name, results]) => ({ name, times: sorted(results) }));
+  const title = `${TENANTS} tenants at ${RATE}/s each, without and with one at ${result.flood}/s: p99 ratio ${result.ratio.toFixed(2)}`;
+  const plot = distribution(title, 'latency of the others, from the moment a request was due', curves);
   writeFileSync(path.join(out, 'fairness.json'), `${JSON.stringify(result, null, 2)}\n`);
-  writeFileSync(path.join(out, 'fairness.svg'), plotOf(curves, result));
-  return result;
+  writeFileSync(path.join(out, 'fairness.svg'), plot);
+  return { ...result, plot };
 }
 
 const sorted = (results) => results.flatMap(({ times }) => times).sort((a, b) => a - b);
@@ -85,40 +88,4 @@ function summaryOf(results) {
   const firstError = results.find((result) => result.firstError)?.firstError;
   const shares = Object.fromEntries(SHARES.map((share) => [`p${share * 100}`, at(times, share)]));
   return { requests: times.length + errors, errors, firstError, ...shares };
-}
-
-/** The share of requests that were answered within a time, which grows by powers of ten to the right. */
-function plotOf(curves, { ratio, tenants, rate, flood }) {
-  const [width, height, left, top, right, bottom] = [720, 420, 60, 50, 20, 50];
-  const all = curves.flatMap(({ times }) => [times[0] ?? 1, times.at(-1) ?? 1]);
-  const low = Math.floor(Math.log10(Math.max(0.01, Math.min(...all))));
-  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...all))));
-  const x = (ms) => left + ((Math.log10(Math.max(ms, 10 ** low)) - low) / (high - low)) * (width - left - right);
-  const y = (share) => height - bottom - share * (height - top - bottom);
-  const text = (tx, ty, said, more = '') => `<text x="${tx}" y="${ty}" ${more}>${said}</text>`;
-  const parts = [];
-  for (let power = low; power <= high; power++) {
-    const px = x(10 ** power).toFixed(1);
-    parts.push(`<path d="M${px} ${top}V${height - bottom}" stroke="#ddd"/>`);
-    parts.push(text(px, height - bottom + 18, `${Number((10 ** power).toPrecision(1))} ms`, 'text-anchor="middle"'));
-  }
-  for (const share of [0, 0.25, 0.5, 0.75, 0.99]) {
-    const py = y(share).toFixed(1);
-    parts.push(`<path d="M${left} ${py}H${width - right}" stroke="#ddd"/>`);
-    parts.push(text(left - 6, Number(py) + 4, `${share * 100} %`, 'text-anchor="end"'));
-  }
-  curves.forEach(({ name, times }, index) => {
-    const colour = ['#1f6feb', '#d1242f'][index];
-    const steps = Array.from({ length: 401 }, (_, n) => n / 400);
-    const points = steps.map((share) => `${x(at(times, share)).toFixed(1)},${y(share).toFixed(1)}`);
-    parts.push(`<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`);
-    const said = `${name}: p99 ${at(times, 0.99).toFixed(2)} ms`;
-    parts.push(text(left + 10, top + 18 + 18 * index, said, `fill="${colour}"`));
-  });
-  const title = `${tenants} tenants at ${rate}/s each, without and with one at ${flood}/s: p99 ratio ${ratio.toFixed(2)}`;
-  return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">` +
-    `<rect width="${width}" height="${height}" fill="#fff"/>${text(left, 26, title, 'font-size="15"')}` +
-    `${parts.join('')}${text(width / 2, height - 10, 'latency of the others, from the moment a request was due', 'text-anchor="middle"')}</svg>\n`
-  );
 }

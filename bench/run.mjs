@@ -1,6 +1,7 @@
 // Measures Tenantry beside the same service written plainly, all on one PostgreSQL server.
 // BENCH_REDIS_URL names a Redis for the parts that measure it.
-// node bench/run.mjs [--quick] [--seconds N] [--only chat|session-read|tenants|auth|fairness|control-plane|limits|migrations|models|history|moves|memory|reads|profile|profile-read]
+// node bench/run.mjs [--quick] [--seconds N] [--report] [--only <part>]
+// --report puts what was measured into docs/bench.md.
 import 'reflect-metadata';
 import { fork, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,6 +27,8 @@ import {
   measureResolution,
   SPREAD_STATES,
 } from './control-plane.mjs';
+import { Book } from './book.mjs';
+import { MAX_START_S, measureStarts } from './cold-start.mjs';
 import { compareFairness, MAX_FLOOD_P99_RATIO, TENANTS } from './fairness.mjs';
 import {
   compareHistory,
@@ -41,7 +44,9 @@ import {
 import { MAX_HIT_SHARE, MAX_SETTING_SHARE, measureReads } from './reads.mjs';
 import { compareLimits, MAX_LIMITS_SHARE } from './limits.mjs';
 import { MAX_NO_OP_MS, MAX_ONE_COLUMN_MS, measureMigrations } from './placements.mjs';
+import { bars, waterfall } from './plots.mjs';
 import { summarise } from './profile.mjs';
+import { layersOf, policyCost } from './waterfall.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.dirname(here);
@@ -52,6 +57,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '6' },
     only: { type: 'string' },
+    report: { type: 'boolean', default: false },
   },
 });
 const SECONDS = Number(options.seconds);
@@ -70,6 +76,9 @@ const PARTS = [
   'moves',
   'memory',
   'reads',
+  'waterfall',
+  'rows',
+  'start',
   'profile',
   'profile-read',
 ];
@@ -81,6 +90,9 @@ const CONNECTIONS = 32;
 const WARMUP_MS = 3000;
 const POOL_SIZE = '10';
 const REGISTERED = 100_000;
+const HUGE = options.quick ? undefined : 1_000_000;
+/** Messages of one tenant. */
+const [FEW_ROWS, MANY_ROWS] = [1000, options.quick ? 100_000 : 2_000_000];
 const SPREAD = 2000;
 const SCHEMAS = options.quick ? 100 : 1000;
 const MOVED_ROWS = options.quick ? 100_000 : 1_000_000;
@@ -95,7 +107,7 @@ const DEMO = ['acme', 'globex', 'initech'];
 const MASTER_KEY = 'a-master-key-for-the-bench-of-32-characters';
 const CONTENDERS = {
   tenantry: { title: 'tenantry' },
-  'express-pg': { title: '(a) express + pg', target: 0.6 },
+  'express-pg': { title: '(a) express + pg', target: 0.75 },
   'nest-typeorm': { title: '(b) nest + typeorm', target: 0.85 },
   memory: { title: '(c) in memory' },
 };
@@ -358,33 +370,114 @@ async function compare(dir, server, load) {
   return results;
 }
 
-/** Both sides have the same number of sessions, so that only the number of tenants differs. */
+/** All have the same number of sessions, so that only the number of tenants differs. */
 async function compareTenants(dir, server, load) {
+  const slugs = Array.from({ length: SPREAD }, (_, index) => DEMO[index % DEMO.length]);
   const few = await startTenantry(dir, 'few', await createDatabase(server, 'bench_few'));
-  const manyUrl = await createDatabase(server, 'bench_many');
-  say(`tenants  registering ${REGISTERED}`);
-  await registerTenants(dir, manyUrl);
-  const many = await startTenantry(dir, 'many', manyUrl);
-  const fewSlugs = Array.from({ length: SPREAD }, (_, index) => DEMO[index % DEMO.length]);
-  const manySlugs = Array.from({ length: SPREAD }, (_, index) => slugOf((index * REGISTERED) / SPREAD));
-  const fewSessions = await load('open', { port: few.port, slugs: fewSlugs });
-  const manySessions = await load('open', { port: many.port, slugs: manySlugs });
-  // The import's own aftermath (vacuum, checkpoint, cold code) belongs to neither side.
-  await sql(manyUrl, 'VACUUM ANALYZE', 'CHECKPOINT');
-  for (const [target, sessions] of [
-    [few, fewSessions],
-    [many, manySessions],
-  ]) {
-    await measure(load, target, 'chat', sessions);
+  const sides = [{ name: '3 tenants', target: few, slugs }];
+  for (const count of [REGISTERED, ...(HUGE ? [HUGE] : [])]) {
+    const url = await createDatabase(server, `bench_many_${count}`);
+    say(`tenants  registering ${count}`);
+    await registerTenants(dir, url, count);
+    const target = await startTenantry(dir, `many-${count}`, url);
+    const spread = Array.from({ length: SPREAD }, (_, index) => slugOf((index * count) / SPREAD));
+    sides.push({ name: count.toLocaleString('en'), target, slugs: spread, url });
   }
+  for (const side of sides) {
+    side.sessions = await load('open', { port: side.target.port, slugs: side.slugs });
+    // The import's own aftermath (vacuum, checkpoint, cold code) belongs to none of them.
+    if (side.url) await sql(side.url, 'VACUUM ANALYZE', 'CHECKPOINT');
+  }
+  for (const { target, sessions } of sides) await measure(load, target, 'chat', sessions);
+  const [base, ...many] = sides;
   const result = await inTurn('tenants', {
-    '3 tenants': () => measure(load, few, 'chat', fewSessions),
-    '100,000 uniform': () => measure(load, many, 'chat', manySessions),
-    '100,000 Zipf(1.0)': () => measure(load, many, 'chat', manySessions, 'zipf'),
+    [base.name]: () => measure(load, base.target, 'chat', base.sessions),
+    ...Object.fromEntries(
+      many.flatMap(({ name, target, sessions }) => [
+        [`${name} uniform`, () => measure(load, target, 'chat', sessions)],
+        [`${name} Zipf(1.0)`, () => measure(load, target, 'chat', sessions, 'zipf')],
+      ]),
+    ),
   });
-  await few.stop();
-  await many.stop();
+  for (const { target } of sides) await target.stop();
   return result;
+}
+
+/** Of a tenant with many messages and one with few, in the same tables. */
+async function compareRows(dir, server, load) {
+  const url = await createDatabase(server, 'bench_rows');
+  const target = await startTenantry(dir, 'rows', url);
+  const sides = {};
+  for (const [slug, rows] of [
+    ['acme', FEW_ROWS],
+    ['globex', MANY_ROWS],
+  ]) {
+    const sessions = await load('open', { port: target.port, slugs: Array.from({ length: 300 }, () => slug) });
+    say(`rows  ${rows} messages for ${slug}`);
+    await sql(url, fillMessages(slug, rows));
+    sides[`${rows.toLocaleString('en')} messages`] = sessions;
+  }
+  await sql(url, 'VACUUM ANALYZE', 'CHECKPOINT');
+  const results = {};
+  for (const scenario of ['chat', 'session-read']) {
+    const cells = Object.entries(sides).map(([name, sessions]) => [
+      name,
+      () => measure(load, target, scenario, sessions),
+    ]);
+    await cells[0][1]();
+    results[scenario] = await inTurn(`rows ${scenario}`, Object.fromEntries(cells));
+  }
+  await target.stop();
+  return results;
+}
+
+/** Spread over the tenant's sessions; as the superuser, to whom no policy applies. */
+const fillMessages = (slug, rows) => `
+  WITH sessions AS (
+    SELECT s.tenant_id, s.id, row_number() OVER () - 1 AS at, count(*) OVER () AS of
+      FROM shared.chat_sessions s JOIN platform.tenants t ON t.id = s.tenant_id WHERE t.slug = '${slug}'
+  )
+  INSERT INTO shared.chat_messages (tenant_id, id, session_id, role, content)
+  SELECT s.tenant_id, gen_random_uuid(), s.id, 'user', 'message ' || n
+    FROM generate_series(1, ${rows}) n JOIN sessions s ON s.at = n % s.of`;
+
+async function measureWaterfall(dir, server, load) {
+  const results = {};
+  for (const scenario of ['chat', 'session-read', 'signed-in-read']) {
+    const folder = path.join(out, `profile-${scenario}`);
+    rmSync(folder, { recursive: true, force: true });
+    const url = await createDatabase(server, `bench_waterfall_${scenario.replaceAll('-', '_')}`);
+    const target = await startTenantry(dir, `waterfall-${scenario}`, url, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
+    const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
+    const open = scenario === 'signed-in-read' ? 'openSignedIn' : 'open';
+    const sessions = await load(open, { port: target.port, slugs });
+    await measure(load, target, scenario, sessions);
+    await measure(load, target, scenario, sessions);
+    await target.stop();
+    const file = readdirSync(folder).find((name) => name.endsWith('.cpuprofile'));
+    const times = layersOf(path.join(folder, file));
+    const all = Object.values(times).reduce((sum, time) => sum + time, 0);
+    results[scenario] = Object.fromEntries(Object.entries(times).map(([name, time]) => [name, time / all]));
+  }
+  return { layers: results, policy: await comparePolicy(dir, server) };
+}
+
+async function comparePolicy(dir, server) {
+  const url = await createDatabase(server, 'bench_policy');
+  await registerTenants(dir, url, 1);
+  const database = await prepareDatabase(parseEnv({ ...tenantryEnv(dir, url), PORT: '0' }, root), MIGRATIONS);
+  try {
+    const [{ tenant_id: tenantId, id }] = await sql(
+      url,
+      `INSERT INTO shared.chat_sessions (tenant_id, id, token_hash)
+       SELECT t.id, gen_random_uuid(), decode(md5(n::text), 'hex') FROM platform.tenants t, generate_series(1, 20000) n`,
+      'VACUUM ANALYZE',
+      'SELECT tenant_id, id FROM shared.chat_sessions LIMIT 1',
+    );
+    return await policyCost(url, database.url('tenant'), tenantId, id);
+  } finally {
+    await database.stop();
+  }
 }
 
 /** What signing in costs: a signed-in read against a visitor's, and chat while others sign in. */
@@ -469,7 +562,10 @@ async function profile(dir, server, load, scenario) {
 
 // --- report --------------------------------------------------------------------------------------------------
 
+const book = new Book();
+
 function table(rows) {
+  if (!options.only?.startsWith('profile')) book.table(rows);
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const line = (row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at])));
   for (const row of rows) console.log(`  ${line(row).join('  ').trimEnd()}`);
@@ -480,28 +576,43 @@ const ms = (value) => value.toFixed(2);
 const row = (title, { rps, p50, p99, errors }) => [title, rps.toFixed(0), ms(p50), ms(p99), String(errors)];
 const verdict = (ok) => (ok ? 'ok' : 'miss');
 
-function report({ comparison, tenants, auth, fairness, control, limits, migrations, placements, reads, cpu, machine }) {
+function report({
+  comparison,
+  tenants,
+  auth,
+  fairness,
+  control,
+  limits,
+  migrations,
+  placements,
+  reads,
+  cpu,
+  machine,
+  more,
+}) {
   const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
   const ratios = [];
   for (const [scenario, results] of Object.entries(comparison)) {
+    book.open(scenario);
     table([[scenario, ...head], ...Object.entries(results).map(([name, r]) => row(CONTENDERS[name].title, r))]);
-    for (const [name, { title, target }] of Object.entries(CONTENDERS)) {
-      if (name === 'tenantry') continue;
+    const lines = Object.entries(CONTENDERS).flatMap(([name, { title, target }]) => {
+      if (name === 'tenantry') return [];
       const ratio = results.tenantry.rps / results[name].rps;
       const clean = results.tenantry.errors + results[name].errors === 0;
-      ratios.push({ scenario, against: title, ratio, target, ok: target ? clean && ratio >= target : undefined });
-    }
-  }
-  if (ratios.length > 0) {
-    const lines = ratios.map(({ scenario, against, ratio, target, ok }) => [
-      `${scenario} / ${against}`,
-      ratio.toFixed(2),
-      target ? `>= ${target.toFixed(2)}` : '-',
-      target ? verdict(ok) : 'information',
-    ]);
+      const ok = target ? clean && ratio >= target : undefined;
+      ratios.push({ scenario, against: title, ratio, target, ok });
+      const wanted = target ? `>= ${target.toFixed(2)}` : '-';
+      return [[`${scenario} / ${title}`, ratio.toFixed(2), wanted, target ? verdict(ok) : 'information']];
+    });
     table([['tenantry, requests/s against', 'ratio', 'target', ''], ...lines]);
+    const heights = Object.entries(results).map(([name, r]) => ({ name: CONTENDERS[name].title, value: r.rps }));
+    book.plot(
+      scenario,
+      bars(`${scenario}: requests/s`, heights, (value) => value.toFixed(0)),
+    );
   }
   if (tenants) {
+    book.open('tenants');
     table([['tenants (chat)', ...head], ...Object.entries(tenants).map(([name, r]) => row(name, r))]);
     const { '3 tenants': base, ...others } = tenants;
     const lines = Object.entries(others).map(([name, r]) => {
@@ -513,6 +624,7 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     table([['p50 against', 'ratio', 'target', ''], ...lines]);
   }
   if (auth) {
+    book.open('auth');
     const { signIns, ...cells } = auth;
     table([['auth', ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
     const [visitor, signedIn, alone, beside] = Object.values(cells);
@@ -532,7 +644,9 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     table([['auth', 'ratio', 'target', ''], ...lines]);
   }
   if (fairness) {
-    const { alone, flooded, ratio, flood, floodStatuses } = fairness;
+    book.open('fairness');
+    const { alone, flooded, ratio, flood, floodStatuses, plot } = fairness;
+    book.plot('fairness', plot);
     const line = (name, r) => [name, String(r.requests), ms(r.p50), ms(r.p99), String(r.errors)];
     const head = ['fairness (chat)', 'requests', 'p50 ms', 'p99 ms', 'errors'];
     table([head, line('others alone', alone), line(`others beside ${flood}/s of one tenant`, flooded)]);
@@ -546,6 +660,7 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     ]);
   }
   if (control) {
+    book.open('control-plane');
     const { lists, creates, resolutionNs, requestNs } = control;
     const share = resolutionNs / requestNs;
     const lines = [
@@ -567,6 +682,7 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     table([['control plane', 'ratio', 'target', ''], ...lines]);
   }
   if (migrations) {
+    book.open('migrations');
     const { schemas, made, noOp, oneColumn } = migrations;
     const lines = [
       [`nothing to do over ${schemas} schemas, the whole command, ms`, noOp, MAX_NO_OP_MS],
@@ -577,9 +693,13 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     });
     table([[`migrations (${made.toFixed(0)} ms to make a schema)`, '', 'target', ''], ...lines]);
   }
-  if (limits) reportLimits(limits, ratios);
+  if (limits) {
+    book.open('limits');
+    reportLimits(limits, ratios);
+  }
   reportPlacements(placements, ratios);
   if (reads) {
+    book.open('reads');
     const { setting, property, hit, redisHit, statement, request } = reads;
     const lines = [
       [`a setting (${setting.toFixed(0)} ns) of a session read`, setting / request, MAX_SETTING_SHARE],
@@ -599,6 +719,7 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     });
     table([['reads', 'ratio', 'target', ''], ...lines]);
   }
+  reportMore(more, ratios);
   if (cpu) {
     const lines = (list) => list.slice(0, 12).map(({ name, share }) => [name, `${share.toFixed(1)} %`]);
     table([['self time by package', 'busy'], ...lines(cpu.packages)]);
@@ -611,6 +732,7 @@ function report({ comparison, tenants, auth, fairness, control, limits, migratio
     ...(auth && { auth: { ...auth, signIns: {} } }),
     ...Object.fromEntries(Object.entries(limits ?? {}).map(([name, { cells }]) => [`limits ${name}`, cells])),
     ...(fairness && { fairness: { alone: fairness.alone, flooded: fairness.flooded } }),
+    ...Object.fromEntries(Object.entries(more.rows ?? {}).map(([name, cells]) => [`rows ${name}`, cells])),
     ...Object.fromEntries(Object.entries(control?.lists ?? {}).map(([name, cells]) => [`list ${name}`, cells])),
   })) {
     for (const [name, { errors, firstError }] of Object.entries(results)) {
@@ -677,43 +799,104 @@ function reportLimits(limits, ratios) {
 }
 
 function reportPlacements({ models, history, moves, memory }, ratios) {
-  const lines = [];
+  const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+  let lines = [];
   const line = (against, ratio, relation, target, digits = 2) => {
     const ok = relation === '>=' ? ratio >= target : ratio <= target;
     ratios.push({ scenario: 'placements', against, ratio, target, ok });
     lines.push([against, ratio.toFixed(digits), `${relation} ${target}`, verdict(ok)]);
   };
-  for (const [scenario, cells] of Object.entries(models?.results ?? {})) {
-    const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
-    table([[`${scenario} by model`, ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
-    for (const model of ['schema', 'database'])
-      line(`${scenario}, requests/s, ${model} / shared`, cells[model].rps / cells.shared.rps, '>=', MIN_MODEL_RATIO);
-    const fence = cells.shared.rps / cells['shared, no fence'].rps;
-    lines.push([`${scenario}, requests/s, with / without the fence`, fence.toFixed(2), '-', 'information']);
+  const close = (title) => {
+    table([[title, '', 'target', ''], ...lines]);
+    lines = [];
+  };
+  if (models) {
+    book.open('models');
+    for (const [scenario, cells] of Object.entries(models.results)) {
+      table([[`${scenario} by model`, ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
+      for (const model of ['schema', 'database'])
+        line(`${scenario}, requests/s, ${model} / shared`, cells[model].rps / cells.shared.rps, '>=', MIN_MODEL_RATIO);
+      const fence = cells.shared.rps / cells['shared, no fence'].rps;
+      lines.push([`${scenario}, requests/s, with / without the fence`, fence.toFixed(2), '-', 'information']);
+    }
+    for (const [model, ms] of Object.entries(models.creates))
+      line(
+        `create until active, s, ${model}${model === 'shared' ? '' : ' with a spare'}`,
+        ms / 1000,
+        '<=',
+        MAX_CREATE_S,
+      );
+    close('models');
   }
   if (history) {
-    const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+    book.open('history');
     table([['chat of a tenant with', ...head], ...Object.entries(history).map(([name, r]) => row(name, r))]);
     const share = history.history.rps / history['no history'].rps;
     lines.push(['chat, requests/s, with / without history', share.toFixed(2), '-', 'information']);
     const beside = history['none beside many'].rps / history['no history'].rps;
     const many = `chat, requests/s, beside ${REMEMBERING_NEIGHBOURS} tenants with a history / alone`;
     lines.push([many, beside.toFixed(2), '-', 'information']);
+    close('history');
   }
-  for (const [model, ms] of Object.entries(models?.creates ?? {}))
-    line(`create until active, s, ${model}${model === 'shared' ? '' : ' with a spare'}`, ms / 1000, '<=', MAX_CREATE_S);
-  for (const { from, to, rowsPerSecond, pauseMs } of moves ?? [])
-    line(`pause of ${from} -> ${to}, s (${rowsPerSecond.toFixed(0)} rows/s)`, pauseMs / 1000, '<=', MAX_PAUSE_S, 3);
+  if (moves) {
+    book.open('moves');
+    for (const { from, to, rowsPerSecond, pauseMs } of moves)
+      line(`pause of ${from} -> ${to}, s (${rowsPerSecond.toFixed(0)} rows/s)`, pauseMs / 1000, '<=', MAX_PAUSE_S, 3);
+    close('moves');
+  }
   if (memory) {
+    book.open('memory');
     line(`${SCHEMAS} tenants in schemas, MB in the process`, memory.process, '<=', MAX_SCHEMAS_MB, 1);
-    lines.push([
-      `… and MB in each backend, which had ${memory.backendBefore.toFixed(1)}`,
-      memory.backend.toFixed(1),
-      '-',
-      'information',
+    const backend = `… and MB in each backend, which had ${memory.backendBefore.toFixed(1)}`;
+    lines.push([backend, memory.backend.toFixed(1), '-', 'information']);
+    close('memory');
+  }
+}
+
+function reportMore({ layers, rows, starts }, ratios) {
+  if (layers) {
+    book.open('waterfall');
+    for (const [scenario, shares] of Object.entries(layers.layers)) {
+      const percent = (share) => `${(share * 100).toFixed(1)} %`;
+      const lines = Object.entries(shares).map(([name, share]) => [name, percent(share)]);
+      table([[scenario, "of the thread's time"], ...lines]);
+      const steps = Object.entries(shares).map(([name, value]) => ({ name, value }));
+      book.plot(`waterfall-${scenario}`, waterfall(`${scenario}: the thread's time by layer`, steps, percent));
+    }
+    const { owner, tenant } = layers.policy;
+    ratios.push({ scenario: 'waterfall', against: 'no policy', ratio: tenant / owner });
+    table([
+      ['a statement by key, µs', '', 'ratio'],
+      ['as the owner, no policy', owner.toFixed(0), '1.00'],
+      ['as the role of tenants, by policy', tenant.toFixed(0), (tenant / owner).toFixed(2)],
     ]);
   }
-  if (lines.length > 0) table([['placements', '', 'target', ''], ...lines]);
+  if (rows) {
+    book.open('rows');
+    for (const [scenario, cells] of Object.entries(rows)) {
+      const head = ['req/s', 'p50 ms', 'p99 ms', 'errors'];
+      table([[`${scenario} of a tenant with`, ...head], ...Object.entries(cells).map(([name, r]) => row(name, r))]);
+      const [few, many] = Object.values(cells);
+      const ratio = many.p50 / few.p50;
+      const ok = ratio <= MAX_P50_RATIO && few.errors + many.errors === 0;
+      ratios.push({ scenario: 'rows', against: `${scenario}, p50`, ratio, target: MAX_P50_RATIO, ok });
+      table([
+        [`p50 of ${scenario}`, 'ratio', 'target', ''],
+        ['many / few', ratio.toFixed(2), `<= ${MAX_P50_RATIO.toFixed(2)}`, verdict(ok)],
+      ]);
+    }
+  }
+  if (starts) {
+    book.open('start');
+    const [first, again] = [median(starts.first), median(starts.again)];
+    const ok = again <= MAX_START_S;
+    ratios.push({ scenario: 'start', against: 's to ready', ratio: again, target: MAX_START_S, ok });
+    table([
+      ['npm start to ready, s', '', 'target', ''],
+      ['the first, with a database to make', first.toFixed(2), '-', 'information'],
+      ['again', again.toFixed(2), `<= ${MAX_START_S}`, verdict(ok)],
+    ]);
+  }
 }
 
 async function compareMigrations(dir, server) {
@@ -745,6 +928,11 @@ async function main() {
     memory: wanted('memory') ? await measureMemory({ ...tools, schemas: SCHEMAS }) : undefined,
   };
   const reads = wanted('reads') ? await compareReads(dir, server, load) : undefined;
+  const more = {
+    layers: wanted('waterfall') ? await measureWaterfall(dir, server, load) : undefined,
+    rows: wanted('rows') ? await compareRows(dir, server, load) : undefined,
+    starts: wanted('start') ? await measureStarts({ root, rounds: ROUNDS, freePort, say }) : undefined,
+  };
   const profiled = wanted('profile') ? 'chat' : wanted('profile-read') ? 'session-read' : undefined;
   const cpu = profiled ? await profile(dir, server, load, profiled) : undefined;
   const cpus = os.cpus();
@@ -764,6 +952,7 @@ async function main() {
     reads,
     cpu,
     machine,
+    more,
   });
   const when = new Date().toISOString();
   const text = JSON.stringify(
@@ -781,6 +970,7 @@ async function main() {
       migrations,
       placements,
       reads,
+      ...more,
       cpu,
       ratios,
     },
@@ -788,6 +978,8 @@ async function main() {
     2,
   );
   writeFileSync(path.join(out, 'bench.json'), `${text}\n`);
+  const flags = `${options.quick ? ' --quick' : ''} --seconds ${SECONDS}`;
+  if (options.report) book.write(path.join(root, 'docs'), { when, machine, flags });
 }
 
 async function cleanUp() {
