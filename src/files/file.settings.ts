@@ -3,7 +3,7 @@ import { declareSetting } from '../settings/index.js';
 
 const MIB = 2 ** 20;
 /** As much an upload to S3 can have in parts of 5 MiB, and not more than a client sends in a day. */
-export const MOST_FILE_BYTES = 5 * 1024 * MIB;
+const MOST_FILE_BYTES = 5 * 1024 * MIB;
 
 export const FILE_MAX_BYTES = declareSetting<number>({
   key: 'files.max_bytes',

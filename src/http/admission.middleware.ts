@@ -12,7 +12,7 @@ function isCounted({ method, path }: Request): boolean {
   return method !== 'OPTIONS' && !OF_NOBODY.test(path);
 }
 
-export interface RoomOptions {
+interface RoomOptions {
   resolver: TenantResolver;
   runner: TenantRunner;
   admission: TenantAdmission;

@@ -76,7 +76,7 @@ export const SMTP_PASSWORD = declareSecret({
   changedBy: 'owner',
 });
 
-export const SMTP_SECURITIES = ['starttls', 'tls', 'plain'] as const;
+const SMTP_SECURITIES = ['starttls', 'tls', 'plain'] as const;
 
 export const SMTP_SECURITY = declareSetting<(typeof SMTP_SECURITIES)[number]>({
   key: 'mail.smtp_security',
