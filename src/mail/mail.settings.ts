@@ -71,6 +71,7 @@ export const SMTP_USER = declareSetting<string>({
 export const SMTP_PASSWORD = declareSecret({
   key: 'mail.smtp_password',
   description: 'The password of mail.smtp_user.',
+  sentTo: [SMTP_HOST, SMTP_PORT],
   rules: [MaxLength(500)],
   allowed: 'a text of at most 500 characters',
   changedBy: 'owner',

@@ -73,7 +73,7 @@ export class TenantMailServers {
     const port = settingOf(tenant, SMTP_PORT) ?? PORTS[security];
     const user = settingOf(tenant, SMTP_USER);
     if (isItsOwn(tenant) && this.senderOf(tenant) === '') throw new SenderMissing();
-    const pass = await this.secrets.openFor(SMTP_HOST, SMTP_PASSWORD);
+    const pass = user === '' ? undefined : await this.secrets.open(SMTP_PASSWORD);
     const server = new SmtpTransport({
       host,
       port,

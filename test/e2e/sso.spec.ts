@@ -345,7 +345,10 @@ describe('a bad setting', () => {
   it('that leads to a private address reaches nothing, with https or without', async () => {
     const before = oidc.requests();
     for (const protocol of ['http:', 'https:']) {
-      await configure(globexOwner, { 'sso.issuer': oidc.at('127.0.0.2').replace('http:', protocol) });
+      await configure(globexOwner, {
+        'sso.client_secret': CLIENT.secret,
+        'sso.issuer': oidc.at('127.0.0.2').replace('http:', protocol),
+      });
       expect(await startAt('globex')).toEqual([503, 'resource_unavailable']);
       expect((await health('globex')).lastError).toBe('The host "127.0.0.2" has no address that may be connected to.');
     }
