@@ -93,6 +93,8 @@ import { TokenPairs } from './sign-in/token.pairs.js';
 import { DirectoryPasswords } from './directory/directory.passwords.js';
 import { ExternalIdentity } from './sso/external-identity.entity.js';
 import { SsoController } from './sso/sso.controller.js';
+import { IdentitiesController, UserIdentitiesController } from './sso/identities.controller.js';
+import { IdentitiesService } from './sso/identities.service.js';
 import { SsoMembers } from './sso/sso.members.js';
 import { SsoProvider } from './sso/sso.provider.js';
 import { SsoService } from './sso/sso.service.js';
@@ -174,6 +176,8 @@ export const AUTH_ENTITIES = [
     TenantExportController,
     SsoController,
   ],
+    IdentitiesController,
+    UserIdentitiesController,
   providers: [
     AccessTokens,
     AccountDeletion,
@@ -237,6 +241,7 @@ export const AUTH_ENTITIES = [
     SsoMembers,
     SsoProvider,
     SsoService,
+    IdentitiesService,
     SsoStateCookie,
     { provide: TenantOwners, useClass: ActiveOwners },
     ...PLATFORM_PROVIDERS,
