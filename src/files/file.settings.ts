@@ -27,6 +27,17 @@ export const FILE_QUOTA_BYTES = declareSetting<number>({
   byPlan: true,
 });
 
+export const FILE_MAX_COUNT = declareSetting<number>({
+  key: 'files.max_count',
+  description: 'How many files there may be.',
+  type: 'integer',
+  rules: [Min(0), Max(10_000_000)],
+  allowed: 'an integer from 0 to 10,000,000',
+  default: 10_000,
+  changedBy: 'platform',
+  byPlan: true,
+});
+
 export const FILE_TYPES = declareSetting<string[]>({
   key: 'files.types',
   description: 'The types that uploads may have, such as image/* or application/pdf; empty: all.',
