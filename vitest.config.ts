@@ -17,6 +17,7 @@ const STAYS_OUT = {
   'integration/after-commit': CONTROL_PLANE,
   'integration/silent-places': CHOOSES,
   'integration/tenant-cache': 'touches no rows',
+  'integration/shared-sign-ins': 'is about counts in Redis',
   'integration/tenant-broker': 'touches no rows',
   'integration/plan-reserves': CONTROL_PLANE,
   'integration/boot-preconditions': INSTALLATION,

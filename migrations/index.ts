@@ -28,6 +28,7 @@ import { SeedPlanLimits1763600000102 } from './platform/1763600000102-seed-plan-
 import { CreateTenantKeys1763600000103 } from './platform/1763600000103-create-tenant-keys.js';
 import { WrapByRootKey1763600000104 } from './platform/1763600000104-wrap-by-root-key.js';
 import { RenameMailBrand1763600000116 } from './platform/1763600000116-rename-mail-brand.js';
+import { CreateResourceStates1763600000121 } from './platform/1763600000121-create-resource-states.js';
 import { CreateAuth1763600000010 } from './tenant/1763600000010-create-auth.js';
 import { CreateKnownAddresses1763600000013 } from './tenant/1763600000013-create-known-addresses.js';
 import { CreateChat1763600000001 } from './tenant/1763600000001-create-chat.js';
@@ -83,6 +84,7 @@ export const MIGRATIONS: MigrationSet[] = [
       CreateTenantKeys1763600000103,
       WrapByRootKey1763600000104,
       RenameMailBrand1763600000116,
+      CreateResourceStates1763600000121,
     ],
   },
   {

@@ -33,6 +33,7 @@ platform.platform_mfa_challenges owner=migrator rls=f force=f
 platform.platform_settings owner=migrator rls=f force=f
 platform.provisioning_steps owner=migrator rls=f force=f
 platform.provisionings owner=migrator rls=f force=f
+platform.resource_states owner=migrator rls=f force=f
 platform.restores owner=migrator rls=f force=f
 platform.sandbox_access owner=migrator rls=f force=f
 platform.servers owner=migrator rls=f force=f
@@ -265,6 +266,14 @@ platform.provisionings.error text
 platform.provisionings.created_at timestamp with time zone NOT NULL DEFAULT now()
 platform.provisionings.finished_at timestamp with time zone
 platform.provisionings.lease bigint
+platform.resource_states.tenant_id uuid NOT NULL
+platform.resource_states.resource text NOT NULL
+platform.resource_states.fingerprint text NOT NULL
+platform.resource_states.ok_at timestamp with time zone
+platform.resource_states.failed_at timestamp with time zone
+platform.resource_states.failing_since timestamp with time zone
+platform.resource_states.last_error text
+platform.resource_states.seen_at timestamp with time zone NOT NULL
 platform.restores.id uuid NOT NULL
 platform.restores.tenant_id uuid NOT NULL
 platform.restores.backup_id uuid NOT NULL
@@ -664,6 +673,9 @@ platform.provisioning_steps provisioning_steps_tenant_id_fkey FOREIGN KEY (tenan
 platform.provisionings provisionings_pkey PRIMARY KEY (tenant_id)
 platform.provisionings provisionings_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'undoing'::text])))
 platform.provisionings provisionings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
+platform.resource_states resource_states_fail_with_error CHECK (((failing_since IS NULL) = (last_error IS NULL)))
+platform.resource_states resource_states_pkey PRIMARY KEY (tenant_id, resource)
+platform.resource_states resource_states_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES platform.tenants(id) ON DELETE CASCADE
 platform.restores restores_pkey PRIMARY KEY (id)
 platform.restores restores_state_known CHECK ((state = ANY (ARRAY['running'::text, 'ready'::text, 'swapping'::text, 'undoing'::text, 'done'::text, 'failed'::text, 'discarded'::text])))
 platform.sandbox_access sandbox_access_pkey PRIMARY KEY (code_hash)
@@ -874,6 +886,7 @@ CREATE UNIQUE INDEX provisioning_marks_step_key ON shared.provisioning_marks USI
 CREATE UNIQUE INDEX provisioning_steps_pkey ON platform.provisioning_steps USING btree (tenant_id, "position")
 CREATE UNIQUE INDEX provisionings_pkey ON platform.provisionings USING btree (tenant_id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON shared.recovery_codes USING btree (tenant_id, id)
+CREATE UNIQUE INDEX resource_states_pkey ON platform.resource_states USING btree (tenant_id, resource)
 CREATE UNIQUE INDEX restores_one_at_a_time ON platform.restores USING btree (tenant_id) WHERE (state = ANY (ARRAY['running'::text, 'ready'::text, 'swapping'::text, 'undoing'::text]))
 CREATE UNIQUE INDEX restores_pkey ON platform.restores USING btree (id)
 CREATE UNIQUE INDEX roles_name_key ON shared.roles USING btree (tenant_id, name)
@@ -989,6 +1002,7 @@ platform.platform_settings migrator=arwdDxtm/migrator platform=rw/migrator
 platform.provisioning_leases migrator=rwU/migrator platform=U/migrator
 platform.provisioning_steps migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.provisionings migrator=arwdDxtm/migrator platform=arwd/migrator
+platform.resource_states migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.restores migrator=arwdDxtm/migrator platform=arwd/migrator
 platform.sandbox_access migrator=arwdDxtm/migrator platform=ard/migrator
 platform.servers migrator=arwdDxtm/migrator platform=arwd/migrator

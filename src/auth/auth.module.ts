@@ -87,11 +87,14 @@ import { RefreshCookie } from './sign-in/refresh.cookie.js';
 import { RefreshService } from './sign-in/refresh.service.js';
 import { SignInController } from './sign-in/sign-in.controller.js';
 import { SignInService } from './sign-in/sign-in.service.js';
+import { SharedSignInThrottle } from './sign-in/shared-sign-in.throttle.js';
 import { SignInThrottle } from './sign-in/sign-in.throttle.js';
 import { SignOutService } from './sign-in/sign-out.service.js';
 import { TokenPairs } from './sign-in/token.pairs.js';
 import { DirectoryPasswords } from './directory/directory.passwords.js';
 import { ExternalIdentity } from './sso/external-identity.entity.js';
+import { IdentitiesController, UserIdentitiesController } from './sso/identities.controller.js';
+import { IdentitiesService } from './sso/identities.service.js';
 import { SsoController } from './sso/sso.controller.js';
 import { SsoMembers } from './sso/sso.members.js';
 import { SsoProvider } from './sso/sso.provider.js';
@@ -173,6 +176,8 @@ export const AUTH_ENTITIES = [
     SandboxAccessController,
     TenantExportController,
     SsoController,
+    IdentitiesController,
+    UserIdentitiesController,
   ],
   providers: [
     AccessTokens,
@@ -221,6 +226,7 @@ export const AUTH_ENTITIES = [
     RolesService,
     SignInService,
     SignInThrottle,
+    SharedSignInThrottle,
     SignOutService,
     SigningKeys,
     TenantBearerGuard,
@@ -235,6 +241,7 @@ export const AUTH_ENTITIES = [
     FirstSignIn,
     DirectoryPasswords,
     SsoMembers,
+    IdentitiesService,
     SsoProvider,
     SsoService,
     SsoStateCookie,

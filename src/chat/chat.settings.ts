@@ -28,6 +28,7 @@ export const MODEL_BASE_URL = declareSetting<string>({
 export const MODEL_API_KEY = declareSecret({
   key: 'model.api_key',
   description: 'Your key for the model server.',
+  sentTo: [MODEL_BASE_URL],
   rules: [Matches(/^[\x21-\x7e]{1,1000}$/)],
   allowed: 'a key of at most 1000 characters without spaces',
   changedBy: 'owner',

@@ -80,7 +80,7 @@ export class OpenAiModelProvider implements ModelProvider, OnApplicationShutdown
     const model = settingOf(tenant, MODEL);
     const own = settingOf(tenant, MODEL_BASE_URL);
     if (own !== '') {
-      const apiKey = await this.secrets.openFor(MODEL_BASE_URL, MODEL_API_KEY);
+      const apiKey = await this.secrets.open(MODEL_API_KEY);
       return ModelClient.open({ model, baseUrl: own, apiKey, fetch: this.outbound.within(BOUNDS) });
     }
     const { modelBaseUrl, modelApiKey } = this.env;

@@ -5,6 +5,7 @@ import {
   declaredSettings,
   effectiveSetting,
   isSecret,
+  isSecretNeeded,
   SETTING_SOURCES,
   shownSettings,
   type Setting,
@@ -88,6 +89,12 @@ export class SettingView {
   @ApiPropertyOptional({ description: 'Of a secret: whether there is one.' })
   set?: boolean;
 
+  @ApiPropertyOptional({
+    description:
+      'Of a secret: whether it has to be set again, as it was entered for another address than the one in force, and is not sent there.',
+  })
+  needed?: boolean;
+
   static of(setting: Setting<unknown>, { layers }: SettingsState, caller: ConfigCaller): SettingView {
     const { value, source } = effectiveSetting(layers, setting);
     return {
@@ -98,7 +105,11 @@ export class SettingView {
       description: setting.description,
       changed_by: setting.changedBy,
       editable: caller.mayEdit(setting),
-      ...(isSecret(setting) && { secret: true, set: source !== 'default' }),
+      ...(isSecret(setting) && {
+        secret: true,
+        set: source !== 'default',
+        needed: isSecretNeeded(layers, setting),
+      }),
     };
   }
 }

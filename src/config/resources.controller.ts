@@ -23,8 +23,8 @@ export class ResourcesController {
   @RequiresPermission(SETTINGS_READ)
   @ApiOperation({ summary: 'How servers and services of your own are, that your settings name' })
   @ApiOkResponse({ type: ResourceListView })
-  list(): ResourceListView {
-    return ResourceListView.of(this.resources.healthOf(this.context.currentOrThrow('Resources')));
+  async list(): Promise<ResourceListView> {
+    return ResourceListView.of(await this.resources.reportsOf(this.context.currentOrThrow('Resources')));
   }
 
   @Post(':name/check')

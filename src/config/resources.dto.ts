@@ -9,7 +9,7 @@ export class ResourceView {
   @ApiProperty({
     enum: RESOURCE_STATES,
     description:
-      'How its last use went. `unused`: none with the present settings, as far as this process knows. `not_set_up`: its settings name nothing to connect to.',
+      'How its last use went. `unused`: none with the present settings. `not_set_up`: its settings name nothing to connect to.',
   })
   state: ResourceState;
 
@@ -19,18 +19,32 @@ export class ResourceView {
   @ApiProperty({ type: String, nullable: true, example: 'The server did not take the user and password.' })
   last_error: string | null;
 
-  @ApiProperty({ type: 'integer', description: 'Uses that run now.' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'Told once a minute while it is used.',
+  })
+  last_ok_at: string | null;
+
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'Told once a minute while it fails.' })
+  last_failed_at: string | null;
+
+  @ApiProperty({ type: 'integer', description: 'Uses that run now in the process that answers.' })
   in_use: number;
 
   @ApiProperty({ type: [String], example: ['mail.smtp_host'], description: 'The settings that it is made of.' })
   settings: string[];
 
-  static of({ resource, state, failingSince, lastError, inUse, settings }: ResourceReport): ResourceView {
+  static of(report: ResourceReport): ResourceView {
+    const { resource, state, failingSince, lastError, lastOkAt, lastFailedAt, inUse, settings } = report;
     return {
       name: resource,
       state,
       failing_since: failingSince?.toISOString() ?? null,
       last_error: lastError,
+      last_ok_at: lastOkAt?.toISOString() ?? null,
+      last_failed_at: lastFailedAt?.toISOString() ?? null,
       in_use: inUse,
       settings,
     };
@@ -38,7 +52,7 @@ export class ResourceView {
 }
 
 export class ResourceListView {
-  @ApiProperty({ type: [ResourceView], description: 'As the process that answers knows them.' })
+  @ApiProperty({ type: [ResourceView] })
   items: ResourceView[];
 
   @ApiProperty({ type: String, nullable: true, example: null, description: 'All there are come at once.' })

@@ -20,13 +20,13 @@ export class TenantResourcesController {
   @Get()
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
-  @ApiOperation({ summary: 'How servers and services of a tenant are, as one process knows them' })
+  @ApiOperation({ summary: 'How servers and services of a tenant are' })
   @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
   @ApiOkResponse({ type: ProcessResourcesView })
   async list(@Param('tenant') name: string): Promise<ProcessResourcesView> {
     const { id } = await this.tenants.find(name);
     const tenant = await this.directory.findById(id);
     if (!tenant) throw new UnknownTenant();
-    return ProcessResourcesView.of(this.resources.healthOf(tenant));
+    return ProcessResourcesView.of(await this.resources.reportsOf(tenant));
   }
 }

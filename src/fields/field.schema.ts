@@ -26,13 +26,13 @@ export interface FieldSchema {
   additionalProperties?: false;
 }
 
-export const FIELD_FORMATS = ['date', 'email', 'uri'] as const;
+const FIELD_FORMATS = ['date', 'email', 'uri'] as const;
 export type FieldFormat = (typeof FIELD_FORMATS)[number];
 
 /** Fields of one kind of rows. */
 export const MAX_FIELDS = 30;
 /** Of a schema, in bytes of JSON. */
-export const MAX_SCHEMA_BYTES = 16 * 1024;
+const MAX_SCHEMA_BYTES = 16 * 1024;
 /** Of a text, in characters. */
 export const MAX_TEXT = 1000;
 /** Choices of a field. */

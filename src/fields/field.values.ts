@@ -3,7 +3,7 @@ import { InvalidCustomField } from './field.errors.js';
 import { fault, faultsOf, type FieldValues, type GivenFields } from './field.validator.js';
 
 /** What a row may hold of them, in bytes of JSON. */
-export const MAX_VALUES_BYTES = 16 * 1024;
+const MAX_VALUES_BYTES = 16 * 1024;
 
 /**
  * The values of a row that is being made. Null is as good as left out.

@@ -67,8 +67,11 @@ export class FileUsageView {
   @ApiProperty({ type: 'integer', description: 'What one file may have.' })
   max_bytes: number;
 
-  static of({ files, bytes, quotaBytes, maxBytes }: FileLimits): FileUsageView {
-    return { files, bytes, quota_bytes: quotaBytes, max_bytes: maxBytes };
+  @ApiProperty({ type: 'integer', description: 'How many files there may be.' })
+  max_count: number;
+
+  static of({ files, bytes, quotaBytes, maxBytes, maxCount }: FileLimits): FileUsageView {
+    return { files, bytes, quota_bytes: quotaBytes, max_bytes: maxBytes, max_count: maxCount };
   }
 }
 

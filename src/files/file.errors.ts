@@ -48,6 +48,18 @@ export class FileQuotaExceeded extends AppError {
   }
 }
 
+export class FileCountExceeded extends AppError {
+  constructor(maxCount: number) {
+    super({
+      status: 413,
+      code: 'file_count_exceeded',
+      detail: `There may be ${maxCount} files here, and there are as many.`,
+      remedy: 'Delete files that are not needed any more, or ask for more room. Nothing of this one was kept.',
+      extensions: { max_count: maxCount },
+    });
+  }
+}
+
 export class FileTypeRefused extends AppError {
   constructor(mediaType: string, accepted: readonly string[]) {
     super({

@@ -16,7 +16,7 @@ interface Left {
 /** At one place in one run. */
 const MOST = 5000;
 
-export type FilesPurged = Record<'files', number>;
+type FilesPurged = Record<'files', number>;
 
 /**
  * Removes files that did not come to their end. It looks at every place, but what it does is done in the scope of the

@@ -3,8 +3,8 @@ import { In, LessThan } from 'typeorm';
 import { newId } from '../common/index.js';
 import { TenantSettings } from '../settings/index.js';
 import { InjectTenantRepository, TenantContext, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
-import { FileQuotaExceeded } from './file.errors.js';
-import { FILE_QUOTA_BYTES } from './file.settings.js';
+import { FileCountExceeded, FileQuotaExceeded } from './file.errors.js';
+import { FILE_MAX_COUNT, FILE_QUOTA_BYTES } from './file.settings.js';
 import { UNKNOWN_TYPE } from './file.type.js';
 import { TenantFile } from './tenant-file.entity.js';
 
@@ -35,10 +35,10 @@ export class FileRows {
 
   /**
    * Makes a pending file, and room for it. Uploads of a tenant wait for one another here, so that together they stay
-   * within the quota.
+   * within the quota and the number of files.
    *
    * @param declared bytes, if they are known @param max bytes
-   * @throws FileQuotaExceeded
+   * @throws FileQuotaExceeded, FileCountExceeded
    */
   reserve(name: string, declared: number | undefined, max: number): Promise<TenantFile> {
     const { id: tenantId } = this.context.currentOrThrow('A file');
@@ -46,7 +46,9 @@ export class FileRows {
     const { kind = 'system', id: actorId } = this.context.actor() ?? {};
     return this.transaction.run(async () => {
       await this.transaction.query(LOCK, [tenantId]);
-      const { bytes: used } = await this.usage();
+      const { bytes: used, files } = await this.usage();
+      const most = this.settings.get(FILE_MAX_COUNT);
+      if (files >= most) throw new FileCountExceeded(most);
       const left = quota - used;
       if (left < Math.max(declared ?? 1, 1)) throw new FileQuotaExceeded(quota, used);
       const now = new Date();

@@ -3,7 +3,7 @@ import { declareSetting } from '../settings/index.js';
 
 const MIB = 2 ** 20;
 /** As much an upload to S3 can have in parts of 5 MiB, and not more than a client sends in a day. */
-export const MOST_FILE_BYTES = 5 * 1024 * MIB;
+const MOST_FILE_BYTES = 5 * 1024 * MIB;
 
 export const FILE_MAX_BYTES = declareSetting<number>({
   key: 'files.max_bytes',
@@ -23,6 +23,17 @@ export const FILE_QUOTA_BYTES = declareSetting<number>({
   rules: [Min(0), Max(2 ** 50)],
   allowed: 'an integer from 0 to 1125899906842624 (1 PiB)',
   default: 1024 * MIB,
+  changedBy: 'platform',
+  byPlan: true,
+});
+
+export const FILE_MAX_COUNT = declareSetting<number>({
+  key: 'files.max_count',
+  description: 'How many files there may be.',
+  type: 'integer',
+  rules: [Min(0), Max(10_000_000)],
+  allowed: 'an integer from 0 to 10,000,000',
+  default: 10_000,
   changedBy: 'platform',
   byPlan: true,
 });

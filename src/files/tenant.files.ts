@@ -19,7 +19,7 @@ import {
 import { type FileLink, FileLinks } from './file.links.js';
 import { FileRemoval } from './file.removal.js';
 import { DEAD_AFTER_MS, type FileOwner, FileRows } from './file.rows.js';
-import { FILE_MAX_BYTES, FILE_QUOTA_BYTES, FILE_TYPES } from './file.settings.js';
+import { FILE_MAX_BYTES, FILE_MAX_COUNT, FILE_QUOTA_BYTES, FILE_TYPES } from './file.settings.js';
 import { InjectFileStorage } from './file.storage.js';
 import { isAccepted, mediaTypeOf } from './file.type.js';
 import { type FileSource, IncomingFile } from './incoming.file.js';
@@ -54,6 +54,7 @@ export interface FileLimits {
   bytes: number;
   quotaBytes: number;
   maxBytes: number;
+  maxCount: number;
 }
 
 /**
@@ -83,8 +84,8 @@ export class TenantFiles {
    * Stores what comes, whole or not at all. The actor of the scope is its uploader.
    *
    * @param source is not destroyed, also when the file is refused
-   * @throws FileNameInvalid, FileTooLarge, FileQuotaExceeded, FileTypeRefused, TransfersRunning, UploadAborted, UploadLost,
-   *   FileStoreFailed; TransactionOpenDuringCall
+   * @throws FileNameInvalid, FileTooLarge, FileQuotaExceeded, FileCountExceeded, FileTypeRefused, TransfersRunning,
+   *   UploadAborted, UploadLost, FileStoreFailed; TransactionOpenDuringCall
    */
   async put(source: FileSource, wanted: NewFile): Promise<TenantFile> {
     this.transaction.assertNone('The store of files');
@@ -185,7 +186,12 @@ export class TenantFiles {
 
   async usage(): Promise<FileLimits> {
     const used = await this.rows.usage();
-    return { ...used, quotaBytes: this.settings.get(FILE_QUOTA_BYTES), maxBytes: this.settings.get(FILE_MAX_BYTES) };
+    return {
+      ...used,
+      quotaBytes: this.settings.get(FILE_QUOTA_BYTES),
+      maxBytes: this.settings.get(FILE_MAX_BYTES),
+      maxCount: this.settings.get(FILE_MAX_COUNT),
+    };
   }
 
   private async whileAlive(id: string, work: () => Promise<TenantFile>): Promise<TenantFile> {

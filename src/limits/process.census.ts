@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { BEAT } from './redis-limit.scripts.js';
-import { RedisScript } from './redis.script.js';
+import { RedisScript } from '../redis/index.js';
 
 const KEY = '{limits}:processes';
 const CONTENT = '{limits}:content';

@@ -8,7 +8,7 @@ import {
 } from './limit.storage.js';
 import type { CountedHits } from './memory-throttler.storage.js';
 import { CARRY, CONSUME } from './redis-limit.scripts.js';
-import { RedisScript } from './redis.script.js';
+import { RedisScript } from '../redis/index.js';
 
 const CONSUMES = new RedisScript(CONSUME);
 const CARRIES = new RedisScript(CARRY);

@@ -71,12 +71,13 @@ export const SMTP_USER = declareSetting<string>({
 export const SMTP_PASSWORD = declareSecret({
   key: 'mail.smtp_password',
   description: 'The password of mail.smtp_user.',
+  sentTo: [SMTP_HOST, SMTP_PORT],
   rules: [MaxLength(500)],
   allowed: 'a text of at most 500 characters',
   changedBy: 'owner',
 });
 
-export const SMTP_SECURITIES = ['starttls', 'tls', 'plain'] as const;
+const SMTP_SECURITIES = ['starttls', 'tls', 'plain'] as const;
 
 export const SMTP_SECURITY = declareSetting<(typeof SMTP_SECURITIES)[number]>({
   key: 'mail.smtp_security',

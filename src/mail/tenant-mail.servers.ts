@@ -16,6 +16,8 @@ const CONNECT_MS = 5000;
 const SILENCE_MS = 15_000;
 /** A mail that takes longer is tried again later, in ms: a slow server of one tenant keeps a worker no longer. */
 const DELIVERY_MS = 20_000;
+/** One that failed so often in a row rests between tries: it would keep workers from the mails of others. */
+const RESTS_AFTER = 3;
 
 /** Mail servers of tenants that have their own: a tenant's mails go through its own, or wait for it. */
 @Injectable()
@@ -35,6 +37,7 @@ export class TenantMailServers {
       check: (server) => server.verify(),
       dispose: (server) => server.close(),
       reasonOf,
+      restsAfter: RESTS_AFTER,
     });
   }
 
@@ -73,7 +76,7 @@ export class TenantMailServers {
     const port = settingOf(tenant, SMTP_PORT) ?? PORTS[security];
     const user = settingOf(tenant, SMTP_USER);
     if (isItsOwn(tenant) && this.senderOf(tenant) === '') throw new SenderMissing();
-    const pass = await this.secrets.openFor(SMTP_HOST, SMTP_PASSWORD);
+    const pass = user === '' ? undefined : await this.secrets.open(SMTP_PASSWORD);
     const server = new SmtpTransport({
       host,
       port,

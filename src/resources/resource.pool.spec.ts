@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type PoolOptions, ResourcePool } from './resource.pool.js';
 import { ResourceUnavailable } from './resources.errors.js';
 
@@ -130,6 +130,39 @@ describe('ResourcePool', () => {
     await failing(new OfThePeer('It hung up.'));
     expect(await pool.use(wanted('acme'), (thing) => thing)).toBe(things[1]);
     await expect.poll(() => things.map(({ disposed }) => disposed)).toEqual([true, false]);
+  });
+
+  it('leaves one to rest that failed three times in a row, and then lets one use at a time try it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const { pool, wanted } = poolOf({ restsAfter: 3 });
+      const slow = heldOpen();
+      const use = (fn: (thing: Thing) => unknown, more = {}) =>
+        pool.use({ ...wanted('acme'), ...more }, fn).then(
+          () => 'used',
+          (error: Error) => (error instanceof ResourceUnavailable ? 'refused' : 'failed'),
+        );
+      const fail = () => Promise.reject(new OfThePeer('It did not answer in time.'));
+      for (let time = 0; time < 3; time += 1) expect(await use(fail)).toBe('failed');
+      expect([await use(fail), await use(fail, { resting: true })]).toEqual(['refused', 'failed']);
+      expect(await pool.use(wanted('globex'), ({ of }) => of)).toBe('globex');
+      vi.setSystemTime(Date.now() + 19_999);
+      expect(await use(fail)).toBe('refused');
+      vi.setSystemTime(Date.now() + 1);
+      const trying = use(slow.fn);
+      await slow.began;
+      expect(await use(() => undefined)).toBe('refused');
+      slow.end();
+      expect([await trying, await use(() => undefined)]).toEqual(['used', 'used']);
+      for (let time = 0; time < 20; time += 1) await use(fail, { resting: true });
+      vi.setSystemTime(Date.now() + 300_000);
+      expect(await use(() => undefined)).toBe('used');
+      // Other settings are tried at once.
+      for (let time = 0; time < 3; time += 1) await use(fail);
+      expect([await use(fail), await use(fail, { fingerprint: 'b' })]).toEqual(['refused', 'failed']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('tells nothing of how it was with other settings', async () => {

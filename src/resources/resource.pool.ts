@@ -7,6 +7,9 @@ import { ResourceUnavailable } from './resources.errors.js';
 const MAKE_MS = 10_000;
 /** How long one that failed to be made is not tried again with the same settings, in ms. */
 const HOLD_OFF_MS = 5000;
+/** How long one rests that failed as often in a row as it may, in ms: then twice as long after each failure, at most that. */
+const REST_MS = 10_000;
+const LONGEST_REST_MS = 300_000;
 /** Tenants whose health is remembered, for each one held at most. */
 const REMEMBERED = 10;
 
@@ -20,6 +23,13 @@ export interface PoolOptions<T> {
   dispose: (resource: T) => Promise<void> | void;
   /** What an admin may read of an error that is the resource's; undefined: it is another's. */
   reasonOf: (error: unknown) => string | undefined;
+  /**
+   * Failures in a row after which it is left to rest between tries, one at a time, so that a peer that keeps who waits for it
+   * keeps few; left out: it is tried by every use.
+   */
+  restsAfter?: number | undefined;
+  /** Told how each use went. @param reason what an admin may read of a failure that is the resource's; undefined: well */
+  onUse?: (wanted: Pick<Wanted<T>, 'id' | 'fingerprint'>, reason?: string) => void;
 }
 
 /** What a resource is made for and of. */
@@ -29,10 +39,12 @@ export interface Wanted<T> {
   /** The same as long as the settings that it is made of are. */
   fingerprint: string;
   make: (signal: AbortSignal) => Promise<T> | T;
+  /** Also while it rests. */
+  resting?: boolean;
 }
 
 export const RESOURCE_STATES = ['ok', 'failing', 'unused', 'not_set_up'] as const;
-/** `unused`: not with these settings since this process started, or long ago. `not_set_up`: by the tenant's settings. */
+/** `unused`: not with these settings. `not_set_up`: by the tenant's settings. */
 export type ResourceState = (typeof RESOURCE_STATES)[number];
 
 export interface ResourceHealth {
@@ -61,6 +73,10 @@ interface Failing {
   reason: string;
   /** Until when nobody tries again, in ms since the epoch. */
   until: number;
+  /** In a row. */
+  times: number;
+  /** Until when it rests, in ms since the epoch. */
+  restsUntil: number;
 }
 
 /** How the last use went, and with which settings. */
@@ -107,6 +123,7 @@ export class ResourcePool<T> {
       const resource = await held.made;
       const result = await fn(resource);
       this.health.set(wanted.id, { fingerprint: wanted.fingerprint });
+      this.options.onUse?.(wanted);
       return result;
     } catch (error) {
       const fault = error instanceof ResourceUnavailable ? undefined : this.noteFault(wanted, error, 0);
@@ -167,6 +184,7 @@ export class ResourcePool<T> {
     const { id, fingerprint } = wanted;
     if (this.closed) throw new ResourceUnavailable(this.options.name, 'This process is shutting down.');
     this.retire(id, fingerprint);
+    this.demandNoRest(wanted);
     let held = this.held.get(id);
     if (!held) {
       const known = this.health.get(id);
@@ -179,6 +197,16 @@ export class ResourcePool<T> {
     this.held.delete(id);
     this.held.set(id, held);
     return held;
+  }
+
+  /** @throws ResourceUnavailable while it rests, and while another use tries whether it does again */
+  private demandNoRest({ id, fingerprint, resting = false }: Wanted<T>): void {
+    const known = this.health.get(id);
+    if (resting || !known?.failing || known.fingerprint !== fingerprint || known.failing.restsUntil === 0) return;
+    const tried = (this.held.get(id)?.uses ?? 0) > 0;
+    if (tried || Date.now() < known.failing.restsUntil) {
+      throw new ResourceUnavailable(this.options.name, known.failing.reason);
+    }
   }
 
   private make(wanted: Wanted<T>): Held<T> {
@@ -213,15 +241,22 @@ export class ResourcePool<T> {
     if (leaves !== undefined) this.retire(leaves);
   }
 
-  private noteFault({ id, fingerprint }: Wanted<T>, error: unknown, holdOffMs: number): string | undefined {
+  private noteFault(wanted: Wanted<T>, error: unknown, holdOffMs: number): string | undefined {
+    const { id, fingerprint } = wanted;
     const told = error instanceof AppError ? error.message : 'It cannot be made of its settings.';
     const unmade = holdOffMs > 0 ? told : undefined;
     const reason = this.options.reasonOf(error) ?? unmade;
     if (reason === undefined) return undefined;
     this.failures += 1;
     const known = this.health.get(id);
-    const since = (known?.fingerprint === fingerprint && known.failing?.since) || new Date();
-    this.health.set(id, { fingerprint, failing: { since, reason, until: Date.now() + holdOffMs } });
+    const before = known?.fingerprint === fingerprint ? known.failing : undefined;
+    const now = Date.now();
+    const times = (before?.times ?? 0) + 1;
+    const beyond = times - (this.options.restsAfter ?? Infinity);
+    const restsUntil = beyond < 0 ? 0 : now + Math.min(LONGEST_REST_MS, REST_MS * 2 ** beyond);
+    const since = before?.since ?? new Date();
+    this.health.set(id, { fingerprint, failing: { since, reason, until: now + holdOffMs, times, restsUntil } });
+    this.options.onUse?.(wanted, reason);
     return reason;
   }
 

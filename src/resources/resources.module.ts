@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
+import { ResourceStates } from './resource.states.js';
 import { TenantResources } from './tenant.resources.js';
 
 @Global()
-@Module({ providers: [TenantResources], exports: [TenantResources] })
+@Module({ providers: [ResourceStates, TenantResources], exports: [ResourceStates, TenantResources] })
 export class ResourcesModule {}

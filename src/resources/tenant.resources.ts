@@ -5,6 +5,7 @@ import { MetricsService } from '../metrics/index.js';
 import { type Setting, settingOf } from '../settings/index.js';
 import { type Tenant, TenantContext, TenantDirectory, TenantTransaction } from '../tenancy/index.js';
 import { type ResourceHealth, ResourcePool } from './resource.pool.js';
+import { type ResourceOutcome, ResourceStates } from './resource.states.js';
 import { ResourceUnavailable, UnknownResource } from './resources.errors.js';
 
 const MAX = 100;
@@ -37,6 +38,11 @@ export interface ResourceDeclaration<T> {
   isSetUp?: (tenant: Tenant) => boolean;
   /** Tries one out for an admin, beyond making it. @param signal aborted after 10 s */
   check?: (resource: T, signal: AbortSignal) => Promise<unknown>;
+  /**
+   * Failures in a row after which it rests between tries, 10 s and then twice as long each time, at most 5 min; left out: each
+   * use tries. For what keeps who waits for it, as jobs do that are few.
+   */
+  restsAfter?: number;
   /** Tenants that have one at a time in this process; default 100. */
   max?: number;
 }
@@ -56,10 +62,15 @@ interface Declared {
   fingerprintOf: (tenant: Tenant) => string;
   isSetUp: (tenant: Tenant) => boolean;
   check: () => Promise<void>;
+  name: string;
   settings: readonly Setting<unknown>[];
 }
 
+/** In whichever process it was used, but for `inUse`. */
 export interface ResourceReport extends ResourceHealth {
+  /** Of the last use that went well and that failed, with the present settings; some seconds late where these are many. */
+  lastOkAt: Date | null;
+  lastFailedAt: Date | null;
   /** Keys of those that it is made of. */
   settings: string[];
 }
@@ -77,6 +88,7 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
     private readonly directory: TenantDirectory,
+    private readonly states: ResourceStates,
     metrics: MetricsService,
   ) {
     const { declared } = this;
@@ -111,39 +123,55 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
 
   /** @throws Error when the name is taken */
   declare<T>(declaration: ResourceDeclaration<T>): TenantResource<T> {
-    const { name, settings, make, dispose, max = MAX } = declaration;
+    const { name, settings, make, dispose, restsAfter, max = MAX } = declaration;
     if (this.declared.has(name)) throw new Error(`The resource ${name} is declared twice.`);
     const reasonOf = declaration.reasonOf ?? (() => undefined);
-    const pool = new ResourcePool<T>({ name, max, drainMs: DRAIN_MS, dispose, reasonOf });
+    const pool = new ResourcePool<T>({
+      name,
+      max,
+      drainMs: DRAIN_MS,
+      dispose,
+      reasonOf,
+      restsAfter,
+      onUse: ({ id, fingerprint }, reason) => this.states.note(id, name, fingerprint, reason),
+    });
     const fingerprintOf = (tenant: Tenant): string => fingerprint(tenant, settings);
-    const resource: TenantResource<T> = {
-      use: async (fn) => {
-        const tenant = this.context.currentOrThrow(`The resource ${name}`);
-        this.transaction.assertNone(`The resource ${name}`);
-        const wanted = {
-          id: tenant.id,
-          fingerprint: fingerprintOf(tenant),
-          make: (signal: AbortSignal) => make(tenant, signal),
-        };
-        return pool.use(wanted, fn);
-      },
+    const use = async <R>(fn: (resource: T) => Promise<R> | R, resting = false): Promise<R> => {
+      const tenant = this.context.currentOrThrow(`The resource ${name}`);
+      this.transaction.assertNone(`The resource ${name}`);
+      const wanted = {
+        id: tenant.id,
+        fingerprint: fingerprintOf(tenant),
+        make: (signal: AbortSignal) => make(tenant, signal),
+        resting,
+      };
+      return pool.use(wanted, fn);
     };
+    const resource: TenantResource<T> = { use: (fn) => use(fn) };
     const check = async (): Promise<void> => {
       try {
-        await resource.use((held) => declaration.check?.(held, AbortSignal.timeout(CHECK_MS)));
+        await use((held) => declaration.check?.(held, AbortSignal.timeout(CHECK_MS)), true);
       } catch (error) {
         // Its health tells.
         if (!(error instanceof ResourceUnavailable) && reasonOf(error) === undefined) throw error;
       }
     };
     const isSetUp = declaration.isSetUp ?? (() => true);
-    this.declared.set(name, { pool: pool as ResourcePool<unknown>, fingerprintOf, isSetUp, check, settings });
+    this.declared.set(name, { name, pool: pool as ResourcePool<unknown>, fingerprintOf, isSetUp, check, settings });
     return resource;
   }
 
   /** Of every resource, as this process knows it with the tenant's present settings. */
-  healthOf(tenant: Tenant): ResourceReport[] {
-    return [...this.declared.values()].map((declared) => reportOf(tenant, declared));
+  healthOf(tenant: Tenant): ResourceHealth[] {
+    return [...this.declared.values()].map(({ pool, fingerprintOf }) =>
+      pool.healthOf(tenant.id, fingerprintOf(tenant)),
+    );
+  }
+
+  /** The same as all processes know it: the mail server of a tenant, for one, is used by workers alone. */
+  async reportsOf(tenant: Tenant): Promise<ResourceReport[]> {
+    const outcomes = await this.states.of(tenant.id);
+    return [...this.declared.values()].map((declared) => reportOf(tenant, declared, outcomes));
   }
 
   /**
@@ -157,7 +185,7 @@ export class TenantResources implements OnModuleInit, OnApplicationShutdown {
     const declared = this.declared.get(name);
     if (!declared) throw new UnknownResource(name);
     if (declared.isSetUp(tenant)) await this.checkOnce(`${tenant.id} ${name}`, declared);
-    return reportOf(tenant, declared);
+    return reportOf(tenant, declared, await this.states.of(tenant.id));
   }
 
   /** One at a time, so that asking often costs no more. */
@@ -200,9 +228,20 @@ function fingerprint(tenant: Tenant, settings: readonly Setting<unknown>[]): str
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }
 
-function reportOf(tenant: Tenant, { pool, fingerprintOf, isSetUp, settings }: Declared): ResourceReport {
-  const health = pool.healthOf(tenant.id, fingerprintOf(tenant));
-  const keys = settings.map(({ key }) => key);
-  if (isSetUp(tenant)) return { ...health, settings: keys };
-  return { ...health, state: 'not_set_up', failingSince: null, lastError: null, settings: keys };
+function reportOf(tenant: Tenant, declared: Declared, outcomes: ResourceOutcome[]): ResourceReport {
+  const { name, pool, fingerprintOf, isSetUp, settings } = declared;
+  const present = fingerprintOf(tenant);
+  const setUp = isSetUp(tenant);
+  const known = outcomes.find(({ resource, fingerprint }) => setUp && resource === name && fingerprint === present);
+  const used = known && (known.failingSince ? 'failing' : 'ok');
+  return {
+    resource: name,
+    state: setUp ? (used ?? 'unused') : 'not_set_up',
+    failingSince: known?.failingSince ?? null,
+    lastError: known?.lastError ?? null,
+    lastOkAt: known?.okAt ?? null,
+    lastFailedAt: known?.failedAt ?? null,
+    inUse: pool.healthOf(tenant.id, present).inUse,
+    settings: settings.map(({ key }) => key),
+  };
 }

@@ -13,3 +13,15 @@ export class KeyUnreadable extends AppError {
     });
   }
 }
+
+/** A secret of the tenant's own was entered for another address than it would be sent to now. */
+export class SecretNeeded extends AppError {
+  constructor(key: string) {
+    super({
+      status: 422,
+      code: 'secret_needed',
+      detail: `${key} was entered for another address and is not sent to this one: enter it again.`,
+      remedy: `Let an admin set ${key} again, in one change with the address or after it.`,
+    });
+  }
+}

@@ -53,14 +53,19 @@ export interface Setting<T> extends SettingDeclaration<T> {
   readonly jsonSchema: Readonly<Record<string, unknown>>;
 }
 
-/** A secret as it is stored: base64url of what the tenant's own key sealed. */
+/** A secret as it is stored. */
 export interface SealedSecret {
+  /** base64url of what the tenant's own key sealed. */
   readonly sealed: string;
+  /** A digest of the address that it was entered for; left out where it is sent nowhere, or a plan's or the platform's. */
+  readonly for?: string;
 }
 
 /** A setting whose text is stored encrypted and never answered. */
 export interface SecretSetting extends Setting<SealedSecret | undefined> {
   readonly secret: true;
+  /** What says where it is sent: a tenant's secret is sent nowhere but where these pointed when it was entered. */
+  readonly sentTo?: readonly Setting<unknown>[];
   /** Whether the text may be sealed and stored. */
   acceptsText(value: unknown): value is string;
 }
@@ -90,7 +95,8 @@ export function declareSetting<T>(declaration: SettingDeclaration<T>): Setting<T
  * @throws Error when the key is taken or no key
  */
 export function declareSecret(
-  declaration: Omit<SettingDeclaration<string>, 'type' | 'default' | 'copied' | 'schema'>,
+  declaration: Omit<SettingDeclaration<string>, 'type' | 'default' | 'copied' | 'schema'> &
+    Pick<SecretSetting, 'sentTo'>,
 ): SecretSetting {
   const holder = holderOf({ ...declaration, type: 'string' });
   return register<SealedSecret | undefined, SecretSetting>({
@@ -119,8 +125,8 @@ export function isSecret(setting: Setting<unknown>): setting is SecretSetting {
 
 export function isSealed(value: unknown): value is SealedSecret {
   if (typeof value !== 'object' || value === null) return false;
-  const { sealed } = value as Partial<SealedSecret>;
-  return typeof sealed === 'string' && /^[\w-]+$/.test(sealed);
+  const texts = [(value as Partial<SealedSecret>).sealed, (value as Partial<SealedSecret>).for ?? '-'];
+  return texts.every((text) => typeof text === 'string' && /^[\w-]+$/.test(text));
 }
 
 export function declaredSetting(key: string): Setting<unknown> | undefined {

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { Injectable, Module, Global } from '@nestjs/common';
 import { type SettingLayers, type Tenant, TenantContext } from '../tenancy/index.js';
-import type { Setting } from './setting.js';
+import type { SecretSetting, Setting } from './setting.js';
 
 /** Reads the settings of the current tenant. */
 @Injectable()
@@ -48,6 +49,19 @@ export function effectiveSetting<T>(owner: SettingsOwner, setting: Setting<T>): 
     known.values.set(setting.key, effective);
   }
   return effective as EffectiveSetting<T>;
+}
+
+/** A digest of where a secret is sent with the settings in force; undefined: nowhere that settings say. */
+export function addressOf(owner: SettingsOwner, { sentTo }: SecretSetting): string | undefined {
+  if (sentTo === undefined) return undefined;
+  const values = JSON.stringify(sentTo.map((setting) => settingOf(owner, setting) ?? null));
+  return createHash('sha256').update(values).digest('base64url');
+}
+
+/** Whether a secret of the tenant's own was entered for another address than the one in force: it is not sent there. */
+export function isSecretNeeded(owner: SettingsOwner, setting: SecretSetting): boolean {
+  const { value, source } = effectiveSetting(owner, setting);
+  return source === 'tenant' && value?.for !== addressOf(owner, setting);
 }
 
 interface Resolved {

@@ -9,6 +9,8 @@ import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { BASE, findLdap, LDAP_HINT, READER, startLdap, type TestLdap } from '../kit/test-ldap.js';
 
 const program = findLdap();
+/** A password is sent nowhere but where it was entered for. */
+const ELSEWHERE = { 'directory.bind_password': READER.password };
 const PEOPLE = [
   { cn: 'Ann', mail: 'ann@acme.example', password: "ann's own password" },
   { cn: 'Member', mail: 'member@acme.example', password: "member's other password" },
@@ -68,7 +70,7 @@ describe.runIf(machineHas(program, LDAP_HINT))('the directory of acme', () => {
   });
 
   it.each(['ldap', 'ldaps'] as const)('checks the password of who has none here, over %s', async (kind) => {
-    await configure({ 'directory.url': ldap.urls[kind] });
+    await configure({ 'directory.url': ldap.urls[kind], 'directory.bind_password': READER.password });
     expect(await told('Ann@acme.example', "ann's own password")).toBe(200);
     expect(await told('zoe@acme.example', 'pass*wörd)(&')).toBe(200);
     expect(await told('ann@acme.example', 'demo-password')).toEqual(WRONG);
@@ -176,12 +178,17 @@ describe.runIf(machineHas(program, LDAP_HINT))('the directory of acme', () => {
   });
 
   it.each([
+    ['another address without the password', { 'directory.url': 'ldap://localhost:1' }, 'enter it again'],
     ['another bind password', { 'directory.bind_password': 'another' }, 'does not accept directory.bind_dn'],
     ['no bind password', { 'directory.bind_password': null }, 'no directory.bind_password'],
     ['another base', { 'directory.base_dn': 'dc=globex,dc=example' }, 'no entry directory.base_dn'],
     ['no trust in its certificate', { 'directory.ca': '' }, 'certificate is not trusted'],
-    ['an address that may not be reached', { 'directory.url': 'ldaps://127.0.0.2:636' }, 'no address that may be'],
-    ['a port where nothing is', { 'directory.url': 'ldap://localhost:1' }, 'cannot be reached'],
+    [
+      'an address that may not be reached',
+      { ...ELSEWHERE, 'directory.url': 'ldaps://127.0.0.2:636' },
+      'no address that may be',
+    ],
+    ['a port where nothing is', { ...ELSEWHERE, 'directory.url': 'ldap://localhost:1' }, 'cannot be reached'],
   ])('with %s shuts out its own people alone, and the admin can read why', async (_what, settings, reason) => {
     await configure(settings);
     expect(await told('ann@acme.example', "ann's own password")).toEqual(AWAY);

@@ -298,6 +298,7 @@ describe('what acme may store', () => {
       bytes: 90_000,
       quota_bytes: 100_000,
       max_bytes: 100_000,
+      max_count: 10_000,
     });
     // What is left is room for an upload of unknown size, and no more than that.
     const chunked = { 'transfer-encoding': 'chunked' };
@@ -305,6 +306,22 @@ describe('what acme may store', () => {
     expect((await upload(t, member, 'x', randomBytes(10_000), chunked)).status).toBe(201);
     expect((await upload(t, member, 'x', randomBytes(1), chunked)).json.code).toBe('file_quota_exceeded');
     expect(await storedFiles(t, acme)).toHaveLength(4);
+    await emptied();
+  });
+
+  it('is bounded in number, also when many come at once, and an upload that failed is none', async () => {
+    await emptied();
+    await setSettings(t, 'acme', { 'files.max_count': 2 });
+    await expect.poll(async () => (await member.get('/api/files/usage')).json.max_count).toBe(2);
+    const answers = await Promise.all(Array.from({ length: 6 }, () => upload(t, member, 'small', randomBytes(1))));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 413, 413, 413, 413]);
+    const refused = { code: 'file_count_exceeded', max_count: 2 };
+    expect(answers.find(({ status }) => status === 413)!.json).toMatchObject(refused);
+    expect(await storedFiles(t, acme)).toHaveLength(2);
+    await emptied();
+    expect((await upload(t, member, 'small', randomBytes(1))).status).toBe(201);
+    await setSettings(t, 'acme', { 'files.max_count': 10_000 });
+    await expect.poll(async () => (await member.get('/api/files/usage')).json.max_count).toBe(10_000);
     await emptied();
   });
 

@@ -69,6 +69,48 @@ describe('two processes on one database', () => {
     expect((await post(api.port, '/session', { tenant_id: 'acme' })).status).toBe(201);
   });
 
+  it("tell acme's owner at the api how its mail server did in the worker", async () => {
+    const api = await start('api', { OUTBOUND_ALLOW: '127.0.0.0/8' });
+    await start('worker', { OUTBOUND_ALLOW: '127.0.0.0/8' });
+    const ask = async (method: string, route: string, body?: object, more = {}) => {
+      const headers = { 'content-type': 'application/json', 'x-tenant-id': 'acme', ...more };
+      const init = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+      return fetch(`http://127.0.0.1:${api.port}${route}`, init);
+    };
+    const me = { email: 'owner@acme.example', password: 'demo-password' };
+    const { access_token } = (await (await ask('POST', '/api/auth/login', me)).json()) as { access_token: string };
+    const signedIn = { authorization: `Bearer ${access_token}` };
+    // Each asks once: a second mail is not sent at once.
+    const use = async (port: number, email: string) => {
+      const settings = {
+        'mail.smtp_host': '127.0.0.1',
+        'mail.smtp_port': port,
+        'mail.smtp_security': 'plain',
+        'mail.from': 'hello@acme.example',
+      };
+      expect((await ask('PATCH', '/api/config', { settings }, signedIn)).status).toBe(200);
+      expect((await ask('POST', '/api/auth/forgot-password', { email })).status).toBe(202);
+    };
+    const mailServer = async () => {
+      const answer = await ask('GET', '/api/resources', undefined, signedIn);
+      const { items } = (await answer.json()) as { items: { name: string; state: string }[] };
+      return items.find(({ name }) => name === 'mail_server');
+    };
+    await use(1, 'admin@acme.example');
+    const time = expect.stringMatching(/^\d{4}-/);
+    await expect.poll(mailServer, { timeout: 20_000 }).toMatchObject({
+      state: 'failing',
+      last_error: 'It cannot be reached at mail.smtp_host and mail.smtp_port.',
+      failing_since: time,
+      last_failed_at: time,
+      last_ok_at: null,
+    });
+    await use(smtp.port, 'member@acme.example');
+    await expect
+      .poll(mailServer, { timeout: 20_000 })
+      .toMatchObject({ state: 'ok', last_error: null, failing_since: null, last_ok_at: time, last_failed_at: null });
+  });
+
   it('give a job to the other when the worker that had it is killed', async () => {
     const victim = await start('worker', { HANG: '1' }, WORKER_WITH_HANGING_JOB);
     // On which it enqueues the job.

@@ -31,6 +31,12 @@ describe('how things of a tenant are', () => {
     const { items } = (await by.get(path)).json as { items: { name: string }[] };
     return items.find(({ name }) => name === 'peer');
   };
+  const storedOf = (slug: string) =>
+    t.database.admin(
+      `SELECT s.resource, s.last_error FROM platform.resource_states s JOIN platform.tenants t ON t.id = s.tenant_id
+        WHERE t.slug = $1`,
+      [slug],
+    );
   const check = async (by: SignedIn) => (await by.send('POST', '/api/resources/peer/check')).json;
 
   beforeAll(async () => {
@@ -71,6 +77,7 @@ describe('how things of a tenant are', () => {
     expect(await peerOf(globex)).toMatchObject({ state: 'not_set_up', last_error: null });
     const path = '/api/admin/tenants/acme/resources';
     expect(await peerOf(root, path)).toEqual(seen);
+    expect(await storedOf('acme')).toEqual([{ resource: 'peer', last_error: 'It hung up.' }]);
     expect((await root.get(path)).json.process).toMatch(/^[^/]+\/\d+$/);
 
     await set('fine');

@@ -170,6 +170,48 @@ describe('single sign-on', () => {
     expect((await identities()).map(({ subject }) => subject)).not.toContain('leaver');
   });
 
+  it('is unlinked by the person, who keeps another way to sign in, or by an admin, and the log has it', async () => {
+    const linked = async () => {
+      const { id, email } = await newPerson(t, 'acme');
+      await t.database.admin('UPDATE everywhere.users SET email_verified_at = now() WHERE id = $1', [id]);
+      oidc.person = { sub: `sub of ${id}`, email, email_verified: true };
+      const { json } = await signInBySso();
+      const person = bearer(t, 'acme', json.access_token);
+      const items = (await person.get('/api/auth/identities')).json.items as { id: string }[];
+      return { id, person, items, unlink: () => person.send('DELETE', `/api/auth/identities/${items[0]!.id}`) };
+    };
+    const [one, two] = [await linked(), await linked()];
+    const view = { issuer: oidc.issuer, subject: `sub of ${one.id}`, linked_at: expect.any(String) };
+    expect(one.items).toEqual([{ id: expect.any(String), ...view }]);
+    for (const id of [one.items[0]!.id, 'nonsense']) {
+      const foreign = await two.person.send('DELETE', `/api/auth/identities/${id}`);
+      expect([foreign.status, foreign.json.code]).toEqual([404, 'identity_not_found']);
+    }
+    await t.database.admin('UPDATE everywhere.users SET password_hash = NULL WHERE id = $1', [one.id]);
+    const last = await one.unlink();
+    expect([last.status, last.json.code]).toEqual([409, 'last_way_to_sign_in']);
+    expect((await two.unlink()).status).toBe(204);
+    expect((await two.unlink()).status).toBe(404);
+
+    const ofOne = `/api/users/${one.id}/identities`;
+    expect((await two.person.get(ofOne)).status).toBe(403);
+    expect((await globexOwner.get(ofOne)).status).toBe(404);
+    expect((await globexOwner.send('DELETE', `${ofOne}/${one.items[0]!.id}`)).status).toBe(404);
+    expect((await owner.get(ofOne)).json.items).toEqual(one.items);
+    expect((await owner.send('DELETE', `${ofOne}/${one.items[0]!.id}`)).status).toBe(204);
+    expect((await owner.get(ofOne)).json.items).toEqual([]);
+    expect(await inLog('acme', 'external-identity.unlinked')).toEqual(
+      [0, 1].map(() => ({ details: { issuer: oidc.issuer } })),
+    );
+    // Nobody reaches who holds more.
+    oidc.person = { sub: 'owner-1', email: 'owner@acme.example', email_verified: true };
+    expect((await signInBySso()).status).toBe(200);
+    const { items } = (await owner.get('/api/auth/identities')).json;
+    const { id } = (await owner.get('/api/auth/me')).json;
+    const admin = await signIn(t, 'acme', 'admin');
+    expect((await admin.send('DELETE', `/api/users/${id}/identities/${items[0].id}`)).status).toBe(403);
+  });
+
   it('asks for the second factor that the role needs, and the log says how it went', async () => {
     await configure(owner, { 'auth.mfa_roles': ['viewer'] });
     oidc.person = { sub: 'viewer-1', email: 'viewer@acme.example', email_verified: true };
@@ -345,7 +387,10 @@ describe('a bad setting', () => {
   it('that leads to a private address reaches nothing, with https or without', async () => {
     const before = oidc.requests();
     for (const protocol of ['http:', 'https:']) {
-      await configure(globexOwner, { 'sso.issuer': oidc.at('127.0.0.2').replace('http:', protocol) });
+      await configure(globexOwner, {
+        'sso.client_secret': CLIENT.secret,
+        'sso.issuer': oidc.at('127.0.0.2').replace('http:', protocol),
+      });
       expect(await startAt('globex')).toEqual([503, 'resource_unavailable']);
       expect((await health('globex')).lastError).toBe('The host "127.0.0.2" has no address that may be connected to.');
     }

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ResourceStates } from '../../src/resources/index.js';
 import { ErasureProver, PlaceStore, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
 import { runCommand } from '../kit/command-line.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
@@ -16,6 +17,12 @@ beforeAll(async () => {
 });
 afterAll(() => t.close());
 
+/** What a process tells that used the mail server of the tenant just now. */
+const statesOf = (id: string) => {
+  const states = t.app.get(ResourceStates);
+  states.note(id, 'mail_server', 'settings', undefined);
+  return states.of(id);
+};
 const prove = (name: string) => t.app.get(ErasureProver).prove(name);
 
 /** Makes a tenant that has written and was written to. */
@@ -27,6 +34,7 @@ async function lived(slug: string, isolation: string): Promise<string> {
   const body = { tenant_id: slug, session_id: await t.session(slug), message: `my number is ${id}` };
   expect((await t.request('POST', '/chat', { body })).status).toBe(200);
   await vi.waitFor(async () => expect(await mailsOf(id)).toBeGreaterThan(0), { timeout: 15_000 });
+  expect(await statesOf(id)).toHaveLength(1);
   return id;
 }
 
@@ -57,6 +65,7 @@ describe.each(['shared', 'schema', 'database'])('an erased tenant in a place of 
     await expect(prove(slug)).rejects.toMatchObject({ code: 'tenant_not_erased' });
     await erase(slug);
     expect(await mailsOf(id)).toBe(0);
+    expect(await statesOf(id)).toEqual([]);
     const proof = await prove(id);
     expect(proof).toMatchObject({ tenant: id, slug, proven: true, found: [], unread: [] });
     const tables = await t.database.admin<{ n: number }>(

@@ -229,6 +229,40 @@ describe("a tenant's own mail server", () => {
     expect(signedIn.flat()).not.toContain(PASSWORD);
   });
 
+  it('gets no password that was entered for another, in whatever order, until it is entered again', async () => {
+    const mailServer = async () => (await acme.get('/api/config/mail.smtp_password')).json;
+    const needed = 'mail.smtp_password was entered for another address and is not sent to this one: enter it again.';
+    const refused = { state: 'failing', last_error: needed };
+    await use(own, { 'mail.smtp_user': 'acme', 'mail.smtp_password': PASSWORD });
+    expect(await check()).toMatchObject({ state: 'ok' });
+    expect(await mailServer()).toMatchObject({ set: true, needed: false });
+    const other = await start();
+    try {
+      signedIn = [];
+      await use(other);
+      expect(await check()).toMatchObject(refused);
+      expect(await mailServer()).toMatchObject({ set: true, needed: true });
+      // By way of no server, and of one's own password, with the former one brought back from the history.
+      await set({ 'mail.smtp_host': null });
+      await use(other);
+      expect(await check()).toMatchObject(refused);
+      await set({ 'mail.smtp_password': 'of another' });
+      expect(await mailServer()).toMatchObject({ needed: false });
+      const [, former] = (await acme.get('/api/config/mail.smtp_password/history')).json.items as { id: string }[];
+      const restore = { change_id: former!.id };
+      expect((await acme.send('POST', '/api/config/mail.smtp_password/restore', restore)).status).toBe(200);
+      expect(await check()).toMatchObject(refused);
+      expect(signedIn).toEqual([]);
+      // The same as before is what it was entered for.
+      await use(own);
+      expect(await check()).toMatchObject({ state: 'ok' });
+      await use(other, { 'mail.smtp_password': PASSWORD });
+      expect(await check()).toMatchObject({ state: 'ok' });
+    } finally {
+      await other.close();
+    }
+  });
+
   it("is an owner's to name, who could read links that sign people in", async () => {
     const admin = await signIn(t, 'acme', 'admin');
     for (const key of ['mail.smtp_host', 'mail.smtp_password', 'mail.from']) {

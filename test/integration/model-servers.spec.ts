@@ -171,7 +171,7 @@ describe('model servers', () => {
   it('are reached at no address that the operator does not allow', async () => {
     const { port } = own;
     for (const host of ['127.0.0.2', '10.0.0.1', '[::1]', '2130706434']) {
-      await set('acme', { 'model.base_url': `http://${host}:${port}/v1` });
+      await set('acme', { 'model.api_key': KEY, 'model.base_url': `http://${host}:${port}/v1` });
       expect((await chat('hello')).status).toBe(503);
       expect(await health()).toMatchObject({
         state: 'failing',

@@ -1,7 +1,7 @@
 import { MaxLength } from 'class-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SecretVault, TenantKeys } from '../../src/secrets/index.js';
-import { copiedSettings, declareSecret, withoutSecrets } from '../../src/settings/index.js';
+import { addressOf, copiedSettings, declareSecret, declareSetting, withoutSecrets } from '../../src/settings/index.js';
 import { PLATFORM_DATA_SOURCE, type Tenant, TenantContextMissing, TenantRunner } from '../../src/tenancy/index.js';
 import { TenantErasure } from '../../src/tenant/index.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -9,6 +9,15 @@ import { createTestApp, type TestApp } from '../kit/test-app.js';
 const declaration = { description: 'A key.', rules: [MaxLength(100)], allowed: 'a text', changedBy: 'owner' as const };
 const API_KEY = declareSecret({ ...declaration, key: 'spec.api_key', byPlan: true });
 const OTHER_KEY = declareSecret({ ...declaration, key: 'spec.other_key' });
+const SERVER = declareSetting<string>({
+  key: 'spec.server',
+  description: 'Where a key is sent.',
+  type: 'string',
+  allowed: 'a text',
+  default: '',
+  changedBy: 'owner',
+});
+const SENT_KEY = declareSecret({ ...declaration, key: 'spec.sent_key', sentTo: [SERVER] });
 const TEXT = 'correct horse battery staple';
 
 let t: TestApp;
@@ -60,6 +69,39 @@ describe('a secret setting', () => {
     const settings = { [API_KEY.key]: { sealed: 'AAAA' }, welcome: 'Hi' };
     expect(copiedSettings(settings)).toEqual({ welcome: 'Hi' });
     expect(withoutSecrets(settings)).toEqual({ welcome: 'Hi' });
+  });
+});
+
+describe('a secret that is sent somewhere', () => {
+  const open = (settings: Record<string, unknown>, platform: Record<string, unknown> = {}) =>
+    t.app.get(TenantRunner).run({ ...acme, settings, inherited: { plan: {}, platform } }, () => vault.open(SENT_KEY));
+  const enteredFor = async (server: string) => {
+    const address = addressOf({ settings: { [SERVER.key]: server }, inherited: undefined }, SENT_KEY);
+    return { [SENT_KEY.key]: await vault.seal(acme.id, SENT_KEY, TEXT, undefined, address) };
+  };
+
+  it('opens for the address that it was entered for, whoever names that, and for no other', async () => {
+    const secret = await enteredFor('a.example');
+    expect(await open({ ...secret, [SERVER.key]: 'a.example' })).toBe(TEXT);
+    expect(await open(secret, { [SERVER.key]: 'a.example' })).toBe(TEXT);
+    for (const other of [{ [SERVER.key]: 'b.example' }, {}]) {
+      await expect(open({ ...secret, ...other })).rejects.toMatchObject({ code: 'secret_needed' });
+    }
+  });
+
+  it('is noise when the address beside it was changed, and opens nowhere without one', async () => {
+    const [a, b] = [await enteredFor('a.example'), await enteredFor('b.example')];
+    const { sealed } = a[SENT_KEY.key]!;
+    const there = { [SERVER.key]: 'b.example' };
+    const moved = open({ ...there, [SENT_KEY.key]: { sealed, for: b[SENT_KEY.key]!.for } });
+    await expect(moved).rejects.toMatchObject({ code: 'secret_unreadable' });
+    await expect(open({ ...there, [SENT_KEY.key]: { sealed } })).rejects.toMatchObject({ code: 'secret_needed' });
+  });
+
+  it("and is the operator's does not open for an address that the tenant set", async () => {
+    const platform = { [SENT_KEY.key]: await vault.seal(undefined, SENT_KEY, TEXT), [SERVER.key]: 'a.example' };
+    expect(await open({}, platform)).toBe(TEXT);
+    expect(await open({ [SERVER.key]: 'b.example' }, platform)).toBeUndefined();
   });
 });
 

@@ -24,6 +24,8 @@ export const RATES_URL = declareSetting<string | undefined>({
 export const RATES_TOKEN = declareSecret({
   key: 'rates.token',
   description: 'What the server of exchange rates knows the tenant by.',
+  // Sent nowhere but where that pointed when it was entered.
+  sentTo: [RATES_URL],
   rules: [Matches(/^[\x21-\x7e]{1,200}$/)],
   allowed: 'a token of at most 200 characters',
   changedBy: 'owner',
@@ -66,9 +68,7 @@ export class RatesService {
       name: 'rates_server',
       settings: [RATES_URL, RATES_TOKEN],
       isSetUp: (tenant) => settingOf(tenant, RATES_URL) !== undefined,
-      // A secret that the operator set is not opened for an address that the tenant set.
-      make: async (tenant) =>
-        this.connect(settingOf(tenant, RATES_URL), await this.vault.openFor(RATES_URL, RATES_TOKEN)),
+      make: async (tenant) => this.connect(settingOf(tenant, RATES_URL), await this.vault.open(RATES_TOKEN)),
       dispose: () => undefined,
       // What admins read of a failure: never what the peer said.
       reasonOf: (error) => (error instanceof NoRates ? error.message : undefined),

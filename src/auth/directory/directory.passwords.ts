@@ -85,11 +85,12 @@ export class DirectoryPasswords {
   }
 
   private async connect(tenant: Tenant): Promise<DirectoryClient> {
+    const bindDn = settingOf(tenant, DIRECTORY_BIND_DN);
     const options = {
       url: settingOf(tenant, DIRECTORY_URL),
       ca: settingOf(tenant, DIRECTORY_CA),
-      bindDn: settingOf(tenant, DIRECTORY_BIND_DN),
-      bindPassword: (await this.vault.openFor(DIRECTORY_URL, DIRECTORY_BIND_PASSWORD)) ?? '',
+      bindDn,
+      bindPassword: (bindDn === '' ? undefined : await this.vault.open(DIRECTORY_BIND_PASSWORD)) ?? '',
       baseDn: settingOf(tenant, DIRECTORY_BASE_DN),
       userFilter: settingOf(tenant, DIRECTORY_USER_FILTER),
     };

@@ -45,6 +45,7 @@ export const DIRECTORY_BIND_DN = declareSetting<string>({
 export const DIRECTORY_BIND_PASSWORD = declareSecret({
   key: 'directory.bind_password',
   description: 'The password of directory.bind_dn.',
+  sentTo: [DIRECTORY_URL],
   rules: [MaxLength(1000), Matches(/^\P{Cc}+$/u)],
   allowed: 'a text of 1 to 1,000 characters',
   changedBy: 'owner',

@@ -6,7 +6,7 @@ import { TenantContext, TenantRunner, TenantTransaction } from '../../tenancy/in
 import { PasswordProof } from '../account/password.proof.js';
 import { KnownAddresses } from '../devices/known.addresses.js';
 import { type Client, SignInService, type TokenPair } from '../sign-in/sign-in.service.js';
-import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
+import { SharedSignInThrottle } from '../sign-in/shared-sign-in.throttle.js';
 import type { User } from '../users/user.entity.js';
 import { MfaChallenges, MfaRefused } from './mfa-challenges.js';
 import { CodeRefused, MfaDemanded, MfaNotEnabled } from './mfa.errors.js';
@@ -27,7 +27,7 @@ export class MfaService {
     private readonly factors: SecondFactors,
     private readonly challenges: MfaChallenges,
     private readonly proof: PasswordProof,
-    private readonly throttle: SignInThrottle,
+    private readonly throttle: SharedSignInThrottle,
     private readonly known: KnownAddresses,
     private readonly signIns: SignInService,
     private readonly demand: SecondFactorDemand,
@@ -173,7 +173,7 @@ export class MfaService {
     const address = this.context.address();
     // A password set by mail proves a mailbox and no second factor: it does not count here.
     const { signedIn: trusted } = await this.known.of(user.id, address);
-    const attempt = this.throttle.check(tenant.id, `mfa:${user.id}`, address, { trusted });
+    const attempt = await this.throttle.check(tenant.id, `mfa:${user.id}`, address, { trusted });
     let result: T | undefined;
     try {
       result = await look();

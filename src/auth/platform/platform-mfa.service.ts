@@ -7,7 +7,7 @@ import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { MfaRefused } from '../mfa/mfa-challenges.js';
 import { newRecoveryCodes, recoveryCodeHash } from '../mfa/recovery-codes.js';
 import { newTotpSecret, totpUri, verifyTotp } from '../mfa/totp.js';
-import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
+import { SharedSignInThrottle } from '../sign-in/shared-sign-in.throttle.js';
 import type { PlatformAdmin } from './platform-admin.store.js';
 
 /** What authenticator apps show above the code. */
@@ -31,7 +31,7 @@ export class PlatformMfaService {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     @Inject(DATABASE) private readonly database: PreparedDatabase,
-    private readonly throttle: SignInThrottle,
+    private readonly throttle: SharedSignInThrottle,
     private readonly audit: PlatformAudit,
     private readonly security: AuditService,
   ) {}
@@ -43,7 +43,7 @@ export class PlatformMfaService {
    */
   async check(admin: PlatformAdmin, given: SecondFactor, address: string | undefined): Promise<void> {
     // A right password starts the throttle of passwords afresh; guesses at codes are counted apart.
-    const attempt = this.throttle.check('platform', `mfa:${admin.id}`, address, { trusted: false });
+    const attempt = await this.throttle.check('platform', `mfa:${admin.id}`, address, { trusted: false });
     let right: boolean;
     try {
       right =

@@ -12,7 +12,7 @@ import { MfaRefused } from '../mfa/mfa-challenges.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { checkPassword } from '../passwords/password.policy.js';
 import type { Client, TokenPair } from '../sign-in/sign-in.service.js';
-import { SignInThrottle } from '../sign-in/sign-in.throttle.js';
+import { SharedSignInThrottle } from '../sign-in/shared-sign-in.throttle.js';
 import { AccessTokens } from '../tokens/access-tokens.js';
 import { ACCESS_TOKEN_SECONDS } from '../tokens/token.claims.js';
 import { emailKey } from '../users/email-key.js';
@@ -38,7 +38,7 @@ export class PlatformSignInService {
     private readonly known: PlatformKnownAddresses,
     private readonly accessTokens: AccessTokens,
     private readonly hasher: PasswordHasher,
-    private readonly throttle: SignInThrottle,
+    private readonly throttle: SharedSignInThrottle,
     private readonly challenges: PlatformMfaChallenges,
     private readonly mfa: PlatformMfaService,
     private readonly runner: TenantRunner,
@@ -130,7 +130,7 @@ export class PlatformSignInService {
     left?: AbortSignal,
   ): Promise<PlatformAdmin> {
     const { signedIn: trusted } = await this.known.of(admin?.id, address);
-    const attempt = this.throttle.check(REALM, account, address, { trusted });
+    const attempt = await this.throttle.check(REALM, account, address, { trusted });
     const active = admin?.status === 'active';
     // A disabled admin is checked like an unknown one, so that neither answer nor time tells them apart.
     const stored = active ? (admin.password_hash ?? undefined) : undefined;

@@ -5,7 +5,7 @@ import { KnownAddresses } from '../devices/known.addresses.js';
 import { DirectoryPasswords } from '../directory/directory.passwords.js';
 import { PasswordHasher } from '../passwords/password.hasher.js';
 import { User } from '../users/user.entity.js';
-import { SignInThrottle } from './sign-in.throttle.js';
+import { SharedSignInThrottle } from './shared-sign-in.throttle.js';
 
 /**
  * One try at a password of the current tenant, here or in its own directory. Held by the throttle, and with the same
@@ -17,7 +17,7 @@ export class PasswordCheck {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
     private readonly known: KnownAddresses,
-    private readonly throttle: SignInThrottle,
+    private readonly throttle: SharedSignInThrottle,
     private readonly hasher: PasswordHasher,
     private readonly directory: DirectoryPasswords,
     private readonly context: TenantContext,
@@ -35,7 +35,7 @@ export class PasswordCheck {
     const address = this.context.address();
     const { signedIn, provenMsAgo } = await this.known.of(user?.id, address);
     const trusted = signedIn || provenMsAgo !== undefined;
-    const attempt = this.throttle.check(tenant.id, emailKey, address, { trusted, forgivenMsAgo: provenMsAgo });
+    const attempt = await this.throttle.check(tenant.id, emailKey, address, { trusted, forgivenMsAgo: provenMsAgo });
     try {
       const right = await this.look(emailKey, user?.status === 'active' ? user : null, password, left);
       if (right) attempt.succeeded();

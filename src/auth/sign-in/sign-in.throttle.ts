@@ -17,20 +17,22 @@ export const SIGN_IN_THROTTLE_OPTIONS = Symbol('SIGN_IN_THROTTLE_OPTIONS');
 interface Streak {
   failures: number;
   lastMs: number;
+  /** Whether some of them were counted while this process was alone, and are not known to the others yet. */
+  alone?: boolean;
 }
 
-interface Rule {
+export interface Rule {
   /** Failures after which the next attempt has to wait: 1 s, then twice as long after each. */
   free: number;
   longestMs: number;
 }
 
-const PAIR: Rule = { free: 4, longestMs: 15 * 60_000 };
-const ACCOUNT: Rule = { free: 10, longestMs: 30_000 };
-const ADDRESS_FAILURES = 50;
-const ADDRESS_WINDOW_MS = 15 * 60_000;
+export const PAIR: Rule = { free: 4, longestMs: 15 * 60_000 };
+export const ACCOUNT: Rule = { free: 10, longestMs: 30_000 };
+export const ADDRESS_FAILURES = 50;
+export const ADDRESS_WINDOW_MS = 15 * 60_000;
 // Longer than any burst gained by waiting is worth: forgetting after an hour would allow more guesses a day, not fewer.
-const FORGET_MS = 24 * 3_600_000;
+export const FORGET_MS = 24 * 3_600_000;
 
 /**
  * An attempt that was let through. It counts as failed from that moment, so that guesses sent in parallel hold each
@@ -41,6 +43,28 @@ export interface SignInAttempt {
   succeeded(): void;
   /** No credential was looked at (busy, database away): takes the count back, though not the time of the last one. */
   abandoned(): void;
+}
+
+/** Where and at what somebody tries. */
+export interface SignInTry {
+  /** Of account and address together, of the account, and of the address; hashes, but for the last. */
+  pair: string;
+  account: string;
+  address: string;
+  trusted: boolean;
+  forgivenMsAgo: number | undefined;
+}
+
+/** Failures in a row, and how long ago the last one was. */
+export interface Standing {
+  failures: number;
+  ageMs: number;
+}
+
+/** What `check` asks for of a try. */
+export interface SignInTrust {
+  trusted: boolean;
+  forgivenMsAgo?: number | undefined;
 }
 
 /**
@@ -58,7 +82,7 @@ export interface SignInAttempt {
  * they are at it; the owner gets in by setting a new password by mail, which makes the address trusted.
  * Accounts that do not exist are treated alike: nothing here knows which do.
  *
- * In process: with n processes the figures are n times as high. Memory is bounded; when full, the least recently tried
+ * In process: with n processes the figures are n times as high, unless SharedSignInThrottle counts for all. Memory is bounded; when full, the least recently tried
  * are forgotten first, which costs an attacker 50,000 attempts to win back a burst of ten.
  */
 @Injectable()
@@ -94,36 +118,61 @@ export class SignInThrottle {
    *   before do not count
    * @throws TooManyAttempts with the seconds to wait; such a try is not counted
    */
-  check(
-    tenantId: string,
-    account: string,
-    address: string | undefined,
-    { trusted, forgivenMsAgo }: { trusted: boolean; forgivenMsAgo?: number },
-  ): SignInAttempt {
+  check(tenantId: string, account: string, address: string | undefined, trust: SignInTrust): SignInAttempt {
+    const one = tryOf(tenantId, account, address, trust);
     const now = this.now();
-    const bucket = addressBucket(address);
-    const accountKey = keyOf(tenantId, account);
-    const pairKey = `${accountKey} ${bucket}`;
-    if (forgivenMsAgo !== undefined) this.forgive(pairKey, now - forgivenMsAgo);
-    const recent = this.recent(bucket, now);
+    if (one.forgivenMsAgo !== undefined) this.forgive(one.pair, now - one.forgivenMsAgo);
+    const recent = this.recent(one.address, now);
     const waitMs = Math.max(
-      wait(PAIR, this.pairs.get(pairKey), now),
-      trusted ? 0 : wait(ACCOUNT, this.accounts.get(accountKey), now),
-      trusted || recent.length < ADDRESS_FAILURES ? 0 : (recent[0] as number) + ADDRESS_WINDOW_MS - now,
+      wait(PAIR, this.pairs.get(one.pair), now),
+      one.trusted ? 0 : wait(ACCOUNT, this.accounts.get(one.account), now),
+      one.trusted || recent.length < ADDRESS_FAILURES ? 0 : (recent[0] as number) + ADDRESS_WINDOW_MS - now,
     );
     if (waitMs > 0) throw new TooManyAttempts(Math.max(1, Math.ceil(waitMs / 1000)));
+    const attempt = this.count(one);
+    for (const streak of this.streaksOf(one)) streak.alone = true;
+    return attempt;
+  }
 
+  /** Counts a try that others have let through. */
+  count({ pair: pairKey, account, address, trusted }: SignInTry): SignInAttempt {
+    const now = this.now();
+    const recent = this.recent(address, now);
     const pair = count(this.pairs, pairKey, now);
-    const streaks = trusted ? [pair] : [pair, count(this.accounts, accountKey, now)];
+    const streaks = trusted ? [pair] : [pair, count(this.accounts, account, now)];
     recent.push(now);
     // A trusted address is let through past the limit; what it remembers stays bounded.
     if (recent.length > ADDRESS_FAILURES) recent.shift();
-    this.addresses.set(bucket, recent);
+    this.addresses.set(address, recent);
     return settlement(() => {
       for (const streak of streaks) streak.failures = Math.max(0, streak.failures - 1);
       const index = recent.indexOf(now);
       if (index >= 0) recent.splice(index, 1);
     }, pair);
+  }
+
+  /** What was counted alone of pair and account, to be taken to where all count; nothing where none was. */
+  countedAlone({ pair, account }: SignInTry): { pair: Standing; account: Standing } {
+    const now = this.now();
+    const standing = (streak: Streak | undefined): Standing =>
+      streak?.alone ? { failures: streak.failures, ageMs: now - streak.lastMs } : { failures: 0, ageMs: 0 };
+    return { pair: standing(this.pairs.get(pair)), account: standing(this.accounts.get(account)) };
+  }
+
+  /** Knows from now on what all processes have counted together. */
+  adopt(one: SignInTry, known: { pair: Standing; account: Standing }): void {
+    const now = this.now();
+    const take = (streaks: LRUCache<string, Streak>, key: string, { failures, ageMs }: Standing): void => {
+      const streak = streaks.get(key);
+      if (streak) Object.assign(streak, { failures, lastMs: now - ageMs, alone: false });
+      else if (failures > 0) streaks.set(key, { failures, lastMs: now - ageMs });
+    };
+    take(this.pairs, one.pair, known.pair);
+    take(this.accounts, one.account, known.account);
+  }
+
+  private streaksOf({ pair, account, trusted }: SignInTry): Streak[] {
+    return [this.pairs.get(pair), trusted ? undefined : this.accounts.get(account)].filter((one) => one !== undefined);
   }
 
   private forgive(pairKey: string, untilMs: number): void {
@@ -167,6 +216,18 @@ function count(streaks: LRUCache<string, Streak>, key: string, now: number): Str
   streak.lastMs = now;
   streaks.set(key, streak);
   return streak;
+}
+
+/** @param trust as {@link SignInThrottle.check} takes it */
+export function tryOf(
+  tenantId: string,
+  account: string,
+  address: string | undefined,
+  { trusted, forgivenMsAgo }: SignInTrust,
+): SignInTry {
+  const key = keyOf(tenantId, account);
+  const bucket = addressBucket(address);
+  return { pair: `${key} ${bucket}`, account: key, address: bucket, trusted, forgivenMsAgo };
 }
 
 /** A hash, so that keys are short whatever is typed, and no address of a person lies in memory. */

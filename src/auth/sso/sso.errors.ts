@@ -61,3 +61,26 @@ export class SsoCodeRefused extends AppError {
     });
   }
 }
+
+/** Unknown, of somebody else or of another tenant: one answer. */
+export class UnknownIdentity extends AppError {
+  constructor() {
+    super({
+      status: 404,
+      code: 'identity_not_found',
+      detail: 'The person is linked to no such account of a provider.',
+      remedy: 'List those that there are.',
+    });
+  }
+}
+
+export class LastWayToSignIn extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'last_way_to_sign_in',
+      detail: 'Without it you could not sign in any more.',
+      remedy: 'Set a password first, by POST /api/auth/forgot-password, or let an admin unlink it.',
+    });
+  }
+}

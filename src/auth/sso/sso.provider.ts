@@ -130,7 +130,7 @@ export class SsoProvider {
 
   private async discover(tenant: Tenant): Promise<Configuration> {
     const client = await load();
-    const secret = await this.vault.openFor(SSO_ISSUER, SSO_CLIENT_SECRET);
+    const secret = await this.vault.open(SSO_CLIENT_SECRET);
     const authenticate: import('openid-client').ClientAuth = (server, metadata, body, headers) => {
       const supported = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
       if (secret === undefined) return client.None()(server, metadata, body, headers);

@@ -29,6 +29,7 @@ export const SSO_CLIENT_ID = declareSetting<string>({
 export const SSO_CLIENT_SECRET = declareSecret({
   key: 'sso.client_secret',
   description: 'The client secret that your provider gave you; none for a public client.',
+  sentTo: [SSO_ISSUER],
   rules: [MaxLength(2000), Matches(/^\P{Cc}+$/u)],
   allowed: 'a text of 1 to 2,000 characters',
   changedBy: 'owner',

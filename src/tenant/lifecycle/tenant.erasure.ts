@@ -4,6 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { TenantCache } from '../../cache/index.js';
 import { JobErasure } from '../../jobs/index.js';
 import { WrittenMails } from '../../mail/index.js';
+import { ResourceStates } from '../../resources/index.js';
 import { TenantKeys } from '../../secrets/index.js';
 import {
   DATABASE,
@@ -55,11 +56,13 @@ export class TenantErasure {
     private readonly places: PlaceStore,
     jobs: JobErasure,
     keys: TenantKeys,
+    resources: ResourceStates,
     private readonly mails: WrittenMails,
     private readonly cache: TenantCache,
   ) {
     this.register((manager, tenantId) => jobs.erase(manager, tenantId));
     this.register((manager, tenantId) => keys.destroy(tenantId, manager));
+    this.register((manager, tenantId) => resources.erase(manager, tenantId));
   }
 
   /** For slices that keep something of a tenant in the control plane. */

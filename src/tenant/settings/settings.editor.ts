@@ -1,7 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { SecretVault } from '../../secrets/index.js';
-import { declaredSetting, INHERITED_SETTINGS, isSecret, layersOf, shownSettings } from '../../settings/index.js';
+import {
+  addressOf,
+  declaredSetting,
+  INHERITED_SETTINGS,
+  isSecret,
+  layersOf,
+  shownSettings,
+} from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { UnknownPlan } from '../plan.registry.js';
 import { checkSettings } from '../settings.rules.js';
@@ -71,7 +78,7 @@ export class SettingsEditor {
     return this.platform.transaction(async (manager) => {
       const before = await this.lock(manager, of);
       if (revision !== undefined && revision !== before.revision) throw new RevisionMismatch();
-      const stored = fromHistory ? settings : await this.sealed(manager, of, settings);
+      const stored = fromHistory ? settings : await this.sealed(manager, of, settings, before.settings);
       const after = mergedSettings(before.settings, stored);
       const keys = differing(before.settings, after);
       if (keys.length > 0) {
@@ -83,13 +90,24 @@ export class SettingsEditor {
     });
   }
 
-  /** Secrets as they are stored, under the owner's key. */
-  private async sealed(manager: EntityManager, of: SettingsOf, settings: SettingMap): Promise<SettingMap> {
+  /** Secrets as they are stored, under the owner's key, and those of a tenant for where they are sent after the change. */
+  private async sealed(
+    manager: EntityManager,
+    of: SettingsOf,
+    settings: SettingMap,
+    before: SettingMap,
+  ): Promise<SettingMap> {
     const stored = { ...settings };
+    const owner = of.scope === 'tenant' ? of.id : undefined;
     for (const [key, text] of Object.entries(settings)) {
       const setting = declaredSetting(key);
       if (!setting || !isSecret(setting) || typeof text !== 'string') continue;
-      stored[key] = await this.vault.seal(of.scope === 'tenant' ? of.id : undefined, setting, text, manager);
+      let address: string | undefined;
+      if (owner !== undefined && setting.sentTo) {
+        const { layers } = await this.read(of, manager);
+        address = addressOf({ ...layers, settings: mergedSettings(before, settings) }, setting);
+      }
+      stored[key] = await this.vault.seal(owner, setting, text, manager, address);
     }
     return stored;
   }
