@@ -13,6 +13,8 @@ export interface Product {
   migrations?: MigrationClass[];
   /** Name of the oldest of these migrations at which the product works; the newest when left out. */
   oldestSupported?: string;
+  /** Routes that read their body themselves, such as uploads, each as `POST /api/pets/:id/photos`. */
+  streamed?: string[];
   /** What the OpenAPI document says of tags that these modules use. */
   tags?: [name: string, description: string][];
 }
