@@ -1,6 +1,6 @@
 // The layers, top to bottom. A layer may import what is below it, never what is above or beside it.
 const layers = [
-  ['root', '(main|shutdown|application|app\\.module|generate|cli)(\\.ts$|/)'],
+  ['root', '(main|index|start|product|shutdown|application|app\\.module|generate|cli)(\\.ts$|/)'],
   ['chat', 'chat/'],
   ['session', 'session/'],
   ['files', 'files/'],
@@ -72,10 +72,27 @@ module.exports = {
     },
     {
       name: 'src-not-to-tests',
-      comment: 'Production code does not import tests or benches.',
+      comment: 'Production code does not import tests, benches or examples.',
       severity: 'error',
       from: { path: '^(src|migrations)/', pathNot: spec },
-      to: { path: ['^(test|bench)/', spec] },
+      to: { path: ['^(test|bench|examples)/', spec] },
+    },
+    {
+      name: 'examples-are-strangers',
+      comment: 'What is built on Tenantry imports it as tenantry, which is src/index.ts here, and nothing else of it.',
+      severity: 'error',
+      from: { path: '^examples/[^/]+/src/' },
+      to: { path: '^(src|migrations|test|bench|dist|scripts)/', pathNot: '^src/index\\.ts$' },
+    },
+    {
+      name: 'examples-slices-through-index',
+      comment: 'A slice of an example is imported through its index.ts only.',
+      severity: 'error',
+      from: { path: '^examples/([^/]+)/src/([^/]+)/' },
+      to: {
+        path: '^examples/$1/src/[^/]+/',
+        pathNot: ['^examples/$1/src/$2/', '^examples/$1/src/[^/]+/index\\.ts$'],
+      },
     },
     {
       name: 'resolvable',

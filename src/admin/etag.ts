@@ -12,6 +12,8 @@ export function etagOf(revision: number, beside?: unknown): string {
 }
 
 /**
+ * The revision that a change is meant for.
+ *
  * @param header If-Match as it came (RFC 9110, section 13.1.1)
  * @returns the revision asked for; undefined for none or any; a revision that nothing has for a tag that is not ours
  */

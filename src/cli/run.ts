@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import type { Product } from '../product.js';
 import { buildProgram } from './program.js';
 import { OutputClosed } from './terminal.js';
 
@@ -8,15 +9,17 @@ import { OutputClosed } from './terminal.js';
  * and touch no database.
  *
  * @param args as typed, after the name of the program
+ * @param product what is built on Tenantry; nothing for Tenantry alone
+ * @returns the status for `process.exit`
  */
-export async function runCommandLine(args: string[]): Promise<ExitCode> {
+export async function runCommandLine(args: string[], product: Product = {}): Promise<ExitCode> {
   const json = asksForJson(args);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const program = buildProgram(
     {
-      commands: async (work) => (await import('./session.js')).withCommands(json, work),
-      migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, work),
-      recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, work),
+      commands: async (work) => (await import('./session.js')).withCommands(json, product, work),
+      migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, product, work),
+      recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, product, work),
     },
     (text) => (json ? undefined : process.stderr.write(text)),
   );

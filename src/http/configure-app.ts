@@ -26,16 +26,35 @@ const STREAMED: Record<string, RegExp> = {
   PUT: /^(\/[^/]+)?\/api\/branding\/logo\/?$/i,
 };
 
+/** @param own of a product: `POST /api/pets/:id/photos` */
+function streamedRoutes(own: readonly string[]): (request: Request) => boolean {
+  const routes = own.map((route) => {
+    const [, method, path] = /^(POST|PUT|PATCH) (\/[\w/:.-]*)$/.exec(route) ?? [];
+    if (method === undefined || path === undefined)
+      throw new Error(`${route} is no route such as POST /api/pets/:id/photo.`);
+    const pattern = path.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+');
+    return { method, path: new RegExp(`^(/[^/]+)?${pattern}/?$`, 'i') };
+  });
+  return ({ method, path }) =>
+    STREAMED[method]?.test(path) === true || routes.some((route) => route.method === method && route.path.test(path));
+}
+
 /** Levels of nesting in a request body. */
 const MAX_DEPTH = 32;
 
-/** The way of every request, in order. Guards, pipes and controllers follow. */
+/**
+ * The way of every request, in order. Guards, pipes and controllers follow.
+ *
+ * @param streamed routes of a product that read their body themselves
+ */
 export function configureApp(
   app: NestExpressApplication,
   env: Env,
   logger: Pino,
   isReserved: (segment: string) => boolean,
+  streamed: readonly string[] = [],
 ): void {
+  const unlessStreamed = unless(streamedRoutes(streamed));
   app.set('trust proxy', env.trustedProxies.length > 0 ? env.trustedProxies : false);
   app.set('query parser', 'simple');
   app.disable('x-powered-by');
@@ -96,9 +115,9 @@ function inOneLayer(...steps: RequestHandler[]): RequestHandler {
   };
 }
 
-function unlessStreamed(step: RequestHandler): RequestHandler {
-  return (request, response, next) => {
-    if (!STREAMED[request.method]?.test(request.path)) return step(request, response, next);
+function unless(isStreamed: (request: Request) => boolean): (step: RequestHandler) => RequestHandler {
+  return (step) => (request, response, next) => {
+    if (!isStreamed(request)) return step(request, response, next);
     request.body = {};
     next();
   };

@@ -87,6 +87,7 @@ export class EditRefused extends AppError {
   }
 }
 
+/** 412: an If-Match names a revision that is not the present one. */
 export class RevisionMismatch extends AppError {
   constructor() {
     super({
