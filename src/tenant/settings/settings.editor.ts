@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { RevisionMismatch } from '../../common/index.js';
 import { SecretVault } from '../../secrets/index.js';
 import { declaredSetting, INHERITED_SETTINGS, isSecret, layersOf, shownSettings } from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { UnknownPlan } from '../plan.registry.js';
 import { checkSettings } from '../settings.rules.js';
 import { TenantChanges } from '../tenant.changes.js';
-import { EditRefused, RevisionMismatch, UnknownTenant } from '../tenant.errors.js';
+import { EditRefused, UnknownTenant } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { PlanSettings } from './plan.settings.js';
 import { PlatformSettings } from './platform.settings.js';
