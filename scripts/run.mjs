@@ -306,7 +306,10 @@ const commands = {
     const from = process.env.INIT_CWD ?? root;
     const first = args[0] === 'tenants' && args[1] === 'import' ? 2 : args.length;
     const resolved = args.map((arg, at) =>
-      at < first || arg.startsWith('-') || isAbsolute(arg) || !existsSync(resolve(from, arg))
+      (at < first && args[at - 1] !== '--dir') ||
+      arg.startsWith('-') ||
+      isAbsolute(arg) ||
+      !existsSync(resolve(from, arg))
         ? arg
         : resolve(from, arg),
     );

@@ -16,6 +16,13 @@ export async function runCommandLine(args: string[]): Promise<ExitCode> {
     {
       commands: async (work) => (await import('./session.js')).withCommands(json, work),
       migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, work),
+      generation: async (work) => {
+        const [{ ModuleCommand }, { Terminal }] = await Promise.all([
+          import('./module/module.command.js'),
+          import('./terminal.js'),
+        ]);
+        return work(new ModuleCommand(new Terminal(json, new AbortController().signal)));
+      },
       recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, work),
     },
     (text) => (json ? undefined : process.stderr.write(text)),
