@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { machineHas } from './test/kit/needs.js';
 import { findPgBouncer } from './test/kit/pgbouncer.js';
@@ -141,13 +142,15 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ['default', './scripts/vitest-reporter.mjs'],
     projects: models.map((model) => ({
+      // What examples import by its name is what is being tested, and the same as what the kit imports.
+      resolve: { alias: { tenantry: path.resolve('src/index.ts') } },
       test: {
         name: model,
         provide: { model },
         environment: 'node',
         pool: 'forks',
         ...(model === 'shared'
-          ? { include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'] }
+          ? { include: ['src/**/*.spec.ts', 'test/**/*.spec.ts', 'examples/*/test/*.spec.ts'] }
           : {
               include: ['test/{integration,e2e}/*.spec.ts'],
               exclude: [...Object.keys(STAYS_OUT), ...(model === 'schema' ? [] : WITH_SCHEMAS_ONLY)].map(

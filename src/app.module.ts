@@ -32,6 +32,7 @@ import { MailModule } from './mail/index.js';
 import { MetricsModule } from './metrics/index.js';
 import { OutboundModule } from './outbound/index.js';
 import { OutboxEvent, OutboxModule } from './outbox/index.js';
+import type { Product } from './product.js';
 import { RedisModule } from './redis/index.js';
 import { ResourcesModule } from './resources/index.js';
 import { SandboxesModule } from './sandboxes/index.js';
@@ -42,7 +43,7 @@ import { SignupModule } from './signup/index.js';
 import { TenancyModule } from './tenancy/index.js';
 import { ProvisioningMark, SentNotice, TenantModule } from './tenant/index.js';
 
-/** Every tenant-owned entity of the application. */
+/** Every tenant-owned entity of Tenantry itself. */
 export const TENANT_ENTITIES = [
   ...AUTH_ENTITIES,
   BrandLogo,
@@ -60,13 +61,18 @@ export const TENANT_ENTITIES = [
  * All that works on tenants, with HTTP or without. Commands run on the same, so that a tenant they make or erase is like
  * any other: a module that has a part in that belongs here.
  */
-export function workModules(env: Env, database: PreparedDatabase, logger: Logger): (DynamicModule | Type)[] {
+export function workModules(
+  env: Env,
+  database: PreparedDatabase,
+  logger: Logger,
+  { modules = [], entities = [] }: Product = {},
+): (DynamicModule | Type)[] {
   return [
     SessionModule,
     ChatModule,
     LogsModule.forRoot(logger),
     DatabaseModule.forRoot(env, database),
-    TenancyModule.forRoot({ env, database, entities: TENANT_ENTITIES }),
+    TenancyModule.forRoot({ env, database, entities: [...TENANT_ENTITIES, ...entities] }),
     ChangesModule,
     TenantModule,
     SettingsModule,
@@ -92,13 +98,13 @@ export function workModules(env: Env, database: PreparedDatabase, logger: Logger
     BrandingConfigModule,
     SandboxesModule,
     SignupModule,
+    ...modules,
   ];
 }
 
 @Module({})
 export class AppModule {
-  /** @param modules more of them, for whoever builds on this application */
-  static forRoot(env: Env, database: PreparedDatabase, logger: Logger, modules: Type[] = []): DynamicModule {
+  static forRoot(env: Env, database: PreparedDatabase, logger: Logger, product: Product = {}): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -107,11 +113,10 @@ export class AppModule {
         ChatModule,
         HealthModule,
         LimitsModule,
-        ...workModules(env, database, logger),
+        ...workModules(env, database, logger, product),
         AdminTenantsModule,
         AdminJobsModule,
         ConfigModule,
-        ...modules,
       ],
       // In this order: the address's limit, who is it and may they, the tenant's limit, is the feature on.
       providers: [

@@ -1,4 +1,3 @@
-import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { LRUCache } from 'lru-cache';
@@ -9,22 +8,27 @@ import { DemoUsers, FirstAdmin } from './auth/index.js';
 import type { PreparedDatabase } from './database/index.js';
 import type { Env } from './env/index.js';
 import { BoundedExpressAdapter, buildOpenApi, configureApp, type DemoVisitor, serveOpenApi } from './http/index.js';
+import type { Product } from './product.js';
 import { SessionService } from './session/index.js';
 import { TenantContext, TenantDirectory, TenantRunner } from './tenancy/index.js';
 import { DEMO_SLUGS, isReservedSlug, loadDemoTenants, TenantImport } from './tenant/index.js';
 
 const RENEW_MS = 6 * 60 * 60 * 1000;
 
-/** The whole application, initialised and not yet listening. */
+/**
+ * The whole application, initialised and not yet listening.
+ *
+ * @param database brought to head with the migrations of `product`
+ */
 export async function createApplication(
   env: Env,
   database: PreparedDatabase,
   logger: Logger,
+  product: Product = {},
   adapter = new BoundedExpressAdapter(),
-  modules: Type[] = [],
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.forRoot(env, database, logger, modules),
+    AppModule.forRoot(env, database, logger, product),
     adapter,
     {
       bodyParser: false,
@@ -34,7 +38,8 @@ export async function createApplication(
   );
   app.useLogger(app.get(NestPinoLogger));
   configureApp(app, env, logger, isReservedSlug);
-  if (env.role !== 'worker') serveOpenApi(app, buildOpenApi(app), env.demo ? demoVisitors(app, logger) : undefined);
+  if (env.role !== 'worker')
+    serveOpenApi(app, buildOpenApi(app, product.tags), env.demo ? demoVisitors(app, logger) : undefined);
   await app.init();
   if (env.role === 'worker') return app;
   try {

@@ -2,6 +2,7 @@ import { newId, timeOf } from '../common/index.js';
 import type { Actor, ActorKind, TenantContext } from '../tenancy/index.js';
 import { bounded, contentOf, type Json, plain, storableText, withoutSecrets } from './audit.content.js';
 
+/** What an event was done to. */
 export interface AuditTarget {
   kind: string;
   id?: string;

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { loadEnv } from '../env/index.js';
+import type { Product } from '../product.js';
 import { stopSignal } from '../shutdown.js';
 import { Interrupted } from './exit-codes.js';
 import { MigrateCommands } from './migrate.commands.js';
@@ -8,9 +9,13 @@ import { openShared } from './shared.database.js';
 import { Terminal } from './terminal.js';
 
 /** Runs a command on the database as it is: an application would not start on tables that are not at head. */
-export async function withMigrations(json: boolean, work: (commands: MigrateCommands) => Promise<void>): Promise<void> {
+export async function withMigrations(
+  json: boolean,
+  product: Product,
+  work: (commands: MigrateCommands) => Promise<void>,
+): Promise<void> {
   const terminal = new Terminal(json, stopSignal(true));
-  const { database, close } = await openShared({ ...loadEnv(), role: 'command' }, terminal, true);
+  const { database, close } = await openShared({ ...loadEnv(), role: 'command' }, product, terminal, true);
   const platform = new DataSource({
     type: 'postgres',
     url: database.url('platform'),

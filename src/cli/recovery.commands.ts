@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { makeDumpedRoles, rolesInDump } from '../database/index.js';
 import type { Env } from '../env/index.js';
+import type { Product } from '../product.js';
 import { type FoundPlace, PlaceRecovery } from '../tenant/index.js';
 import { CommandFailure, EXIT } from './exit-codes.js';
 import { openShared } from './shared.database.js';
@@ -16,6 +17,7 @@ export class RecoveryCommands {
   constructor(
     private readonly terminal: Terminal,
     private readonly env: Env,
+    private readonly product: Product,
   ) {}
 
   /** @param file of SQL, or - */
@@ -33,7 +35,7 @@ export class RecoveryCommands {
   }
 
   async places(): Promise<void> {
-    const { database, close } = await openShared(this.env, this.terminal, true);
+    const { database, close } = await openShared(this.env, this.product, this.terminal, true);
     const platform = new DataSource({
       type: 'postgres',
       url: database.url('platform', true),

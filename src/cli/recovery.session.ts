@@ -1,9 +1,15 @@
 import 'reflect-metadata';
 import { loadEnv } from '../env/index.js';
+import type { Product } from '../product.js';
 import { stopSignal } from '../shutdown.js';
 import { RecoveryCommands } from './recovery.commands.js';
 import { Terminal } from './terminal.js';
 
-export async function withRecovery(json: boolean, work: (commands: RecoveryCommands) => Promise<void>): Promise<void> {
-  await work(new RecoveryCommands(new Terminal(json, stopSignal(true)), { ...loadEnv(), role: 'command' }));
+export async function withRecovery(
+  json: boolean,
+  product: Product,
+  work: (commands: RecoveryCommands) => Promise<void>,
+): Promise<void> {
+  const env = { ...loadEnv(), role: 'command' as const };
+  await work(new RecoveryCommands(new Terminal(json, stopSignal(true)), env, product));
 }

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import type { Product } from '../product.js';
 import { buildProgram } from './program.js';
 import { OutputClosed } from './terminal.js';
 
@@ -8,14 +9,16 @@ import { OutputClosed } from './terminal.js';
  * and touch no database.
  *
  * @param args as typed, after the name of the program
+ * @param product what is built on Tenantry; nothing for Tenantry alone
+ * @returns the status for `process.exit`
  */
-export async function runCommandLine(args: string[]): Promise<ExitCode> {
+export async function runCommandLine(args: string[], product: Product = {}): Promise<ExitCode> {
   const json = asksForJson(args);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const program = buildProgram(
     {
-      commands: async (work) => (await import('./session.js')).withCommands(json, work),
-      migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, work),
+      commands: async (work) => (await import('./session.js')).withCommands(json, product, work),
+      migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, product, work),
       generation: async (work) => {
         const [{ ModuleCommand }, { Terminal }] = await Promise.all([
           import('./module/module.command.js'),
@@ -23,7 +26,7 @@ export async function runCommandLine(args: string[]): Promise<ExitCode> {
         ]);
         return work(new ModuleCommand(new Terminal(json, new AbortController().signal)));
       },
-      recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, work),
+      recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, product, work),
     },
     (text) => (json ? undefined : process.stderr.write(text)),
   );

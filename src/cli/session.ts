@@ -5,6 +5,7 @@ import { Logger as NestPinoLogger } from 'nestjs-pino';
 import { pino } from 'pino';
 import { loadEnv } from '../env/index.js';
 import { createLogger } from '../logs/index.js';
+import type { Product } from '../product.js';
 import { stopSignal } from '../shutdown.js';
 import { type Actor, TenantRunner } from '../tenancy/index.js';
 import type { Commands } from './commands.js';
@@ -13,7 +14,11 @@ import { openShared } from './shared.database.js';
 import { Terminal } from './terminal.js';
 
 /** Runs a command in an application without HTTP. Nothing happens in it unasked. */
-export async function withCommands(json: boolean, work: (commands: Commands) => Promise<void>): Promise<void> {
+export async function withCommands(
+  json: boolean,
+  product: Product,
+  work: (commands: Commands) => Promise<void>,
+): Promise<void> {
   const loaded = loadEnv();
   // A person reads the outcome; the log is for whoever looks for its reasons.
   const logLevel = ['debug', 'trace'].includes(loaded.logLevel) ? loaded.logLevel : 'silent';
@@ -22,18 +27,21 @@ export async function withCommands(json: boolean, work: (commands: Commands) => 
   const terminal = new Terminal(json, stopSignal(true));
   // The application is loaded while the database server starts.
   const [{ database, close }, { CliModule }, { Commands }] = await Promise.all([
-    openShared(env, terminal),
+    openShared(env, product, terminal),
     import('./cli.module.js'),
     import('./commands.js'),
   ]);
   try {
     if (terminal.interrupted.aborted) throw new Interrupted();
     const logger = createLogger(env, pino.destination({ dest: 2, sync: true }));
-    const app = await NestFactory.createApplicationContext(CliModule.forRoot(env, database, logger, terminal), {
-      // Nest's own would write to standard output.
-      logger: false,
-      abortOnError: false,
-    });
+    const app = await NestFactory.createApplicationContext(
+      CliModule.forRoot(env, database, logger, terminal, product),
+      {
+        // Nest's own would write to standard output.
+        logger: false,
+        abortOnError: false,
+      },
+    );
     app.useLogger(app.get(NestPinoLogger));
     try {
       const runner = app.get(TenantRunner);

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { MIGRATIONS } from '../../migrations/index.js';
 import { DataDirInUse, prepareDatabase, type PreparedDatabase } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { isConnectionTrouble } from '../http/index.js';
+import { migrationsOf, type Product } from '../product.js';
 import { Interrupted } from './exit-codes.js';
 import type { Terminal } from './terminal.js';
 
@@ -28,11 +28,16 @@ export interface SharedDatabase {
  * @param asItIs leaves the tables as they are
  * @throws DatabaseSetupError, Interrupted
  */
-export async function openShared(env: Env, terminal: Terminal, asItIs = false): Promise<SharedDatabase> {
+export async function openShared(
+  env: Env,
+  product: Product,
+  terminal: Terminal,
+  asItIs = false,
+): Promise<SharedDatabase> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      const opened = await attempt(env, terminal, asItIs);
+      const opened = await attempt(env, product, terminal, asItIs);
       if (opened) return opened;
     } catch (error) {
       const passing = error instanceof DataDirInUse || isTrouble(error);
@@ -44,8 +49,13 @@ export async function openShared(env: Env, terminal: Terminal, asItIs = false): 
 }
 
 /** @returns undefined when the command whose server it is stops it now */
-async function attempt(env: Env, terminal: Terminal, asItIs: boolean): Promise<SharedDatabase | undefined> {
-  const database = await prepareDatabase(env, MIGRATIONS, {
+async function attempt(
+  env: Env,
+  product: Product,
+  terminal: Terminal,
+  asItIs: boolean,
+): Promise<SharedDatabase | undefined> {
+  const database = await prepareDatabase(env, migrationsOf(product), {
     joinRunning: true,
     asItIs,
     onProgress: (text) => process.stderr.isTTY && terminal.note(text),

@@ -1,3 +1,4 @@
+/** One field at fault. */
 export interface FieldError {
   /** JSON pointer to the offending member of the request body (RFC 6901). */
   pointer: string;
@@ -6,6 +7,7 @@ export interface FieldError {
   detail: string;
 }
 
+/** What an error tells the client. */
 export interface AppErrorOptions {
   status: number;
   /** Stable, machine-readable name of the problem (snake_case). */

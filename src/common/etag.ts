@@ -13,6 +13,8 @@ export function etagOf(revision: number, beside?: unknown): string {
 }
 
 /**
+ * The revision that a change is meant for.
+ *
  * @param header If-Match as it came (RFC 9110, section 13.1.1)
  * @returns the revision asked for; undefined for none or any; a revision that nothing has for a tag that is not ours
  */
@@ -22,6 +24,7 @@ export function revisionOf(header: string | undefined): number | undefined {
   return match ? Number(match[1]) : -1;
 }
 
+/** 412: an If-Match names a revision that is not the present one. */
 export class RevisionMismatch extends AppError {
   constructor() {
     super({

@@ -7,7 +7,7 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
-/** @throws AppError 422 for anything but an integer from 1 to `max` */
+/** The query parameter `limit`. @throws AppError 422 for anything but an integer from 1 to `max` */
 export function parseLimit(value: unknown, fallback: number, max: number): number {
   if (value === undefined) return fallback;
   const limit = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : 0;
@@ -22,6 +22,7 @@ export function parseLimit(value: unknown, fallback: number, max: number): numbe
   return limit;
 }
 
+/** 422: the cursor was changed, or is of another list or tenant. */
 export class CursorInvalid extends AppError {
   constructor() {
     super({

@@ -4,8 +4,10 @@ import { distribute } from './citus.js';
 import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
 import type { TenantMigration } from './migration.names.js';
 
+/** A migration of TypeORM; its name ends with its time. */
 export type MigrationClass = new () => TenantMigration;
 
+/** The migrations of the control plane, or those of tenant-owned tables. */
 export interface MigrationSet {
   /** The schema that the set lives in, with its own ledger. */
   schema: 'platform' | 'shared';

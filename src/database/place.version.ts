@@ -37,10 +37,15 @@ export async function versionOfPlace(
   if (isOlder(version, oldestSupported)) {
     problems.push(`It is at ${version ?? 'nothing'}; this application works from ${oldestSupported} on.`);
   }
+  // A product's own migrations may be newer than one that came with a later release of Tenantry.
+  const done = new Set(rows.map(({ name }) => name));
+  const lacks = migrations.map(nameOf).filter((name) => !done.has(name) && isOlder(name, version ?? ''));
+  const needed = lacks.filter((name) => !isOlder(oldestSupported, name));
+  if (needed.length > 0) problems.push(`It lacks ${needed.join(', ')}, which came after newer ones had run.`);
   for (const { name, oldest } of rows) {
     if (oldest !== null && !known.has(oldest) && isOlder(head, oldest)) {
       problems.push(`Its migration ${name} works with applications from ${oldest} on; this one is at ${head}.`);
     }
   }
-  return { behind: isOlder(version, head), problems };
+  return { behind: lacks.length > 0 || isOlder(version, head), problems };
 }

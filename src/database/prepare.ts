@@ -37,6 +37,7 @@ export interface PreparedDatabase extends ServerAddress {
   stop(): Promise<void>;
 }
 
+/** How the database is prepared, where that is not for a service. */
 export interface PrepareOptions {
   onProgress?: (text: string) => void;
   /** For a command beside a running service: use its embedded server instead of starting one. */

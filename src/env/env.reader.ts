@@ -6,6 +6,7 @@ export interface Variable {
   about: string;
 }
 
+/** The environment is wrong; the message says in which variables and how. */
 export class EnvError extends Error {
   constructor(readonly problems: string[]) {
     super(`The environment is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);

@@ -1,11 +1,13 @@
 import { declarePermission } from '../auth/index.js';
 
+/** The permission to read the own files. */
 export const FILE_READ = declarePermission({
   name: 'file:read',
   about: 'Read the own files',
   roles: ['admin', 'member', 'viewer'],
 });
 
+/** The permission to upload files and to delete the own ones. */
 export const FILE_WRITE = declarePermission({
   name: 'file:write',
   about: 'Upload files, delete the own ones',

@@ -2,10 +2,10 @@ import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import { TenantAudit } from '../audit/index.js';
-import { CursorInvalid, isUuid, type Page } from '../common/index.js';
+import { isUuid, type Page } from '../common/index.js';
 import { TenantSettings } from '../settings/index.js';
 import type { ByteRange, ObjectStorage } from '../storage/index.js';
-import { CredentialCodec, TenantContext, TenantTransaction } from '../tenancy/index.js';
+import { TenantContext, TenantCursors, TenantTransaction } from '../tenancy/index.js';
 import {
   FileBytesMissing,
   FileNameInvalid,
@@ -32,6 +32,7 @@ const MOST_UPLOADS = 8;
 const MOST_DOWNLOADS = 64;
 const NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,255}$/u;
 
+/** A file to be stored. */
 export interface NewFile {
   /** To show; no path is made of it. */
   name: string;
@@ -43,6 +44,7 @@ export interface NewFile {
   accept?: readonly string[];
 }
 
+/** A file and its bytes. */
 export interface OpenedFile {
   file: TenantFile;
   /** Destroy it when it is not read to its end. */
@@ -75,7 +77,7 @@ export class TenantFiles {
     private readonly settings: TenantSettings,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly audit: TenantAudit,
   ) {}
 
@@ -143,14 +145,8 @@ export class TenantFiles {
 
   /** Newest first. @param limit 1 to 100 @throws CursorInvalid */
   async list(limit: number, cursor?: string, owner?: FileOwner): Promise<Page<TenantFile>> {
-    const { id: tenantId } = this.context.currentOrThrow('Files');
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, LIST, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
-    const rows = await this.rows.page(limit + 1, before, owner);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId, LIST, last.id) : null };
+    const rows = await this.rows.page(limit + 1, this.cursors.open(LIST, cursor), owner);
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /** Gone at once for everybody; its bytes as soon as the store answers. @throws FileNotFound */

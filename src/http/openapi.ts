@@ -107,8 +107,11 @@ export const ApiTenantHeader = () =>
 /** Documents that a bearer credential may be sent and need not be. */
 export const ApiOptionalBearer = () => applyDecorators(ApiSecurity({}), ApiBearerAuth('bearer'));
 
-/** The OpenAPI 3.1 document of the application. */
-export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {
+/** The OpenAPI 3.1 document of the application. @param tags beyond Tenantry's own, which they follow */
+export function buildOpenApi(
+  app: NestExpressApplication,
+  tags: [name: string, description: string][] = [],
+): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Tenantry')
     .setDescription(DESCRIPTION)
@@ -125,7 +128,7 @@ export function buildOpenApi(app: NestExpressApplication): OpenAPIObject {
       'bearer',
     )
     .build();
-  config.tags = TAGS.map(([name, description]) => ({ name, description }));
+  config.tags = [...TAGS, ...tags].map(([name, description]) => ({ name, description }));
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}`,
   });

@@ -9,6 +9,7 @@ import { IdempotencyKey } from './idempotency-key.entity.js';
 /** A claim of a process that died is given up after this long, in ms. */
 const CLAIM_MS = 60_000;
 
+/** A request that may come twice. */
 export interface IdempotentRequest {
   /** The Idempotency-Key header as it came. */
   key: string | undefined;

@@ -13,4 +13,4 @@ export { JobFailure, JobNotFound, JobPayloadInvalid, JobStateConflict, UnknownJo
 export type { JobPriority } from './job.lanes.js';
 export { JobsModule } from './jobs.module.js';
 export { PlatformJobs } from './platform-jobs.service.js';
-export { TenantJobs } from './tenant-jobs.service.js';
+export { type EnqueueOptions, TenantJobs } from './tenant-jobs.service.js';

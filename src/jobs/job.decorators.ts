@@ -12,6 +12,7 @@ export interface JobRun {
   signal: AbortSignal;
 }
 
+/** How the jobs of one name run. */
 export interface JobOptions<P extends object = object> {
   /** `noun.verb`, such as `report.build`. */
   name: string;
@@ -32,6 +33,7 @@ export interface JobOptions<P extends object = object> {
   idempotencyKey?: (payload: P) => string;
 }
 
+/** How a cron runs. */
 export interface CronOptions extends Omit<JobOptions, 'name' | 'payload' | 'idempotencyKey'> {
   /** An IANA time zone; default UTC. */
   timeZone?: string;

@@ -6,6 +6,7 @@ import { type JobPriority, JobLanes, STEPS } from './job.lanes.js';
 import { checkedPayload, JobRegistry } from './job.registry.js';
 import { JobWorker } from './job.worker.js';
 
+/** How one job is put into the queue. */
 export interface EnqueueOptions {
   /** Of two jobs of a tenant with the same name and key, the second does not run; see `onceInSeconds`. */
   key?: string;

@@ -7,6 +7,7 @@ const CONNECT_MS = 5000;
 /** Without a body. */
 const BODILESS = [101, 204, 205, 304];
 
+/** How long and how large an answer may be. */
 export interface FetchBounds {
   /** From the request to the last byte of the answer, in ms. */
   timeoutMs: number;

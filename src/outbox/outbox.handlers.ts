@@ -12,6 +12,7 @@ export interface OutboxDelivery {
   signal: AbortSignal;
 }
 
+/** Handles one event, in the scope of its tenant; it may come again. */
 export type OutboxHandler = (delivery: OutboxDelivery) => Promise<void>;
 
 /** A handler's failure whose reason may be stored and logged: it holds nothing of the payload. */

@@ -18,6 +18,7 @@ const CHECK_MS = 10_000;
 /** How long a shutdown waits for uses, in ms. */
 const CLOSE_MS = 10_000;
 
+/** How a thing of a tenant is made, and made anew. */
 export interface ResourceDeclaration<T> {
   /** snake_case, for admins and metrics: `mail_server`. */
   name: string;

@@ -1,4 +1,5 @@
 export const ACTOR_KINDS = ['user', 'api-key', 'visitor', 'platform-admin', 'system'] as const;
+/** What kind of somebody acts. */
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 
 /** Who acts in a scope, once the guard has checked the credential. */

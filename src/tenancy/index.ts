@@ -16,6 +16,7 @@ export { type Bound, boundOf, MAX_ROWS, STATEMENT_TIMEOUT } from './tenant.bound
 export * from './tenant.connections.js';
 export * from './tenant.context.js';
 export * from './tenant.credential.js';
+export * from './tenant.cursors.js';
 export * from './tenant.data-source.js';
 export * from './tenant.fence.js';
 export * from './tenant.directory.js';

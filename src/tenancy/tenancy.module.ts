@@ -7,6 +7,7 @@ import { checkBootPreconditions, placeProblems } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
 import { type PlaceCheck, ServerDirectory, TenantConnections } from './tenant.connections.js';
 import { TenantContext } from './tenant.context.js';
+import { TenantCursors } from './tenant.cursors.js';
 import { TenantFence } from './tenant.fence.js';
 import { TenantDataSource } from './tenant.data-source.js';
 import { PlanReserves } from './plan.reserves.js';
@@ -79,6 +80,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        TenantCursors,
         WorkedPlacesFactory,
         DataSourceCloser,
         { provide: CredentialCodec, useValue: new CredentialCodec(database.keys) },
@@ -144,6 +146,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        TenantCursors,
         WorkedPlacesFactory,
         TenantDataSource,
         TenantResolver,

@@ -12,6 +12,7 @@ export const TENANT_PREDICATE = `tenant_id = (select nullif(current_setting('app
 export const TENANT_POLICY = `tenant_${hash(TENANT_PREDICATE)}`;
 export const MAINTENANCE_POLICY = `maintenance_${hash('true')}`;
 
+/** What roles may do with a table, where that is not everything. */
 export interface IsolationOptions {
   /** What a tenant has written, it cannot change or remove; only retention, as the maintenance role, removes. */
   appendOnly?: boolean;

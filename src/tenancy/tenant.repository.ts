@@ -112,6 +112,7 @@ export function tenantRepositoryToken(entity: Class<TenantOwned>): string {
   return `TenantRepository<${entity.name}>`;
 }
 
+/** Injects the repository of a tenant-owned entity, which the product lists. */
 export function InjectTenantRepository(entity: Class<TenantOwned>): ParameterDecorator {
   return Inject(tenantRepositoryToken(entity));
 }

@@ -14,7 +14,7 @@ export { BackupJobs } from './backups/backup.jobs.js';
 export { TenantBackups } from './backups/tenant.backups.js';
 export * from './copies/copy.templates.js';
 export { CopyIds } from './copies/copy.ids.js';
-export { type CopyPage, TenantCopies } from './copies/tenant.copies.js';
+export { type CopyPage, type EntityCopy, TenantCopies } from './copies/tenant.copies.js';
 export * from './erasure/erasure.proof.js';
 export * from './history/index.js';
 export { TenantErasure, type TenantStash } from './lifecycle/tenant.erasure.js';

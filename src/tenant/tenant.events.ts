@@ -47,6 +47,7 @@ export class TenantsImported {
   actor_kind: string;
 }
 
+/** Is told of an event; it may come again, with the same `run.id`. */
 export type TenantEventHandler = (event: TenantEvent, run: JobRun) => Promise<void>;
 export type TenantsImportedHandler = (imported: TenantsImported, run: JobRun) => Promise<void>;
 

@@ -32,7 +32,7 @@ async function dead(tenant: Tenant, text: string): Promise<string> {
 }
 
 beforeAll(async () => {
-  t = await createTestApp(ROOT_ENV, false, undefined, [TestJobsModule]);
+  t = await createTestApp(ROOT_ENV, false, undefined, { modules: [TestJobsModule] });
   root = await signInAdmin(t);
   [acme, globex] = [await t.tenant('acme'), await t.tenant('globex')];
 });

@@ -19,7 +19,7 @@ const peer = http.createServer((request, response) => {
 
 beforeAll(async () => {
   await new Promise<void>((done) => peer.listen(0, '127.0.0.1', done));
-  t = await createTestApp({ ...ROOT_ENV, OUTBOUND_ALLOW: '127.0.0.0/8' }, false, undefined, [RatesModule]);
+  t = await createTestApp({ ...ROOT_ENV, OUTBOUND_ALLOW: '127.0.0.0/8' }, false, undefined, { modules: [RatesModule] });
   root = await signInAdmin(t);
   acme = await signIn(t, 'acme', 'owner');
   globex = await signIn(t, 'globex', 'owner');

@@ -33,7 +33,7 @@ let t: TestApp;
 let member: SignedIn;
 let stranger: SignedIn;
 beforeAll(async () => {
-  t = await createTestApp({}, false, undefined, [ReportsModule]);
+  t = await createTestApp({}, false, undefined, { modules: [ReportsModule] });
   member = await signIn(t, 'acme', 'member');
   stranger = await signIn(t, 'globex', 'member');
 });

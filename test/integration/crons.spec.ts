@@ -51,7 +51,9 @@ describe('the crons of two versions that run beside each other', () => {
   afterAll(() => database.drop());
 
   async function start(version: Type): Promise<TestApp> {
-    const app = await serveTestApp({ ...database, drop: () => Promise.resolve() }, false, undefined, [version]);
+    const app = await serveTestApp({ ...database, drop: () => Promise.resolve() }, false, undefined, {
+      modules: [version],
+    });
     running.push(app);
     return app;
   }

@@ -12,7 +12,7 @@ const eventually = { timeout: 30_000, interval: 20 };
 
 let t: TestApp;
 beforeAll(async () => {
-  t = await createTestApp({ TENANT_DELETION_GRACE_DAYS: '0' }, false, undefined, [TestJobsModule]);
+  t = await createTestApp({ TENANT_DELETION_GRACE_DAYS: '0' }, false, undefined, { modules: [TestJobsModule] });
 });
 afterAll(() => t.close());
 

@@ -52,8 +52,10 @@ const aWhile = () => new Promise((resolve) => setTimeout(resolve, 2000));
 
 beforeAll(async () => {
   const database = await createTestDatabase();
-  t = await serveTestApp(database, false, undefined, [TestJobsModule]);
-  other = await serveTestApp({ ...database, drop: () => Promise.resolve() }, false, undefined, [TestJobsModule]);
+  t = await serveTestApp(database, false, undefined, { modules: [TestJobsModule] });
+  other = await serveTestApp({ ...database, drop: () => Promise.resolve() }, false, undefined, {
+    modules: [TestJobsModule],
+  });
   [acme, globex] = [await t.tenant('acme'), await t.tenant('globex')];
 });
 afterAll(async () => {
@@ -400,7 +402,7 @@ describe('a process that stops', () => {
     const [text, short] = [fresh(), fresh()];
     await other.close();
     const database = { ...t.database, drop: () => Promise.resolve() };
-    const stopping = await serveTestApp(database, false, undefined, [TestJobsModule]);
+    const stopping = await serveTestApp(database, false, undefined, { modules: [TestJobsModule] });
     const begun = new Set<string>();
     let open = (): void => undefined;
     const closed = new Promise<void>((resolve) => (open = resolve));
@@ -425,6 +427,6 @@ describe('a process that stops', () => {
       .toEqual([]);
     const shorts = [t, stopping].flatMap((app) => jobsOf(app).of('test.flaky', short));
     expect(shorts).toHaveLength(1);
-    other = await serveTestApp(database, false, undefined, [TestJobsModule]);
+    other = await serveTestApp(database, false, undefined, { modules: [TestJobsModule] });
   });
 });

@@ -21,7 +21,7 @@ let globex: Tenant;
 let release = (): void => undefined;
 let held: Promise<void>;
 beforeAll(async () => {
-  t = await createTestApp({ ...ROOT_ENV, DATABASE_POOL_SIZE: '4' }, false, undefined, [TestJobsModule]);
+  t = await createTestApp({ ...ROOT_ENV, DATABASE_POOL_SIZE: '4' }, false, undefined, { modules: [TestJobsModule] });
   // Another process, which works nothing itself.
   const { env } = t.database;
   other = await serveTestApp({ ...t.database, env: { ...env, role: 'api' }, drop: () => Promise.resolve() });

@@ -1,10 +1,10 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createApplication } from '../../src/application.js';
 import type { BoundedExpressAdapter } from '../../src/http/index.js';
 import { createLogger } from '../../src/logs/index.js';
+import type { Product } from '../../src/product.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
 import { TenantImport } from '../../src/tenant/index.js';
 import { createTestDatabase, type Overrides, type TestDatabase } from './test-database.js';
@@ -44,9 +44,9 @@ export async function createTestApp(
   overrides: Overrides = {},
   keepLimits = false,
   adapter?: BoundedExpressAdapter,
-  modules?: Type[],
+  product?: Product,
 ): Promise<TestApp> {
-  return serveTestApp(await createTestDatabase(overrides), keepLimits, adapter, modules);
+  return serveTestApp(await createTestDatabase(overrides, product), keepLimits, adapter, product);
 }
 
 /** The same over a database that is there already; closing drops it. */
@@ -54,7 +54,7 @@ export async function serveTestApp(
   database: TestDatabase,
   keepLimits = false,
   adapter?: BoundedExpressAdapter,
-  modules?: Type[],
+  product?: Product,
 ): Promise<TestApp> {
   const logs: string[] = [];
   const logger = createLogger(
@@ -63,7 +63,7 @@ export async function serveTestApp(
       write: (line: string) => void logs.push(line),
     },
   );
-  const app = await createApplication(database.env, database.prepared, logger, adapter, modules);
+  const app = await createApplication(database.env, database.prepared, logger, product, adapter);
   if (!keepLimits) {
     await database.admin(`UPDATE platform.tenants SET settings = settings - 'limits.chat_per_10s'`);
     await database.admin(`UPDATE platform.plans SET settings = settings - 'limits.requests_per_hour'`);

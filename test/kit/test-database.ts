@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import type pg from 'pg';
 import { inject } from 'vitest';
-import { MIGRATIONS } from '../../migrations/index.js';
 import { prepareDatabase, type PreparedDatabase } from '../../src/database/index.js';
 import { type Env, parseEnv } from '../../src/env/index.js';
+import { migrationsOf, type Product } from '../../src/product.js';
 import { DEMO_SLUGS } from '../../src/tenant/index.js';
 import { placeKind, templateOf } from './models.js';
 import { placed, PlacedAdmin } from './placed-sql.js';
@@ -31,7 +31,7 @@ export interface TestDatabase {
 export type Overrides = NodeJS.ProcessEnv | ((adminUrl: string) => NodeJS.ProcessEnv);
 
 /** A database of its own, cloned from the migrated template, with places for the demo tenants. */
-export async function createTestDatabase(overrides: Overrides = {}): Promise<TestDatabase> {
+export async function createTestDatabase(overrides: Overrides = {}, product: Product = {}): Promise<TestDatabase> {
   const serverUrl = inject('adminUrl');
   const kind = placeKind();
   const name = `test_${randomBytes(6).toString('hex')}`;
@@ -40,7 +40,7 @@ export async function createTestDatabase(overrides: Overrides = {}): Promise<Tes
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-data-'));
   const more = typeof overrides === 'function' ? overrides(adminUrl) : overrides;
   const env = parseEnv(testEnv({ ...reachedBy(adminUrl), DEMO: 'on', DATA_DIR: dataDir, ...more }));
-  const prepared = await prepareDatabase(env, MIGRATIONS);
+  const prepared = await prepareDatabase(env, migrationsOf(product));
   const spares = async (count: number): Promise<void> => {
     if (kind !== undefined) await keepSpares(prepared, adminUrl, kind, count);
   };

@@ -26,7 +26,7 @@ Module({ providers: [HangingJobs] })(HangingJobsModule);
 
 const env = loadEnv();
 const database = await prepareDatabase(env, MIGRATIONS);
-const app = await createApplication(env, database, createLogger(env), undefined, [HangingJobsModule]);
+const app = await createApplication(env, database, createLogger(env), { modules: [HangingJobsModule] });
 await app.listen(env.port, env.host);
 process.on('SIGUSR2', () => void app.get(PlatformJobs).enqueue('test.hang'));
 process.on('SIGTERM', () => void app.close().then(() => process.exit(0)));

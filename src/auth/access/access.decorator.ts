@@ -34,17 +34,24 @@ export const ACCESS = 'tenantry:access';
 
 const access = (value: Access) => SetMetadata(ACCESS, value);
 
+/** Declares that a route looks at no tenant and no credential. */
 export const Public = () => access({ kind: 'public' });
 export const Internal = () => access({ kind: 'internal' });
+/** Declares that a route is open to all, and on an address of a tenant speaks for that one. */
 export const PublicOnTenant = () => access({ kind: 'public-on-tenant' });
 /** Of routes that look at no credential, those open while suspended settle themselves who is an owner. */
 export const ForTenant = (permission?: string, options: { visitors?: true } & WhileSuspended = {}) =>
   access({ kind: 'tenant', ...(permission && { permission }), ...options });
 export const ForVisitorSession = (from: 'body' | 'path' | 'authorization', permission?: string, others?: string) =>
   access({ kind: 'visitor-session', from, ...(permission && { permission }), ...(others && { others }) });
+/** Declares that a route is for users and programs of the tenant that hold the permission. */
 export const RequiresPermission = (permission: string, options: WhileSuspended = {}) =>
   access({ kind: 'permission', permission, ...options });
-/** @param options.beforePasswordChange whether it is open to an admin who still has a one-time password */
+/**
+ * Declares that a route is for platform admins who hold the permission, on an address that names no tenant.
+ *
+ * @param options.beforePasswordChange whether it is open to an admin who still has a one-time password
+ */
 export const RequiresPlatformPermission = (permission: string, options: { beforePasswordChange?: true } = {}) =>
   access({ kind: 'platform', permission, ...options });
 export const PublicOnPlatform = (permission?: string) =>

@@ -13,7 +13,12 @@ export interface Permission {
 const PERMISSION = /^[a-z][a-z-]*:[a-z][a-z-]*$/;
 const declared = new Map<string, Permission>();
 
-/** @returns the name, for `@RequiresPermission` */
+/**
+ * Declares a permission once, beside the module that owns it.
+ *
+ * @returns the name, for `@RequiresPermission`
+ * @throws Error when the name is taken or not `noun:verb`
+ */
 export function declarePermission(permission: Permission): string {
   if (!PERMISSION.test(permission.name)) throw new Error(`Permission ${permission.name} is not of the form noun:verb.`);
   if (declared.has(permission.name)) throw new Error(`Permission ${permission.name} is declared twice.`);

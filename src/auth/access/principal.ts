@@ -31,6 +31,7 @@ export interface Visitor {
   userId?: string;
 }
 
+/** A request once the guards have let it in: who is behind it, if anybody. */
 export type AccessRequest = Request & {
   principal?: TenantPrincipal;
   admin?: PlatformPrincipal;

@@ -277,14 +277,8 @@ function service({ names }: ModuleShape): string {
   const { Singular, Plural, value, pluralValue } = names;
   return `import { Injectable } from '@nestjs/common';
 import { LessThan } from 'typeorm';
-import { CursorInvalid, isUuid, type Page, RevisionMismatch } from '../common/index.js';
-import {
-  CredentialCodec,
-  InjectTenantRepository,
-  TenantContext,
-  type TenantRepository,
-  TenantTransaction,
-} from '../tenancy/index.js';
+import { isUuid, type Page, RevisionMismatch } from '../common/index.js';
+import { InjectTenantRepository, TenantCursors, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
 import type { ${Singular}Values } from './${names.singular}.dto.js';
 import { ${Singular} } from './${names.singular}.entity.js';
 import { ${Singular}NotFound } from './${names.singular}.errors.js';
@@ -297,8 +291,7 @@ export class ${Plural}Service {
   constructor(
     @InjectTenantRepository(${Singular}) private readonly ${pluralValue}: TenantRepository<${Singular}>,
     private readonly transaction: TenantTransaction,
-    private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
   ) {}
 
   async add(values: ${Singular}Values): Promise<${Singular}> {
@@ -309,18 +302,13 @@ export class ${Plural}Service {
 
   /** Newest first. @throws CursorInvalid */
   async page(limit: number, cursor: string | undefined): Promise<Page<${Singular}>> {
-    const { id: tenantId } = this.context.currentOrThrow('A list of ${names.words}');
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, LIST, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor);
     const rows = await this.${pluralValue}.find({
       ...(before !== undefined && { where: { id: LessThan(before) } }),
       order: { id: 'DESC' },
       take: limit + 1,
     });
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId, LIST, last.id) : null };
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /** @throws ${Singular}NotFound */

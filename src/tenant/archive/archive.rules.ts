@@ -43,6 +43,7 @@ export interface SealedTexts {
   sealer: (tenantId: string) => Promise<(rowId: string, text: string) => string>;
 }
 
+/** How one table behaves in an archive. */
 export interface ArchiveRule {
   /** Why its rows are in no archive. */
   leftOut?: string;

@@ -4,6 +4,7 @@ import type { CopyIds } from './copy.ids.js';
 
 type Entity = new () => TenantOwned;
 
+/** Some rows of an entity that is copied. */
 export interface CopyPage<Row> {
   rows: Row[];
   /** Where the next page begins; undefined on the last. */
