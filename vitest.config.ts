@@ -98,6 +98,7 @@ const STAYS_OUT = {
   'e2e/process': PROCESS,
   'e2e/process-roles': PROCESS,
   'e2e/shutdown': PROCESS,
+  'e2e/tutorial': PROCESS,
   'e2e/browser': BROWSER,
   'e2e/openapi': BROWSER,
 };

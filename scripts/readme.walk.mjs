@@ -1,25 +1,28 @@
-// Follows a section of README.md as a reader would, and holds what it prints against what the text says it prints.
+// Follows a section of README.md or another text as a reader would, and holds what it prints against what the text says it
+// prints. A diff is applied.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const END = '--- end of the example ---';
 const LIMIT_MS = 60_000;
-const BASE = 'http://localhost:8001';
+const HOST = 'localhost:8001';
 const DATE = /\d{4}-\d\d-\d\d/g;
 
 /** The fenced examples of a section, each with the output that the text shows below it, if any. */
 export function examplesOf(readme, heading) {
   const from = readme.indexOf(`\n## ${heading}\n`);
-  if (from < 0) throw new Error(`README.md has no section "${heading}"`);
+  if (from < 0) throw new Error(`there is no section "${heading}"`);
   const to = readme.indexOf('\n## ', from + 1);
   const fences = [...readme.slice(from, to < 0 ? undefined : to).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)];
   const examples = [];
   for (const [, language, text] of fences) {
     if (language === 'sh') examples.push({ script: text, output: undefined });
+    if (language === 'diff')
+      examples.push({ script: `git apply <<'END_OF_DIFF'\n${text}END_OF_DIFF`, output: undefined });
     if (language === 'text' && examples.length > 0) examples.at(-1).output = text;
   }
-  if (examples.length === 0) throw new Error(`the section "${heading}" of README.md has no example`);
+  if (examples.length === 0) throw new Error(`the section "${heading}" has no example`);
   return examples;
 }
 
@@ -42,9 +45,16 @@ export function differenceOf({ script, output }, printed) {
 }
 
 /**
+ * @param file with the section
+ * @param base where the service is, as the text has it at http://localhost:8001
+ * @param limitMs for each example
  * @param replacements for what a reader puts in by hand: the text in quotes, and what gives its value when it is needed
  */
-export async function followReadme(root, heading, { base, env, replacements = {} }) {
+export async function followReadme(
+  root,
+  heading,
+  { base, env, replacements = {}, file = 'README.md', limitMs = LIMIT_MS },
+) {
   const shell = spawn('bash', ['-s'], { cwd: root, env: { ...process.env, ...env }, stdio: 'pipe' });
   let printed = '';
   let arrived = () => undefined;
@@ -61,8 +71,8 @@ export async function followReadme(root, heading, { base, env, replacements = {}
   const open = new Set(Object.keys(replacements));
   try {
     shell.stdin.write('set -euo pipefail\n');
-    for (const example of examplesOf(readFileSync(join(root, 'README.md'), 'utf8'), heading)) {
-      let script = example.script.replaceAll(BASE, base);
+    for (const example of examplesOf(readFileSync(join(root, file), 'utf8'), heading)) {
+      let script = example.script.replaceAll(HOST, new URL(base).host);
       for (const placeholder of open) {
         if (!script.includes(`'${placeholder}'`)) continue;
         script = script.replace(`'${placeholder}'`, `'${await replacements[placeholder]()}'`);
@@ -73,16 +83,16 @@ export async function followReadme(root, heading, { base, env, replacements = {}
       // A group keeps variables and functions, and its commands do not read the rest of the script.
       shell.stdin.write(`{\n${script}\n} </dev/null\necho '${END}'\n`);
       let timer;
-      const late = new Promise((done) => (timer = setTimeout(done, LIMIT_MS)));
+      const late = new Promise((done) => (timer = setTimeout(done, limitMs)));
       await Promise.race([finished, ended, late]);
       clearTimeout(timer);
       const failed = printed.includes(END) ? differenceOf(example, printed) : 'it did not come to its end';
       if (failed)
         throw new Error(
-          `README.md, "${heading}": ${failed}\n--- the example ---\n${script}\n--- printed ---\n${printed}`,
+          `${file}, "${heading}": ${failed}\n--- the example ---\n${script}\n--- printed ---\n${printed}`,
         );
     }
-    if (open.size > 0) throw new Error(`README.md, "${heading}", no longer has '${[...open].join("', '")}'`);
+    if (open.size > 0) throw new Error(`${file}, "${heading}", no longer has '${[...open].join("', '")}'`);
   } finally {
     shell.stdin.end();
     shell.kill();

@@ -2,7 +2,7 @@
 // is installed. It installs and builds what is missing, then hands over to the pinned Node.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -97,6 +97,10 @@ function hydrateSymlinks() {
 
 function install() {
   if (isInstalled()) return;
+  // npm ci would empty the folder of whoever lent it.
+  if (lstatSync(at('node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Failure('node_modules is a link, and not as package-lock.json has it. Install where it leads to.');
+  }
   say('Installing packages…');
   // Dev and optional packages are needed whatever NODE_ENV says: the build and the pinned Node are among them.
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--include=dev', '--include=optional'];
@@ -319,7 +323,10 @@ const commands = {
     const from = process.env.INIT_CWD ?? root;
     const first = args[0] === 'tenants' && args[1] === 'import' ? 2 : args.length;
     const resolved = args.map((arg, at) =>
-      at < first || arg.startsWith('-') || isAbsolute(arg) || !existsSync(resolve(from, arg))
+      (at < first && args[at - 1] !== '--dir') ||
+      arg.startsWith('-') ||
+      isAbsolute(arg) ||
+      !existsSync(resolve(from, arg))
         ? arg
         : resolve(from, arg),
     );

@@ -127,7 +127,6 @@ export {
   CopyIds,
   type CopyPage,
   type EntityCopy,
-  RevisionMismatch,
   TenantCopies,
   TenantEvent,
   type TenantEventHandler,
@@ -139,13 +138,15 @@ export {
   AppError,
   type AppErrorOptions,
   CursorInvalid,
+  etagOf,
   type FieldError,
   isKnown,
   isUuid,
   newId,
   type Page,
   parseLimit,
+  RevisionMismatch,
+  revisionOf,
   ValidationFailed,
 } from './common/index.js';
-export { etagOf, revisionOf } from './admin/index.js';
 export { ApiOptionalBearer, ApiTenantHeader } from './http/index.js';

@@ -1,6 +1,5 @@
 export * from './admin-tenants.module.js';
 export { AdminJobsModule } from './jobs/admin-jobs.module.js';
-export { etagOf, revisionOf } from './etag.js';
 export { AddServerRequest, ChangeServerRequest, ServerView } from './servers/server.dto.js';
 export { MoveRequest, MoveView } from './tenants/move.dto.js';
 export { DifferingRowsView, RestoreRequest, RestoreView } from './tenants/restore.dto.js';

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ChangePlanRequest, PlanView, revisionOf } from '../admin/index.js';
+import { ChangePlanRequest, PlanView } from '../admin/index.js';
+import { revisionOf } from '../common/index.js';
 import { PlanRegistry } from '../tenant/index.js';
 import { UsageFailure } from './exit-codes.js';
 import { checked, daysOf, tagOf } from './input.js';

@@ -3,6 +3,7 @@ import { backingUp } from './backup.program.js';
 import type { ExportCommandOptions, ImportCommandOptions } from './archive.commands.js';
 import type { Commands } from './commands.js';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.js';
+import { generating, type GenerationAct } from './generate.program.js';
 import { remembering } from './history.program.js';
 import { replacingMasterKey } from './master-key.program.js';
 import { migrating, type MigrationAct } from './migrate.program.js';
@@ -24,6 +25,8 @@ export interface Acts {
   migrations: MigrationAct;
   /** Without an application, on a database that may still be empty. */
   recovery: RecoveryAct;
+  /** On source text alone. */
+  generation: GenerationAct;
 }
 
 const STATUSES = 'provisioning, active, failed, suspended, archived, deleted';
@@ -63,6 +66,7 @@ export function buildProgram(acts: Acts, writeError: (text: string) => void, hel
   const masterKey = program.command('master-key').description('replace MASTER_KEY, which opens the key of all keys');
   replacingMasterKey(masterKey, (work) => act(({ masterKeys }) => work(masterKeys)));
   recovering(program.command('recover').description('restore an installation from dumps'), acts.recovery);
+  generating(program.command('generate').description('write source text, in a checkout'), acts.generation);
   program
     .command('keys')
     .description('keys that sign access tokens')

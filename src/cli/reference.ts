@@ -33,7 +33,12 @@ machine.
 /** The text of `docs/cli.md`: the help of every command. */
 export function cliReference(): string {
   const program = buildProgram(
-    { commands: () => Promise.resolve(), migrations: () => Promise.resolve(), recovery: () => Promise.resolve() },
+    {
+      commands: () => Promise.resolve(),
+      migrations: () => Promise.resolve(),
+      recovery: () => Promise.resolve(),
+      generation: () => Promise.resolve(),
+    },
     () => undefined,
     WIDTH,
   );

@@ -19,6 +19,13 @@ export async function runCommandLine(args: string[], product: Product = {}): Pro
     {
       commands: async (work) => (await import('./session.js')).withCommands(json, product, work),
       migrations: async (work) => (await import('./migrate.session.js')).withMigrations(json, product, work),
+      generation: async (work) => {
+        const [{ ModuleCommand }, { Terminal }] = await Promise.all([
+          import('./module/module.command.js'),
+          import('./terminal.js'),
+        ]);
+        return work(new ModuleCommand(new Terminal(json, new AbortController().signal)));
+      },
       recovery: async (work) => (await import('./recovery.session.js')).withRecovery(json, product, work),
     },
     (text) => (json ? undefined : process.stderr.write(text)),

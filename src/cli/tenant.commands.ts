@@ -4,13 +4,12 @@ import {
   CreateTenantRequest,
   editOf,
   newTenantOf,
-  revisionOf,
   TenantDetails,
   TenantListQuery,
   type TenantPageView,
   TenantView,
 } from '../admin/index.js';
-import { parseLimit } from '../common/index.js';
+import { parseLimit, revisionOf } from '../common/index.js';
 import {
   CopyTemplates,
   PlanRegistry,

@@ -10,3 +10,4 @@ export * from './work-loop.js';
 export * from './slow.uploads.js';
 export * from './stated.failure.js';
 export * from './if-none-match.js';
+export * from './etag.js';

@@ -16,9 +16,8 @@ import {
 } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { etagOf, revisionOf } from '../admin/index.js';
 import type { AccessRequest } from '../auth/index.js';
-import { parseLimit } from '../common/index.js';
+import { etagOf, parseLimit, revisionOf } from '../common/index.js';
 import type { SettingsState } from '../tenant/index.js';
 import type { ConfigCaller } from './config.caller.js';
 import {

@@ -2,11 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { PlatformAudit } from '../audit/index.js';
 import { afterCommit, ChangeFeed } from '../changes/index.js';
-import { AppError } from '../common/index.js';
+import { AppError, RevisionMismatch } from '../common/index.js';
 import { InjectPlatformDataSource } from '../tenancy/index.js';
 import { type Plan, PLANS } from './plans.js';
 import { PLANS_CHANNEL } from './postgres-plan.reserves.js';
-import { RevisionMismatch } from './tenant.errors.js';
 
 /** What a plan says of the life of its tenants, and keeps for them. */
 export interface PlanRules {

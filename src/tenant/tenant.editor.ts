@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { ValidationFailed } from '../common/index.js';
+import { RevisionMismatch, ValidationFailed } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { withoutSecrets } from '../settings/index.js';
@@ -12,7 +12,7 @@ import { checkSettings } from './settings.rules.js';
 import { SlugHolds } from './slug.holds.js';
 import { checkSlug } from './slug.rules.js';
 import { TenantChanges } from './tenant.changes.js';
-import { EditRefused, RevisionMismatch, SlugTaken } from './tenant.errors.js';
+import { EditRefused, SlugTaken } from './tenant.errors.js';
 import type { TenantKind, TenantRecord } from './tenant.record.js';
 import { TenantStore } from './tenant.store.js';
 

@@ -87,18 +87,6 @@ export class EditRefused extends AppError {
   }
 }
 
-/** 412: an If-Match names a revision that is not the present one. */
-export class RevisionMismatch extends AppError {
-  constructor() {
-    super({
-      status: 412,
-      code: 'revision_mismatch',
-      detail: 'It was changed since this ETag was given out.',
-      remedy: 'Read it again, and repeat the change with the new ETag in If-Match.',
-    });
-  }
-}
-
 export class ConfirmationMismatch extends AppError {
   constructor() {
     super({

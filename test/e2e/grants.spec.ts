@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { permissions } from '../../src/auth/index.js';
 import { permissionsOfRole } from '../../src/auth/users/user-states.js';
-import { linkIn, mailTo, PASSWORD, program } from '../kit/team.js';
+import { linkIn, mailTo, PASSWORD, program, programPermissions } from '../kit/team.js';
 import { signIn, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { startSmtp, type TestSmtp } from '../kit/test-smtp.js';
@@ -13,10 +13,7 @@ const CAST: Record<string, string[]> = {
   composer: ['role:read', 'role:write', 'user:write', 'audit:read', 'session:read', 'session:write'],
 };
 /** What a program holds that adds members. */
-const KEY = [
-  ...['user:write', 'invitation:write', 'role:write'],
-  ...['session:read', 'session:write', 'file:read', 'file:write'],
-];
+const KEY = ['user:write', 'invitation:write', 'role:write', ...programPermissions('member')];
 const COMPOSED = ['alpha', 'beta', ...Object.keys(CAST)];
 const ROLES = ['owner', 'admin', 'member', 'viewer', ...COMPOSED];
 const PEOPLE = ['lead@acme.example', 'maker@acme.example', 'admin@acme.example', 'member@acme.example'];

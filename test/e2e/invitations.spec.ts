@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { linkIn, mailTo, PASSWORD, program, userId } from '../kit/team.js';
+import { linkIn, mailTo, PASSWORD, program, programPermissions, userId } from '../kit/team.js';
 import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { startSmtp, type TestSmtp } from '../kit/test-smtp.js';
@@ -136,7 +136,7 @@ describe('an invitation', () => {
   it('offers no more than its sender has', async () => {
     const asOwner = await invite(admin, 'boss@acme.example', 'owner');
     expect([asOwner.status, asOwner.json.code]).toEqual([403, 'grant_refused']);
-    const key = await program(t, 'acme', ['invitation:write', 'session:read', 'file:read']);
+    const key = await program(t, 'acme', ['invitation:write', ...programPermissions('viewer')]);
     expect((await invite(key, 'boss@acme.example', 'admin')).status).toBe(403);
     expect((await invite(key, 'reader@acme.example', 'viewer')).status).toBe(201);
     const { id } = await tokenFor(owner, 'boss@acme.example', 'owner');
@@ -158,7 +158,7 @@ describe('an invitation', () => {
   it('to a role that needs a second factor leads to its enrolment, not around it', async () => {
     await t.import([{ slug: 'strict', settings: { 'auth.mfa_roles': ['viewer'] } }]);
     const { id: tenantId } = await t.tenant('strict');
-    const strict = await program(t, 'strict', ['invitation:write', 'session:read', 'file:read']);
+    const strict = await program(t, 'strict', ['invitation:write', ...programPermissions('viewer')]);
     expect((await invite(strict, 'careful@strict.example', 'viewer')).status).toBe(201);
     const answer = await accept(linkIn(await mailTo(smtp, 'careful@strict.example')).token, {}, 'strict');
     expect([answer.status, answer.json.code]).toEqual([401, 'mfa_enrolment_required']);

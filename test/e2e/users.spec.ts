@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/common/index.js';
 import { CredentialCodec } from '../../src/tenancy/index.js';
 import { holdRows } from '../kit/held-rows.js';
-import { join, linkIn, mailTo, PASSWORD, program, userId } from '../kit/team.js';
+import { join, linkIn, mailTo, PASSWORD, program, programPermissions, userId } from '../kit/team.js';
 import { impersonate } from '../kit/impersonation.js';
 import { outboxEmpty } from '../kit/people.js';
 import { bearer, signIn, signInAs, type SignedIn } from '../kit/sign-in.js';
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** What a member holds, which is what may be given by whoever is to make members. */
-const MEMBER = ['session:read', 'session:write', 'file:read', 'file:write'];
+const MEMBER = programPermissions('member');
 
 const add = (by: SignedIn, email: string, role = 'member', name = 'Jo Doe') =>
   by.send('POST', '/api/users', { email, name, role });
@@ -413,7 +413,7 @@ describe('nobody', () => {
   });
 
   it('reaches further with an API key than the key itself', async () => {
-    const key = await program(t, 'acme', ['user:write', 'user:delete', 'session:read', 'file:read']);
+    const key = await program(t, 'acme', ['user:write', 'user:delete', ...programPermissions('viewer')]);
     expect((await key.get('/api/users')).status).toBe(403);
     expect((await add(key, 'by-key@acme.example', 'viewer')).status).toBe(201);
     expect((await add(key, 'more@acme.example', 'member')).json.code).toBe('grant_refused');

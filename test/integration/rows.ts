@@ -121,7 +121,8 @@ export class Rows {
     if (type === 'uuid') return newId();
     if (type === 'bytea') return randomBytes(32);
     if (type.startsWith('timestamp')) return new Date(Math.floor(Math.random() * 1e12));
-    if (/^(small|big)?int|^integer|^numeric/.test(type)) return Math.floor(Math.random() * 1000);
+    if (type === 'date') return '2024-02-29';
+    if (/^(small|big)?int|^integer|^numeric|^double|^real/.test(type)) return Math.floor(Math.random() * 1000);
     if (type === 'boolean') return true;
     if (type.startsWith('json')) return { value: randomBytes(4).toString('hex') };
     return randomBytes(8).toString('hex');

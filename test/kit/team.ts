@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { encodeApiKey } from '../../src/auth/api-keys/api-key.format.js';
+import { permissions } from '../../src/auth/index.js';
 import { newId, sha256 } from '../../src/common/index.js';
 import { CredentialCodec } from '../../src/tenancy/index.js';
 import { bearer, type SignedIn } from './sign-in.js';
@@ -32,6 +33,13 @@ export async function program(t: TestApp, slug: string, permissions: string[]): 
     [tenantId, id, sha256(key), permissions],
   );
   return bearer(t, slug, key);
+}
+
+/** What a program holds that gives others a built-in role: it must hold all of the role that a program can. */
+export function programPermissions(role: 'member' | 'viewer'): string[] {
+  return permissions()
+    .filter(({ roles, peopleOnly }) => roles.includes(role) && !peopleOnly)
+    .map(({ name }) => name);
 }
 
 /** The id of a user of the tenant, past every layer. */

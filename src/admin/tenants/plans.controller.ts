@@ -12,8 +12,8 @@ import {
 import { IsInt, IsOptional, Max, Min, ValidateIf } from 'class-validator';
 import type { Response } from 'express';
 import { RequiresPlatformPermission } from '../../auth/index.js';
+import { etagOf, revisionOf } from '../../common/index.js';
 import { type PlanRecord, PlanRegistry, PLANS } from '../../tenant/index.js';
-import { etagOf, revisionOf } from '../etag.js';
 
 const days = (most: number) => ({ message: `must be a whole number of days from 1 to ${most}` });
 

@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { etagOf } from '../../common/index.js';
 import { shownSettings } from '../../settings/index.js';
 import { DEFAULT_SERVER, ISOLATIONS, hasOwnLogin, serverOf, type TenantStatus } from '../../tenancy/index.js';
 import {
@@ -11,7 +12,6 @@ import {
   type TenantKind,
   type TenantRecord,
 } from '../../tenant/index.js';
-import { etagOf } from '../etag.js';
 
 export const SETTINGS_EXAMPLE = { 'chat.public': true, 'limits.chat_per_10s': 20 };
 

@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { parseLimit } from '../../common/index.js';
+import { etagOf, parseLimit, revisionOf } from '../../common/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import {
   CopyTemplates,
@@ -22,7 +22,6 @@ import {
   type TenantRecord,
   TenantStore,
 } from '../../tenant/index.js';
-import { etagOf, revisionOf } from '../etag.js';
 import { editOf, newTenantOf } from './requested.tenant.js';
 import { TenantListQuery, TenantPageView } from './tenant-list.dto.js';
 import { ChangeTenantRequest, CreateTenantRequest } from './tenant-request.dto.js';

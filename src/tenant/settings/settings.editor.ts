@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { RevisionMismatch } from '../../common/index.js';
 import { SecretVault } from '../../secrets/index.js';
 import {
   addressOf,
@@ -13,7 +14,7 @@ import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { UnknownPlan } from '../plan.registry.js';
 import { checkSettings } from '../settings.rules.js';
 import { TenantChanges } from '../tenant.changes.js';
-import { EditRefused, RevisionMismatch, UnknownTenant } from '../tenant.errors.js';
+import { EditRefused, UnknownTenant } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { PlanSettings } from './plan.settings.js';
 import { PlatformSettings } from './platform.settings.js';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { AppError } from './app.error.js';
 
 /**
  * The tag of a revision: it changes by edits alone, and with what is shown beside it.
@@ -21,4 +22,16 @@ export function revisionOf(header: string | undefined): number | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
   const match = /^\s*"r(\d{1,9})(?:\.[\w-]{16})?"\s*$/.exec(header);
   return match ? Number(match[1]) : -1;
+}
+
+/** 412: an If-Match names a revision that is not the present one. */
+export class RevisionMismatch extends AppError {
+  constructor() {
+    super({
+      status: 412,
+      code: 'revision_mismatch',
+      detail: 'It was changed since this ETag was given out.',
+      remedy: 'Read it again, and repeat the change with the new ETag in If-Match.',
+    });
+  }
 }
