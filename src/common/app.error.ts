@@ -6,6 +6,9 @@ export interface FieldError {
   detail: string;
 }
 
+type Usual = 'type' | 'title' | 'status' | 'detail' | 'instance' | 'code' | 'remedy' | 'errors' | 'request_id';
+type Extensions = Record<string, unknown> & Partial<Record<Usual, never>>;
+
 export interface AppErrorOptions {
   status: number;
   /** Stable, machine-readable name of the problem (snake_case). */
@@ -16,8 +19,8 @@ export interface AppErrorOptions {
   remedy?: string;
   errors?: FieldError[];
   headers?: Record<string, string>;
-  /** Members of the problem beyond the usual ones (RFC 9457, section 3.2). */
-  extensions?: Record<string, unknown>;
+  /** Members of the problem beyond the usual ones (RFC 9457, section 3.2), whose names they cannot have. */
+  extensions?: Extensions;
   cause?: unknown;
 }
 
@@ -31,7 +34,7 @@ export class AppError extends Error {
   readonly remedy?: string;
   readonly errors?: FieldError[];
   readonly headers?: Record<string, string>;
-  readonly extensions?: Record<string, unknown>;
+  readonly extensions?: Extensions;
 
   constructor(options: AppErrorOptions) {
     super(options.detail, { cause: options.cause });
