@@ -99,6 +99,7 @@ const STAYS_OUT = {
   'e2e/process-roles': PROCESS,
   'e2e/shutdown': PROCESS,
   'e2e/tutorial': PROCESS,
+  'e2e/abuse': 'makes tenants in shared tables, and looks into these',
   'e2e/browser': BROWSER,
   'e2e/openapi': BROWSER,
 };

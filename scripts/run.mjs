@@ -223,6 +223,13 @@ const vitest = async (...args) => {
   await ensureBuilt();
   return node(at('node_modules', 'vitest', 'vitest.mjs'), 'run', ...args);
 };
+/** A proof: what `npm test` samples, at length. The arguments are the proof's own. */
+const prove =
+  (name) =>
+  (...args) => {
+    process.env.PROOF_ARGUMENTS = JSON.stringify(args);
+    return vitest('--config', at('test', 'prove', 'long-runs.config.ts'), `prove/${name}/`);
+  };
 const prettier = (...args) => node(at('node_modules', 'prettier', 'bin', 'prettier.cjs'), ...args);
 const eslint = (...args) => node(at('node_modules', 'eslint', 'bin', 'eslint.js'), ...args);
 const tsc = (...args) => node(at('node_modules', 'typescript', 'bin', 'tsc'), ...args);
@@ -333,6 +340,8 @@ const commands = {
     return app('cli.js', ...resolved);
   },
 
+  'prove:abuse': prove('abuse'),
+  'prove:faults': prove('faults'),
   'tenants:import': (...args) => commands.tenantry('tenants', 'import', ...args),
   'keys:rotate': (...args) => commands.tenantry('keys', 'rotate', ...args),
 };

@@ -7,6 +7,9 @@ export interface FieldError {
   detail: string;
 }
 
+type Usual = 'type' | 'title' | 'status' | 'detail' | 'instance' | 'code' | 'remedy' | 'errors' | 'request_id';
+type Extensions = Record<string, unknown> & Partial<Record<Usual, never>>;
+
 /** What an error tells the client. */
 export interface AppErrorOptions {
   status: number;
@@ -18,8 +21,8 @@ export interface AppErrorOptions {
   remedy?: string;
   errors?: FieldError[];
   headers?: Record<string, string>;
-  /** Members of the problem beyond the usual ones (RFC 9457, section 3.2). */
-  extensions?: Record<string, unknown>;
+  /** Members of the problem beyond the usual ones (RFC 9457, section 3.2), whose names they cannot have. */
+  extensions?: Extensions;
   cause?: unknown;
 }
 
@@ -33,7 +36,7 @@ export class AppError extends Error {
   readonly remedy?: string;
   readonly errors?: FieldError[];
   readonly headers?: Record<string, string>;
-  readonly extensions?: Record<string, unknown>;
+  readonly extensions?: Extensions;
 
   constructor(options: AppErrorOptions) {
     super(options.detail, { cause: options.cause });

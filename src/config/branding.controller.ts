@@ -8,6 +8,7 @@ import {
   ApiOperation,
   ApiProduces,
   ApiQuery,
+  ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
@@ -67,6 +68,7 @@ export class BrandingController {
   @ApiQuery({ name: 'v', required: false, schema: { type: 'string' }, description: 'Tells one logo from the next.' })
   @ApiProduces(...TYPES)
   @ApiOkResponse({ content: Object.fromEntries(TYPES.map((type) => [type, PICTURE])) })
+  @ApiResponse({ status: 304, description: 'It is the one that If-None-Match names' })
   async picture(@Req() request: Request, @Res() response: Response): Promise<void> {
     const summary = await this.logos.summary();
     const fresh = summary && isKnown(request.get('if-none-match'), `"${summary.tag}"`);

@@ -1,4 +1,4 @@
-import { Controller } from '@nestjs/common';
+import { applyDecorators, Controller } from '@nestjs/common';
 import { ApiBearerAuth, ApiParam, ApiTags } from '@nestjs/swagger';
 import { type AccessRequest, RequiresPlatformPermission } from '../auth/index.js';
 import { TenantStore } from '../tenant/index.js';
@@ -6,15 +6,17 @@ import { adminCaller, type ConfigCaller } from './config.caller.js';
 import { configRoutes } from './config.routes.js';
 
 const WRITE = 'tenant:write';
+const Tenant = () =>
+  ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } });
+// On each route: what stands on the class is not inherited by the document.
 const Routes = configRoutes(
   'any tenant',
-  () => RequiresPlatformPermission('tenant:read'),
-  () => RequiresPlatformPermission(WRITE),
+  () => applyDecorators(RequiresPlatformPermission('tenant:read'), Tenant()),
+  () => applyDecorators(RequiresPlatformPermission(WRITE), Tenant()),
 );
 
 @ApiTags('config')
 @ApiBearerAuth('bearer')
-@ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
 @Controller('api/admin/tenants/:tenant/config')
 export class TenantConfigController extends Routes {
   constructor(private readonly tenants: TenantStore) {

@@ -14,6 +14,9 @@ const DATABASE = 'tenantry';
 const SECRET = 'postgres.password';
 const START_TIMEOUT_MS = 300_000;
 const STOP_TIMEOUT_MS = 30_000;
+/** Between two attempts to start a server that ended by itself, in ms: at first, and at most. */
+const REVIVAL_MS = 250;
+const LONGEST_REVIVAL_MS = 2000;
 const LOG_LIMIT_BYTES = 10_000_000;
 const run = promisify(execFile);
 
@@ -25,18 +28,21 @@ export interface EmbeddedPostgresOptions {
   onProgress?: (text: string) => void;
   /** Server settings by name; they override the defaults made here. */
   settings?: Record<string, string>;
+  /** Starts it again, on the same port, when it ends by itself: killed for want of memory, or its disk was full. */
+  keepUp?: boolean;
 }
 
 /** A PostgreSQL server of our own, on the loopback interface, with its data in a folder. */
 export class EmbeddedPostgres {
   private stopping?: Promise<void>;
+  private reviving?: Promise<void>;
 
   private constructor(
     /** Superuser URL of the database `tenantry`. */
     readonly url: string,
     /** TCP port on 127.0.0.1. */
     readonly port: number,
-    private readonly child: ChildProcess,
+    private child: ChildProcess,
   ) {}
 
   /**
@@ -69,13 +75,17 @@ export class EmbeddedPostgres {
         ...options.settings,
       };
       const args = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-      const child = await launch(command(binaries, 'postgres', args, account, cluster), log);
+      const begin = (): Promise<ChildProcess> => launch(command(binaries, 'postgres', args, account, cluster), log);
+      const child = await begin();
       const server = new EmbeddedPostgres(urlOf(Number(settings.port), password), Number(settings.port), child);
       const outcome = await server.ready(log, progress).catch(async (error: unknown) => {
         await server.stop();
         throw error;
       });
-      if (outcome === 'ready') return server;
+      if (outcome === 'ready') {
+        if (options.keepUp) server.keepUp(begin, log, progress);
+        return server;
+      }
       // A Ctrl-C reached it in the instant before it was in a group of its own, or somebody took the port.
       const again = child.signalCode === 'SIGINT' || /could not bind|Address already in use/.test(outcome);
       if (attempt === 5 || !again) {
@@ -101,6 +111,7 @@ export class EmbeddedPostgres {
   /** Shuts the server down, ending open sessions ("fast"), and waits for its exit; idempotent. */
   stop(): Promise<void> {
     this.stopping ??= (async () => {
+      await this.reviving;
       if (exited(this.child)) return;
       this.child.ref();
       const exit = new Promise<void>((done) => this.child.once('exit', () => done()));
@@ -112,10 +123,45 @@ export class EmbeddedPostgres {
     return this.stopping;
   }
 
+  private keepUp(begin: () => Promise<ChildProcess>, log: string, progress: (text: string) => void): void {
+    this.child.once('exit', (code, signal) => {
+      if (this.stopping) return;
+      progress(`PostgreSQL ended by itself (${signal ?? code}); starting it again. See ${log}`);
+      this.reviving = this.revive(begin, log, progress);
+    });
+  }
+
+  /** Tries until it runs or is to stop: what keeps it from starting, such as a full disk, may be mended any time. */
+  private async revive(
+    begin: () => Promise<ChildProcess>,
+    log: string,
+    progress: (text: string) => void,
+  ): Promise<void> {
+    for (let pause = REVIVAL_MS; !this.isStopping(); pause = Math.min(pause * 2, LONGEST_REVIVAL_MS)) {
+      await sleep(pause);
+      if (this.isStopping()) return;
+      try {
+        this.child = await begin();
+        if ((await this.ready(log, progress)) !== 'ready') continue;
+        progress('PostgreSQL runs again');
+        return this.keepUp(begin, log, progress);
+      } catch (error) {
+        progress(`PostgreSQL does not start: ${(error as Error).message}`);
+        // It runs, and refuses its owner for now.
+        if (!exited(this.child)) return this.keepUp(begin, log, progress);
+      }
+    }
+  }
+
+  /** Asked anew: it may change while something is awaited. */
+  private isStopping(): boolean {
+    return this.stopping !== undefined;
+  }
+
   /** Waits until the server takes connections and has our database; the log's tail if it exits before. */
   private async ready(log: string, progress: (text: string) => void): Promise<string> {
     const deadline = Date.now() + START_TIMEOUT_MS;
-    for (let round = 1; !exited(this.child); round++) {
+    for (let round = 1; !exited(this.child) && !this.isStopping(); round++) {
       const client = new pg.Client({ connectionString: this.url.replace(/[^/]+$/, 'postgres') });
       client.on('error', () => undefined);
       try {

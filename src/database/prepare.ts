@@ -103,7 +103,7 @@ async function embeddedUrl(env: Env, options: PrepareOptions, stops: (() => Prom
   const lock = await acquireDataDirLock(env.dataDir);
   stops.push(() => lock.release());
   options.onProgress?.('Starting the embedded PostgreSQL…');
-  const server = await EmbeddedPostgres.start({ dataDir: env.dataDir, onProgress: options.onProgress });
+  const server = await EmbeddedPostgres.start({ dataDir: env.dataDir, onProgress: options.onProgress, keepUp: true });
   stops.push(() => server.stop());
   return server.url;
 }

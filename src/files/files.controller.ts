@@ -10,8 +10,8 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiProduces,
   ApiQuery,
+  ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
@@ -30,7 +30,8 @@ import { TenantFiles } from './tenant.files.js';
 import type { FileOwner } from './file.rows.js';
 
 const FileId = () => ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } });
-const BINARY = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } as const;
+/** What is served has the type that was seen when it came. */
+const OF_ITS_TYPE = { '*/*': { schema: { type: 'string', format: 'binary' } } } as const;
 /** In a browser's cache, in seconds; what is asked for with a credential is asked for again. */
 const LINKED_MAX_AGE = 3600;
 
@@ -129,8 +130,9 @@ export class FilesController {
       'With a credential, or with the expires and signature of a link from POST /api/files/{id}/url. What a browser could ' +
       'run is sent as an attachment.',
   })
-  @ApiProduces('application/octet-stream')
-  @ApiOkResponse({ content: BINARY })
+  @ApiOkResponse({ content: OF_ITS_TYPE })
+  @ApiResponse({ status: 206, description: 'The range that was asked for', content: OF_ITS_TYPE })
+  @ApiResponse({ status: 304, description: 'It is the one that If-None-Match names' })
   async content(
     @Param('id') id: string,
     @Query('expires') expires: unknown,

@@ -44,6 +44,8 @@ const PROBLEM = {
   },
 } as const;
 
+const PROBLEM_CONTENT = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+
 /** Stand in the committed document where the served one has a tenant and a session that work. */
 const TENANT_EXAMPLE = '"example":"acme"';
 const EMAIL_EXAMPLE = '@acme.example';
@@ -139,11 +141,13 @@ export function buildOpenApi(
       responses?: Record<string, { description: string; content?: unknown }>;
     }[]) {
       if (!operation.responses) continue;
-      for (const [status, response] of Object.entries(operation.responses))
+      for (const [status, response] of Object.entries(operation.responses)) {
         response.description ||= STATUS_CODES[status] ?? '';
+        if (Number(status) >= 400) response.content ??= PROBLEM_CONTENT;
+      }
       operation.responses['default'] = {
         description: 'The request was not served; the body says why and what to do.',
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        content: PROBLEM_CONTENT,
       };
     }
   }

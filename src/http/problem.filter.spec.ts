@@ -24,6 +24,8 @@ describe('an error of the database', () => {
     ['22021', 422, 'text_not_storable'],
     ['22P05', 422, 'text_not_storable'],
     ['57P01', 503, 'database_unavailable'],
+    ['53100', 503, 'database_full'],
+    ['58030', 503, 'database_full'],
     ['22012', 500, 'internal_error'],
   ])('%s is answered %i', async (sqlState, status, code) => {
     const answer = await fetch(`${origin}/${sqlState}`);

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AppError, type AppErrorOptions } from '../common/index.js';
@@ -5,20 +6,10 @@ import { redactPath } from '../logs/index.js';
 import { StatementTimedOut, TenantBusy } from '../tenancy/index.js';
 import type { TracedResponse } from './request-log.js';
 
+/** As RFC 9110 has them, where Node still has the words of an older one. */
 const TITLES: Record<number, string> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  409: 'Conflict',
   413: 'Content Too Large',
-  415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
-  429: 'Too Many Requests',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
 };
 
 /** The one place where an error becomes an answer: problem+json (RFC 9457). */
@@ -58,7 +49,7 @@ function logFailure(error: unknown, status: number, requestId: string | undefine
 export function problemDocument(problem: AppErrorOptions, instance?: string, requestId?: string) {
   return {
     type: `urn:tenantry:problem:${problem.code}`,
-    title: TITLES[problem.status] ?? 'Error',
+    title: TITLES[problem.status] ?? STATUS_CODES[problem.status] ?? 'Error',
     status: problem.status,
     detail: problem.detail,
     instance,
@@ -88,6 +79,7 @@ export function asProblem(error: unknown): AppErrorOptions {
       headers: { 'Retry-After': '2' },
     };
   }
+  if (isOutOfRoom(error)) return OUT_OF_ROOM;
   if (isUnstorableText(error)) return UNSTORABLE_TEXT;
   if (status === undefined || status >= 500) return internal();
   return (
@@ -95,6 +87,14 @@ export function asProblem(error: unknown): AppErrorOptions {
     KNOWN[String(status)] ?? { status, code: 'bad_request', detail: 'The request is not valid.' }
   );
 }
+
+const OUT_OF_ROOM: AppErrorOptions = {
+  status: 503,
+  code: 'database_full',
+  detail: 'The database has no room to store this right now.',
+  remedy: 'Try again later. What was stored before can be read.',
+  headers: { 'Retry-After': '30' },
+};
 
 /** Whoever lets such a text through to the database has a rule to add; the sender is not told of a fault of ours. */
 const UNSTORABLE_TEXT: AppErrorOptions = {
@@ -165,6 +165,12 @@ function typeOf(error: unknown): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'Not available.';
+}
+
+/** SQLSTATE disk_full, out_of_memory, and io_error, which a full disk is when it shows late. */
+function isOutOfRoom(error: unknown): boolean {
+  const { code, driverError } = (error ?? {}) as { code?: string; driverError?: unknown };
+  return driverError ? isOutOfRoom(driverError) : code === '53100' || code === '53200' || code === '58030';
 }
 
 /** SQLSTATE character_not_in_repertoire and untranslatable_character: a NUL, or what the encoding does not have. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -72,6 +73,8 @@ export class BoundedExpressAdapter extends ExpressAdapter {
     });
     server.on('request', this.getInstance<http.RequestListener>());
     server.on('clientError', refuse);
+    // Node's own answer has no body.
+    server.on('checkExpectation', ({ socket }: http.IncomingMessage) => refuse({ code: EXPECTATION }, socket));
     const look = (): void => {
       this.refuseLate();
       this.endUnread();
@@ -143,16 +146,29 @@ function hasBody({ headers }: http.IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
+/** As a code of Node's, which has none. */
+const EXPECTATION = 'EXPECTATION_FAILED';
+
+/** By the code of Node's error. */
+const REFUSALS: Record<string, [status: number, code: string, detail: string, remedy: string]> = {
+  HPE_HEADER_OVERFLOW: [431, 'headers_too_large', 'The request headers are larger than 16 KiB.', 'Send less in them.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request did not arrive in time.', 'Send it again, at once.'],
+  [EXPECTATION]: [
+    417,
+    'expectation_failed',
+    'Nothing but 100-continue can be expected.',
+    'Leave out the Expect header.',
+  ],
+};
+const NO_HTTP: (typeof REFUSALS)[string] = [400, 'bad_request', 'The request is not valid HTTP.', 'Check the client.'];
+
+/** What is answered when no request came about, and so no filter can. */
 function refuse(error: { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const [status, code, detail] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'headers_too_large', 'The request headers are larger than 16 KiB.']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'request_timeout', 'The request did not arrive in time.']
-        : [400, 'bad_request', 'The request is not valid HTTP.'];
+  const [status, code, detail, remedy] = REFUSALS[error.code ?? ''] ?? NO_HTTP;
   const title = http.STATUS_CODES[status] ?? 'Error';
-  const body = JSON.stringify({ type: `urn:tenantry:problem:${code}`, title, status, detail, code });
+  const type = `urn:tenantry:problem:${code}`;
+  const body = JSON.stringify({ type, title, status, detail, code, remedy, request_id: randomUUID() });
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

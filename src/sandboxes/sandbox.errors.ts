@@ -77,7 +77,7 @@ export class SandboxBusy extends AppError {
       detail: `The sandbox is ${status}.`,
       remedy: 'While it is provisioning or resetting, try again in some seconds; else read what can be done to it.',
       headers: { 'Retry-After': '3' },
-      extensions: { status },
+      extensions: { sandbox_status: status },
     });
   }
 }

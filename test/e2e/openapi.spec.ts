@@ -17,6 +17,25 @@ describe('what the service says of itself', () => {
     expect(await new Validator().validate(document)).toMatchObject({ valid: true });
   });
 
+  it('declares what stands in every path, and a body for every failure that it names', async () => {
+    interface Described {
+      parameters?: { in: string; name: string }[];
+      responses: Record<string, { content?: object }>;
+    }
+    const { paths } = (await t.request('GET', '/openapi.json')).json as {
+      paths: Record<string, Record<string, Described>>;
+    };
+    for (const [path, methods] of Object.entries(paths)) {
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+      for (const [method, { parameters = [], responses }] of Object.entries(methods)) {
+        const declared = parameters.filter((one) => one.in === 'path').map(({ name }) => name);
+        expect([method, path, declared.sort()]).toEqual([method, path, named]);
+        const failures = Object.entries(responses).filter(([status]) => !/^[23]/.test(status));
+        for (const [, { content }] of failures) expect(Object.keys(content ?? {})).not.toEqual([]);
+      }
+    }
+  });
+
   it('has examples that work as they stand', async () => {
     const document = (await t.request('GET', '/openapi.json')).json;
     const example = (name: string): Record<string, unknown> => {

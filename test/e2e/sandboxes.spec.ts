@@ -413,7 +413,7 @@ describe('a reset', () => {
     await t.database.admin(`UPDATE platform.provisionings SET state = 'failed' WHERE tenant_id = $1`, [id]);
     await root.send('POST', `/api/admin/tenants/${slug}/suspend`, { reason: 'Abuse' });
     const answer = await acme.send('POST', at(slug, '/reset'));
-    expect([answer.status, answer.json.status]).toEqual([409, 'suspended']);
+    expect([answer.status, answer.json.status, answer.json.sandbox_status]).toEqual([409, 409, 'suspended']);
   });
 
   it('is nothing that an admin can cut short, and leaves suspended what an admin suspends meanwhile', async () => {

@@ -24,6 +24,9 @@ async function start(dataDir: string): Promise<EmbeddedPostgres> {
   return server;
 }
 
+const postmaster = async (dataDir: string): Promise<number> =>
+  parseInt(await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8'));
+
 async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -162,6 +165,24 @@ describe('EmbeddedPostgres', () => {
       expect((await stat(parent)).mode & 0o777).toBe(0o700);
     },
   );
+
+  it('comes back on the same port when it is killed, as often as it is, and not once it was stopped', async () => {
+    const dataDir = await folder();
+    const server = await EmbeddedPostgres.start({ dataDir, keepUp: true });
+    servers.push(server);
+    await query(server.url, 'CREATE TABLE kept AS SELECT 1 AS one');
+    for (let round = 0; round < 2; round += 1) {
+      const killed = await postmaster(dataDir);
+      process.kill(killed, 'SIGKILL');
+      await expect
+        .poll(() => query(server.url, 'SELECT one FROM kept').catch(() => []), { timeout: LIMIT })
+        .toEqual([{ one: 1 }]);
+      expect(await postmaster(dataDir)).not.toBe(killed);
+    }
+    process.kill(await postmaster(dataDir), 'SIGKILL');
+    await server.stop();
+    await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
+  });
 });
 
 describe('the data folder', () => {

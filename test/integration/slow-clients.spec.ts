@@ -26,6 +26,12 @@ describe('a client that breaks the rules', () => {
     ['does not finish its headers', 'GET /health/live HTTP/1.1\r\nHost: local', 408, 'request_timeout'],
     ['does not finish its body', `${POST}\r\n{"tenant_id":`, 408, 'request_timeout'],
     ['sends more headers than 16 KiB', `${POST}X-Large: ${'x'.repeat(17_000)}`, 431, 'headers_too_large'],
+    [
+      'expects what no server does',
+      'GET / HTTP/1.1\r\nHost: localhost\r\nExpect: 200-ok\r\n\r\n',
+      417,
+      'expectation_failed',
+    ],
     ['does not speak HTTP', '\u0016\u0003\u0001 hello\r\n\r\n', 400, 'bad_request'],
   ])('and %s is told why and loses its connection', async (_name, sent, status, code) => {
     const { socket, ended } = await connectRaw(t.port);
@@ -34,7 +40,8 @@ describe('a client that breaks the rules', () => {
       const [head, body, ...more] = (await ended).split('\r\n\r\n');
       expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       expect(head).toContain('Content-Type: application/problem+json');
-      expect(JSON.parse(body!)).toMatchObject({ status, code, type: `urn:tenantry:problem:${code}` });
+      const request_id = expect.stringMatching(/^[\da-f-]{36}$/);
+      expect(JSON.parse(body!)).toMatchObject({ status, code, type: `urn:tenantry:problem:${code}`, request_id });
       expect(more).toEqual([]);
       // The client still holds its own end open; the server's must be gone all the same.
       await expect.poll(() => connections(t)).toBe(0);
