@@ -115,6 +115,7 @@ const WITH_SCHEMAS_ONLY = [
   'e2e/grants',
   'e2e/impersonation',
   'e2e/invitations',
+  'e2e/isolation',
   'e2e/mfa',
   'e2e/owned-sessions',
   'e2e/personal-data',
