@@ -55,6 +55,7 @@ const STAYS_OUT = {
   'integration/purges-of-places': CHOOSES,
   'integration/spares': CHOOSES,
   'e2e/servers': CHOOSES,
+  'e2e/isolation': 'is a sample of what npm run prove:isolation does in each model',
   'e2e/directory': "is about a tenant's LDAP server",
   'e2e/limits': 'is about counts in memory',
   'e2e/flood': 'is about counts in memory',

@@ -251,6 +251,16 @@ const typesOfExamples = async () => {
   return status;
 };
 
+/** What `npm run prove:isolation` may be told, and the variables that carry it into the test processes. */
+const PROVE_FLAGS = {
+  '--models': 'PROVE_MODELS',
+  '--seed': 'PROVE_SEED',
+  '--share': 'PROVE_SHARE',
+  '--only': 'PROVE_ONLY',
+  '--mutations': 'PROVE_MUTATIONS',
+  '--mutation': 'PROVE_MUTATION',
+};
+
 const commands = {
   async start(...args) {
     await ensureBuilt();
@@ -322,6 +332,20 @@ const commands = {
   async bench(...args) {
     await ensureBuilt();
     return node('--enable-source-maps', at('bench', 'run.mjs'), ...args);
+  },
+
+  async 'prove:isolation'(...args) {
+    for (const [flag, name] of Object.entries(PROVE_FLAGS)) {
+      const at = args.indexOf(flag);
+      if (at !== -1) process.env[name] = args.splice(at, 2)[1] ?? '';
+    }
+    if (args.length > 0)
+      throw new Failure(
+        `Usage: npm run prove:isolation -- ${Object.keys(PROVE_FLAGS)
+          .map((flag) => `[${flag} …]`)
+          .join(' ')}`,
+      );
+    return vitest('--config', at('test', 'prove', 'vitest.config.ts'));
   },
 
   async tenantry(...args) {

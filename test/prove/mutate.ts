@@ -1,0 +1,36 @@
+import type { Mutation } from './mutations.js';
+import type { Row } from './report.js';
+import { type Extent, prove } from './suite.js';
+import type { World } from './world.js';
+
+/** Enough to see each of them, and no more: the unmutated application has passed the whole. */
+const USUAL: Extent = {
+  share: 0.06,
+  writes: false,
+  only: ({ method, access }) => method === 'GET' && !access.kind.startsWith('platform'),
+  actors: ({ kind, role, tenant }) =>
+    tenant === undefined || (tenant !== 'initech' && (kind === 'visitor' || role === 'viewer' || role === 'owner')),
+};
+
+/** The same probes with nothing broken. */
+export const NONE: Mutation = {
+  name: 'none',
+  kind: 'single layer',
+  expected: 'harmless',
+  because: 'nothing is broken',
+  apply: () => () => undefined,
+};
+
+/** Puts a mutation in, proves, and takes it out again. */
+export async function mutate(world: World, mutation: Mutation): Promise<Row> {
+  const undo = await mutation.apply(world);
+  try {
+    const { leaks, probes } = await prove(world, { ...USUAL, ...mutation.extent });
+    const from = [...new Set(leaks.map((leak) => leak.from))];
+    const seen = leaks.length > 0 ? 'detected' : 'harmless';
+    const by = leaks.length > 0 ? `${leaks.length} leaks: ${from.slice(0, 2).join(', ')}` : mutation.because;
+    return { name: mutation.name, kind: mutation.kind, expected: mutation.expected, seen, probes, by, leaks };
+  } finally {
+    await undo();
+  }
+}

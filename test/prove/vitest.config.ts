@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+const MODELS = ['shared', 'schema', 'database'] as const;
+const asked: readonly string[] = process.env['PROVE_MODELS']?.split(',') ?? MODELS;
+
+/** `npm run prove:isolation`: every probe, in each of the three models. */
+export default defineConfig({
+  test: {
+    globalSetup: './test/kit/global-setup.ts',
+    maxWorkers: 2,
+    reporters: ['default'],
+    disableConsoleIntercept: true,
+    projects: MODELS.filter((model) => asked.includes(model)).map((model) => ({
+      test: {
+        name: model,
+        provide: { model },
+        environment: 'node',
+        pool: 'forks',
+        include: ['test/prove/*.prove.ts'],
+        testTimeout: 900_000,
+        hookTimeout: 300_000,
+      },
+    })),
+  },
+});
