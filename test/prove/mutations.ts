@@ -93,12 +93,22 @@ const roles = ({ t }: World) => ({
   migrator: t.database.prepared.roles.name('migrator'),
 });
 
+const GRANTS = `SELECT format('GRANT %s ON %s TO %I', a.privilege_type, c.oid::regclass, a.grantee::regrole::name) AS sql
+   FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'shared'::regnamespace AND c.relkind IN ('r', 'p') AND a.grantee <> 0
+  UNION ALL
+  SELECT format('GRANT %s (%I) ON %s TO %I', a.privilege_type, t.attname, c.oid::regclass, a.grantee::regrole::name)
+   FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(t.attacl) a
+  WHERE c.relnamespace = 'shared'::regnamespace AND a.grantee <> 0`;
+
 async function owned(world: World, force: boolean): Promise<Undo> {
   const { tenant, migrator } = roles(world);
+  // Who gives a table away loses what was granted to them before.
+  const grants = await world.t.database.admin<{ sql: string }>(GRANTS);
   await everyTable(world, (table) => `ALTER TABLE ${table} OWNER TO "${tenant}"`);
   if (!force) await everyTable(world, (table) => `ALTER TABLE ${table} NO FORCE ROW LEVEL SECURITY`);
   return async () => {
     await everyTable(world, (table) => `ALTER TABLE ${table} OWNER TO "${migrator}"`);
+    await world.t.database.admin(grants.map(({ sql }) => sql).join(';'));
     await everyTable(world, (table) => `ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
   };
 }
