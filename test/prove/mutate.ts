@@ -1,3 +1,4 @@
+import { TenantCache } from '../../src/cache/index.js';
 import type { Mutation } from './mutations.js';
 import type { Row } from './report.js';
 import { type Extent, prove } from './suite.js';
@@ -21,6 +22,12 @@ export const NONE: Mutation = {
   apply: () => () => undefined,
 };
 
+/** What was read while something was broken must not be what the next one is seen by. */
+function forget(world: World): void {
+  const cache: unknown = world.t.app.get(TenantCache);
+  (cache as { store: { clear(): unknown } }).store.clear();
+}
+
 /** Puts a mutation in, proves, and takes it out again. */
 export async function mutate(world: World, mutation: Mutation): Promise<Row> {
   const undo = await mutation.apply(world);
@@ -32,5 +39,6 @@ export async function mutate(world: World, mutation: Mutation): Promise<Row> {
     return { name: mutation.name, kind: mutation.kind, expected: mutation.expected, seen, probes, by, leaks };
   } finally {
     await undo();
+    forget(world);
   }
 }
