@@ -82,7 +82,7 @@ export class Abuse {
       const details = smaller.failed && smaller.counterexample ? smaller : first;
       if (!(details.errorInstance instanceof Found)) throw details.errorInstance as Error;
       known.add(details.errorInstance.message);
-      tally.faults.push(await this.described(operation, details.errorInstance.message, details.counterexample![0]));
+      tally.faults.push(await this.described(operation, details.errorInstance.message, details.counterexample[0]));
     }
     return tally;
   }

@@ -52,6 +52,8 @@ export class AnswerCheck {
     if (status < 200) return `answers ${status}`;
     // Elsewhere other documents hold.
     if (!leadsTo(operation, sent.path) && status < 400) return undefined;
+    // RFC 9110, 15.4.5: what a client has already, it is spared, whatever it asked for.
+    if (status === 304 && sent.method === 'GET' && 'if-none-match' in sent.headers) return undefined;
     const declared = operation.responses[status] ?? (status >= 400 ? operation.responses['default'] : undefined);
     if (!declared) return `answers ${status}, which the document does not declare`;
     return this.misfit(
@@ -128,6 +130,6 @@ function jsonOf(text: string): unknown {
 
 /** The code of a problem, or of an error of /v1. */
 export function codeOf(text: string): string {
-  const error = jsonOf(text) as { code?: unknown; error?: { code?: unknown } } | undefined;
-  return String(error?.code ?? error?.error?.code ?? 'without a problem');
+  const error = jsonOf(text) as { code?: string; error?: { code?: string } } | undefined;
+  return error?.code ?? error?.error?.code ?? 'without a problem';
 }

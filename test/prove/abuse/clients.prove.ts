@@ -226,7 +226,7 @@ describe('clients that hold on to what they can', () => {
         most.heap = Math.max(most.heap, now.heap);
       }
     })();
-    let answered = 0;
+    let answered: number;
     try {
       answered = await hold();
     } finally {

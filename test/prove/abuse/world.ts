@@ -97,7 +97,7 @@ export class World {
       tenant: [this.slug],
       confirm: [this.victim],
       session_id: [this.session],
-      email: [this.email],
+      email: [this.email, `fresh-${randomBytes(4).toString('hex')}@abuse.example`],
       password: [PASSWORD],
       current_password: [PASSWORD],
       refresh_token: [this.refreshToken],
@@ -119,9 +119,14 @@ export class World {
       );
       const items = (status === 200 ? (json.items ?? []) : []) as Record<string, unknown>[];
       const names = items.map((item) =>
-        [segment.slice(1, -1), ...NAMES].map((name) => item[name]).find((one) => typeof one === 'string'),
+        [segment.slice(1, -1), ...NAMES]
+          .map((name) => item[name])
+          .find((one): one is string => typeof one === 'string'),
       );
-      this.known.set(list, names.filter((one) => one !== undefined) as string[]);
+      this.known.set(
+        list,
+        names.filter((one) => one !== undefined),
+      );
     }
   }
 

@@ -37,9 +37,9 @@ const skipped: string[] = [];
 /** What a fault is put through: how it begins, and how it ends. */
 interface Fault {
   name: string;
-  begin(): Promise<void>;
+  begin: () => Promise<void>;
   /** Mends what was broken, as an operator or the machine does; the service is left to itself. */
-  end(): Promise<void>;
+  end: () => Promise<void>;
 }
 
 /** Clients write before, during and after the fault; what they were told is compared with what is there. */
