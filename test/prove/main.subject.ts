@@ -26,7 +26,7 @@ const ATTEMPT = 'cross_tenant_access_attempt';
 /** The application itself. */
 export const MAIN: Subject = {
   name: 'tenantry',
-  start: (env) => createTestApp(env, false, undefined, [TestJobsModule]),
+  start: (env) => createTestApp(env, false, undefined, { modules: [TestJobsModule] }),
   accessMap: () => JSON.parse(readFileSync(MAP, 'utf8')) as Record<string, Access>,
   fill: async (world, tenant) => {
     const owner = await world.owner(tenant);
