@@ -8,6 +8,7 @@ const EACH = 2;
 /** Values by which rows of a tenant are named, found by asking the lists of the application as its owner. */
 export class Identifiers {
   private readonly lists = new Map<string, Promise<{ values: string[]; cursor?: string }>>();
+  private readonly fillers = new Map<string, string>();
 
   constructor(private readonly world: Omit<World, 'ids'>) {}
 
@@ -31,7 +32,14 @@ export class Identifiers {
   async own(operation: Operation, param: string, tenant: string): Promise<string> {
     if (param === 'tenant') return tenant;
     const { values } = await this.list(operation, param, tenant);
-    return values[0] ?? this.known(param) ?? this.world.random.uuid();
+    return values[0] ?? this.known(param) ?? this.nobodys(`${operation.path} ${param} ${tenant}`);
+  }
+
+  /** The same whenever it is asked for, so that a probe and its twin differ by one value alone. */
+  private nobodys(key: string): string {
+    const known = this.fillers.get(key) ?? this.world.random.uuid();
+    this.fillers.set(key, known);
+    return known;
   }
 
   /** Of rows of another tenant that the own one has none of the same name of. */
