@@ -96,8 +96,6 @@ const CHAPTERS = {
   },
 };
 
-const COMMANDS = { chat: 'chat', 'session-read': 'session-read' };
-
 /** Keeps the tables, ratios and plots of the parts that a run measures. */
 export class Book {
   #parts = {};
@@ -126,7 +124,7 @@ export class Book {
     const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
     for (const [part, { tables, plots }] of Object.entries(this.#parts)) {
       for (const { name, svg } of plots) writeFileSync(path.join(folder, `${name}.svg`), svg);
-      const command = `npm run bench -- --only ${COMMANDS[part] ?? part}${flags}`;
+      const command = `npm run bench -- --only ${part}${flags}`;
       known[part] = { when, machine, command, tables, plots: plots.map(({ name }) => name) };
     }
     const parts = Object.fromEntries(

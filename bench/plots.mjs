@@ -15,12 +15,12 @@ function page(width, height, title, parts) {
 export function bars(title, bars, said) {
   const [left, width, step] = [200, 720, 24];
   const most = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE);
-  const parts = bars.flatMap(({ name, value, colour = 0 }, at) => {
+  const parts = bars.flatMap(({ name, value }, at) => {
     const y = 48 + at * step;
     const length = Math.max(1, (value / most) * (width - left - 120));
     return [
       text(left - 8, y + 13, name, 'text-anchor="end"'),
-      `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${step - 8}" fill="${COLOURS[colour]}"/>`,
+      `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${step - 8}" fill="${COLOURS[0]}"/>`,
       text(left + length + 6, y + 13, said(value)),
     ];
   });

@@ -940,43 +940,13 @@ async function main() {
   const software = `Node ${process.version}, PostgreSQL ${version}`;
   const machine = `${cpus.length} cores (${cpus[0]?.model}), ${software}; ${rounds}, ${CONNECTIONS} connections`;
   console.log();
-  const ratios = report({
-    comparison,
-    tenants,
-    auth,
-    fairness,
-    control,
-    limits,
-    migrations,
-    placements,
-    reads,
-    cpu,
-    machine,
-    more,
-  });
+  const measured = { comparison, tenants, auth, fairness, control, limits, migrations, placements, reads, cpu };
+  const ratios = report({ ...measured, machine, more });
   const when = new Date().toISOString();
-  const text = JSON.stringify(
-    {
-      when,
-      machine,
-      rounds: ROUNDS,
-      seconds: SECONDS,
-      comparison,
-      tenants,
-      auth,
-      fairness,
-      control,
-      limits,
-      migrations,
-      placements,
-      reads,
-      ...more,
-      cpu,
-      ratios,
-    },
-    null,
-    2,
-  );
+  // The plot is a file of its own.
+  const { plot, ...figures } = fairness ?? {};
+  const results = { ...measured, fairness: plot && figures, ...more, ratios };
+  const text = JSON.stringify({ when, machine, rounds: ROUNDS, seconds: SECONDS, ...results }, null, 2);
   writeFileSync(path.join(out, 'bench.json'), `${text}\n`);
   const flags = `${options.quick ? ' --quick' : ''} --seconds ${SECONDS}`;
   if (options.report) book.write(path.join(root, 'docs'), { when, machine, flags });
