@@ -266,7 +266,7 @@ async function startTenantry(dir, label, url, nodeArgs, env = {}) {
   await sql(
     url,
     `UPDATE platform.tenants SET settings = settings
-        || '{"limits.chat_per_10s":${LIMIT},"limits.visitor_address_per_10s":${LIMIT}}'
+        || '{"limits.requests_per_hour":${LIMIT * 100},"limits.chat_per_10s":${LIMIT},"limits.visitor_address_per_10s":${LIMIT}}'
       WHERE slug IN (${DEMO.map((slug) => `'${slug}'`).join(', ')})`,
     'NOTIFY tenantry_tenants',
   );
@@ -291,7 +291,14 @@ async function registerTenants(dir, url, count = REGISTERED) {
       slug: slugOf(index),
       name: `Bench ${index}`,
       plan: undefined,
-      settings: { 'chat.public': true, model: 'mock-1', welcome: 'Welcome.', 'limits.chat_per_10s': LIMIT },
+      settings: {
+        'chat.public': true,
+        model: 'mock-1',
+        welcome: 'Welcome.',
+        'limits.chat_per_10s': LIMIT,
+        'limits.requests_per_hour': LIMIT * 100,
+        'limits.visitor_address_per_10s': LIMIT,
+      },
       extra: {},
     }));
     await new TenantImport(platform).import(lines, { mode: 'missing' });

@@ -140,13 +140,29 @@ describe('the admission of requests', () => {
     await expect.poll(() => log.length, { timeout: 10_000 }).toBe(before + 28);
   });
 
+  it('keeps nobody from the thread for a tenant that asks for about as much', async () => {
+    const admission = admissionWith({ busyness: () => 1, adaptMs: 5, waitMs: 60_000 });
+    const [one, other] = [tenantOf('one', 100), tenantOf('other', 100)];
+    const log: string[] = [];
+    const { arrived } = await arrive(40);
+    arrived.slice(0, 10).forEach((exchange, at) => admit(admission, one, `one ${at}`, exchange, log));
+    // It has nothing under way again and again, as has whoever sends the next when the last is answered.
+    for (let at = 10; at + 3 <= 39; at += 3) {
+      arrived.slice(at, at + 3).forEach((exchange) => admit(admission, other, `other ${at}`, exchange, log));
+      arrived.slice(at, at + 3).forEach(({ response }) => response.emit('close'));
+      await new Promise((done) => setTimeout(done, 10));
+    }
+    admit(admission, one, 'last', arrived[39]!, log);
+    expect(log).toHaveLength(38);
+  });
+
   it('shares a busy thread by weight among tenants that crowd it', async () => {
     const admission = admissionWith({ busyness: () => 1, adaptMs: 5, waitMs: 60_000 });
     const weighing = (id: string, weight: number) =>
       ({ id, settings: { 'limits.concurrent_requests': 200, 'limits.weight': weight } }) as unknown as Tenant;
     const log: string[] = [];
     const { arrived } = await arrive(140);
-    const keep = setInterval(() => admission.notice('single'), 50);
+    const keep = setInterval(() => admission.noticeOther(), 50);
     try {
       arrived.slice(0, 10).forEach((exchange) => admit(admission, weighing('one', 1), 'one', exchange, log));
       arrived.slice(10, 20).forEach((exchange) => admit(admission, weighing('three', 3), 'three', exchange, log));

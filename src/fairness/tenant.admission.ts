@@ -23,9 +23,11 @@ export interface AdmissionBounds {
 /** Injection token of other {@link AdmissionBounds}. */
 export const ADMISSION_BOUNDS = Symbol('ADMISSION_BOUNDS');
 const DEFAULTS: AdmissionBounds = { waitMs: 10_000, longMs: 10_000, checkMs: 1000, adaptMs: 10 };
-/** A tenant that has this many under way and waiting crowds the thread. */
+/** A tenant that has this many under way and waiting may crowd the thread. */
 const CROWD = 8;
-/** How long somebody is heeded who came alone, in ms. */
+/** It does while somebody else comes who had no more than one for so many of them, or for more where it weighs more. */
+const OUTNUMBERS = 4;
+/** How long somebody is heeded who came, in ms. */
 const HEED_MS = 1000;
 
 interface Entry {
@@ -44,6 +46,7 @@ interface Entry {
 interface Standing {
   readonly id: string;
   cap: number;
+  weight: number;
   readonly running: Set<Entry>;
   /** Those that take long: downloads, uploads, slow models. They would otherwise be all that a small plan can do. */
   readonly long: Set<Entry>;
@@ -51,12 +54,22 @@ interface Standing {
   readonly waiting: Set<Entry>;
 }
 
+/** Who came while a tenant may have crowded the thread. */
+interface Arrival {
+  /** The last. */
+  at: number;
+  /** Under way and waiting at once, of late. */
+  most: number;
+  mostAt: number;
+  weight: number;
+}
+
 type Exchange = Pick<IncomingMessage, 'socket'>;
 
 /**
  * Bounds the requests that one tenant has in flight in this process: as many as its plan says are served, as many wait,
- * and the next are refused. While one tenant's crowd keeps the thread busy and others come as well, who has nothing else
- * under way is served at once, and the rest in turns, tenants in shares by weight.
+ * and the next are refused. While one tenant's crowd keeps the thread busy and others come who ask for far less, who has
+ * nothing else under way is served at once, and the rest in turns, tenants in shares by weight.
  */
 @Injectable()
 export class TenantAdmission {
@@ -65,9 +78,9 @@ export class TenantAdmission {
   private readonly bounds: AdmissionBounds;
   private readonly queue = new FairQueue<Entry>();
   private readonly budget: ThreadBudget;
-  /** Whose requests came with no other of theirs under way, and when the last, in this order. */
-  private readonly singles = new Map<string | undefined, number>();
-  /** Those since the budget was last adapted. */
+  /** By tenant, in the order of their last. */
+  private readonly arrivals = new Map<string | undefined, Arrival>();
+  /** Requests with no other of their tenant under way, since the budget was last adapted. */
   private singlesSince = 0;
   private adapts: NodeJS.Timeout | undefined;
   private looks: NodeJS.Timeout | undefined;
@@ -107,17 +120,18 @@ export class TenantAdmission {
     const cap = settingOf(tenant, CONCURRENT_REQUESTS);
     let standing = this.standings.get(tenant.id);
     if (!standing) {
-      standing = { id: tenant.id, cap, running: new Set(), long: new Set(), waiting: new Set() };
+      standing = { id: tenant.id, cap, weight: 1, running: new Set(), long: new Set(), waiting: new Set() };
       this.standings.set(tenant.id, standing);
     }
     standing.cap = cap;
+    standing.weight = shareOf(tenant).weight;
     const entry: Entry = { of: standing, socket, response, proceed, among: undefined, ticket: undefined, since: 0 };
     const { running, waiting } = standing;
     const isSingle = running.size + waiting.size === 0;
     if (waiting.size === 0 && running.size < cap && (isSingle || this.budget.isLeft)) {
       this.put(entry, running);
-      if (isSingle) this.notice(tenant.id);
-      else this.budget.spend();
+      if (!isSingle) this.budget.spend();
+      else if (this.adapts) this.singlesSince += 1;
       this.follow(entry);
       proceed();
     } else if (waiting.size < cap) {
@@ -130,16 +144,30 @@ export class TenantAdmission {
     } else {
       return proceed(this.refusal());
     }
+    this.notice(standing);
     if (running.size + waiting.size < CROWD) return;
     this.adapts ??= setInterval(() => this.adapt(), this.bounds.adaptMs).unref();
   }
 
-  /** Takes note of a request that waits for nobody, so that a crowd does not keep it from the thread. */
-  notice(tenantId?: string): void {
+  /** Takes note of a request of no tenant, which waits for nobody, so that a crowd does not keep it from the thread. */
+  noticeOther(): void {
+    if (this.adapts) this.singlesSince += 1;
+    this.notice();
+  }
+
+  private notice(of?: Standing): void {
     if (!this.adapts) return;
-    this.singlesSince += 1;
-    this.singles.delete(tenantId);
-    this.singles.set(tenantId, performance.now());
+    const at = performance.now();
+    const has = of ? of.running.size + of.waiting.size : 1;
+    const arrival = this.arrivals.get(of?.id) ?? { at, most: 0, mostAt: at, weight: 1 };
+    arrival.at = at;
+    arrival.weight = of?.weight ?? Infinity;
+    if (has >= arrival.most || at - arrival.mostAt > HEED_MS) {
+      arrival.most = has;
+      arrival.mostAt = at;
+    }
+    this.arrivals.delete(of?.id);
+    this.arrivals.set(of?.id, arrival);
   }
 
   private counts(): QueueCounts {
@@ -211,23 +239,33 @@ export class TenantAdmission {
 
   private adapt(): void {
     const crowds = [...this.standings.values()].filter(({ running, waiting }) => running.size + waiting.size >= CROWD);
-    this.budget.look(this.areOthersThan(crowds), this.singlesSince);
+    this.budget.look(this.isAnyOutnumbered(crowds), this.singlesSince);
     this.singlesSince = 0;
     this.serve();
     if (crowds.length > 0 || this.budget.isKept) return;
     clearInterval(this.adapts);
     this.adapts = undefined;
-    this.singles.clear();
+    this.arrivals.clear();
   }
 
-  /** Whether anybody came lately whom a crowd could keep from the thread; nobody is kept from it for a crowd's own sake. */
-  private areOthersThan(crowds: Standing[]): boolean {
+  /**
+   * Whether anybody came lately whom a crowd could keep from the thread. Not among tenants that ask for about as much:
+   * keeping the thread idle for one of them would only slow them all.
+   */
+  private isAnyOutnumbered(crowds: Standing[]): boolean {
     const from = performance.now() - HEED_MS;
-    for (const [tenantId, at] of this.singles) {
-      if (at >= from) break;
-      this.singles.delete(tenantId);
+    for (const [tenantId, { at, most, weight }] of this.arrivals) {
+      if (at < from) this.arrivals.delete(tenantId);
+      else if (
+        crowds.some(
+          (crowd) =>
+            crowd.id !== tenantId &&
+            crowd.running.size + crowd.waiting.size >= most * OUTNUMBERS * Math.max(1, crowd.weight / weight),
+        )
+      )
+        return true;
     }
-    return crowds.length > 0 && this.singles.size > crowds.filter(({ id }) => this.singles.has(id)).length;
+    return false;
   }
 
   /** Lets those that take long make room, as many as may run beside them, and refuses who has waited for too long. */

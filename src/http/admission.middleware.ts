@@ -57,7 +57,7 @@ export function admissionMiddleware(context: TenantContext, runner: TenantRunner
     const tenant = context.current();
     if (!isCounted(request)) return next();
     if (!tenant) {
-      admission.notice();
+      admission.noticeOther();
       return next();
     }
     let called = false;
