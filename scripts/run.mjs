@@ -5,11 +5,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const at = (...parts) => join(root, ...parts);
-const OLDEST_NODE = [22, 12];
+const OLDEST_NODE = [22, 14];
 
 process.chdir(root);
 process.env.PATH = [at('node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter);
@@ -216,7 +216,7 @@ const node = async (...args) => statusOf(await run(pinnedNode(), args));
 /** What the application loads is compiled by the first process and kept beside the build for those after it. */
 const app = (script, ...args) => {
   process.env.NODE_COMPILE_CACHE ??= at('dist', '.compile-cache');
-  return node('--enable-source-maps', at('dist', 'src', script), ...args);
+  return node('--import', pathToFileURL(at('dist', 'src', 'source-maps.js')).href, at('dist', 'src', script), ...args);
 };
 
 const vitest = async (...args) => {

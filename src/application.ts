@@ -39,7 +39,7 @@ export async function createApplication(
   app.useLogger(app.get(NestPinoLogger));
   configureApp(app, env, logger, isReservedSlug, product.streamed);
   if (env.role !== 'worker')
-    serveOpenApi(app, buildOpenApi(app, product.tags), env.demo ? demoVisitors(app, logger) : undefined);
+    serveOpenApi(app, () => buildOpenApi(app, product.tags), env.demo ? demoVisitors(app, logger) : undefined);
   await app.init();
   if (env.role === 'worker') return app;
   try {

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { loadEnv } from '../env/index.js';
 import type { Product } from '../product.js';
-import { stopSignal } from '../shutdown.js';
+import { stopSignal } from '../stop-signal.js';
 import { Interrupted } from './exit-codes.js';
 import { MigrateCommands } from './migrate.commands.js';
 import { openShared } from './shared.database.js';

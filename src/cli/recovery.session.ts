@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { loadEnv } from '../env/index.js';
 import type { Product } from '../product.js';
-import { stopSignal } from '../shutdown.js';
+import { stopSignal } from '../stop-signal.js';
 import { RecoveryCommands } from './recovery.commands.js';
 import { Terminal } from './terminal.js';
 

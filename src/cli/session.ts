@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { loadEnv } from '../env/index.js';
 import { createLogger } from '../logs/index.js';
 import type { Product } from '../product.js';
-import { stopSignal } from '../shutdown.js';
+import { stopSignal } from '../stop-signal.js';
 import { type Actor, TenantRunner } from '../tenancy/index.js';
 import type { Commands } from './commands.js';
 import { Interrupted } from './exit-codes.js';

@@ -40,6 +40,8 @@ export interface PreparedDatabase extends ServerAddress {
 /** How the database is prepared, where that is not for a service. */
 export interface PrepareOptions {
   onProgress?: (text: string) => void;
+  /** Called once, when there is nothing to do but to wait for the server. */
+  onWait?: () => void;
   /** For a command beside a running service: use its embedded server instead of starting one. */
   joinRunning?: boolean;
   /** Leaves the tables as they are, for whoever calls `migrate` or only looks. */
@@ -63,6 +65,7 @@ export async function prepareDatabase(
   };
   try {
     const adminUrl = env.databaseUrl ?? (await embeddedUrl(env, options, stops));
+    if (stops.length === 0) options.onWait?.();
     const directUrl = env.databaseDirectUrl ?? adminUrl;
     const { roles, keys, copies } = await setUpRoles(directUrl, masterKeysOf(env));
     const address = addressOf({ url: adminUrl, directUrl, roles, keys });
@@ -96,14 +99,15 @@ export async function prepareDatabase(
 }
 
 async function embeddedUrl(env: Env, options: PrepareOptions, stops: (() => Promise<void>)[]): Promise<string> {
+  const { onProgress, onWait } = options;
   if (options.joinRunning) {
     const running = await EmbeddedPostgres.findRunning(env.dataDir);
     if (running) return running;
   }
   const lock = await acquireDataDirLock(env.dataDir);
   stops.push(() => lock.release());
-  options.onProgress?.('Starting the embedded PostgreSQL…');
-  const server = await EmbeddedPostgres.start({ dataDir: env.dataDir, onProgress: options.onProgress, keepUp: true });
+  onProgress?.('Starting the embedded PostgreSQL…');
+  const server = await EmbeddedPostgres.start({ dataDir: env.dataDir, onProgress, onWait, keepUp: true });
   stops.push(() => server.stop());
   return server.url;
 }

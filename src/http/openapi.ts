@@ -157,24 +157,27 @@ export function buildOpenApi(
 /**
  * Serves `/openapi.json` and Swagger UI at `/docs`.
  *
+ * @param build called once, by the first request: no start has to wait for it
  * @param demoVisitor who makes "Try it out" work as it stands; undefined outside demo mode
  */
 export function serveOpenApi(
   app: NestExpressApplication,
-  document: OpenAPIObject,
+  build: () => OpenAPIObject,
   demoVisitor?: () => Promise<DemoVisitor | undefined>,
 ): void {
-  const text = JSON.stringify(document);
+  let document: OpenAPIObject | undefined;
+  let text: string | undefined;
+  const built = (): OpenAPIObject => (document ??= build());
   const current = async (): Promise<OpenAPIObject> => {
     const visitor = await demoVisitor?.();
-    if (!visitor) return document;
-    const working = text
+    if (!visitor) return built();
+    const working = (text ??= JSON.stringify(built()))
       .replaceAll(SESSION_PLACEHOLDER, visitor.session)
       .replaceAll(TENANT_EXAMPLE, `"example":"${visitor.tenant}"`)
       .replaceAll(EMAIL_EXAMPLE, `@${visitor.tenant}.example`);
     return JSON.parse(working) as OpenAPIObject;
   };
-  SwaggerModule.setup('docs', app, document, {
+  SwaggerModule.setup('docs', app, built, {
     jsonDocumentUrl: 'openapi.json',
     yamlDocumentUrl: 'openapi.yaml',
     customSiteTitle: 'Tenantry API',
