@@ -18,7 +18,7 @@ const CHAPTERS = {
   waterfall: {
     title: 'What each layer costs',
     about:
-      'Where the thread spends the time of a request, by the nearest frame of each sample of a CPU profile; and, in the database, a statement by key as the owner, to whom no policy applies, against the same as the role of tenants with its scope set in the same flight.',
+      'Where the thread spends the time of a request, by the nearest frame of each sample of a CPU profile. `rename` is the change of a name, which is audited. And, in the database, a statement by key as the owner, to whom no policy applies, against the same as the role of tenants with its scope set in the same flight.',
     limit:
       'Samples count waits for a core as work: beside a load client on few cores the shares tell more than the times.',
   },

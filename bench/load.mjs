@@ -50,13 +50,16 @@ class Connection {
   }
 }
 
-function post(path, slug, body) {
+function sending(method, path, slug, body, more = '') {
   const text = JSON.stringify(body);
   return Buffer.from(
-    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\nContent-Type: application/json\r\n` +
+      `${more}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
 }
+
+const post = (path, slug, body) => sending('POST', path, slug, body);
+let names = 0;
 
 const REQUESTS = {
   chat: ({ slug, session }) =>
@@ -68,6 +71,8 @@ const REQUESTS = {
       `GET /api/sessions/${session} HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: ${slug}\r\n` +
         `Authorization: Bearer ${token}\r\n\r\n`,
     ),
+  rename: ({ slug, token }) =>
+    sending('PATCH', '/api/auth/me', slug, { name: `Owner ${names++}` }, `Authorization: Bearer ${token}\r\n`),
   get: ({ path, token }) =>
     Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`),
   'sign-in': ({ slug, email, password }) => post('/api/auth/login', slug, { email, password }),

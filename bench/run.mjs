@@ -450,17 +450,18 @@ const fillMessages = (slug, rows) => `
 
 async function measureWaterfall(dir, server, load) {
   const results = {};
-  for (const scenario of ['chat', 'session-read', 'signed-in-read']) {
+  for (const scenario of ['chat', 'session-read', 'signed-in-read', 'rename']) {
     const folder = path.join(out, `profile-${scenario}`);
     rmSync(folder, { recursive: true, force: true });
     const url = await createDatabase(server, `bench_waterfall_${scenario.replaceAll('-', '_')}`);
     const target = await startTenantry(dir, `waterfall-${scenario}`, url, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
     const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
-    const open = scenario === 'signed-in-read' ? 'openSignedIn' : 'open';
+    const open = ['signed-in-read', 'rename'].includes(scenario) ? 'openSignedIn' : 'open';
     const sessions = await load(open, { port: target.port, slugs });
     await measure(load, target, scenario, sessions);
-    await measure(load, target, scenario, sessions);
+    const { errors, firstError } = await measure(load, target, scenario, sessions);
     await target.stop();
+    if (errors > 0) throw new Error(`${scenario}: ${errors} errors, first: ${firstError}`);
     const file = readdirSync(folder).find((name) => name.endsWith('.cpuprofile'));
     const times = layersOf(path.join(folder, file));
     const all = Object.values(times).reduce((sum, time) => sum + time, 0);
