@@ -90,6 +90,7 @@ export {
   type TenantResource,
   TenantResources,
 } from './resources/index.js';
+export { TenantBroker } from './broker/index.js';
 export { type FetchBounds, OutboundFetch, OutboundRefused } from './outbound/index.js';
 
 // Cache, files, jobs, events, audit

@@ -156,6 +156,27 @@ describe('the admission of requests', () => {
     expect(log).toHaveLength(38);
   });
 
+  it('keeps nothing of tenants whose last request was refused after a wait', async () => {
+    const admission = admissionWith({ busyness: () => 1, adaptMs: 50, waitMs: 20, checkMs: 5 });
+    const known = (): string[] => [...admission['standings'].keys()];
+    const crowded = tenantOf('crowd', 100);
+    const { arrived } = await arrive(12);
+    arrived.slice(0, 10).forEach((exchange) => admit(admission, crowded, '', exchange, []));
+    admit(admission, tenantOf('other'), '', arrived[10]!, []);
+    await expect.poll(() => (admit(admission, crowded, '', arrived[11]!, []), counts().waiting)).toBeGreaterThan(0);
+    const log: string[] = [];
+    for (const tenant of ['a', 'b', 'c', 'd', 'e'].map((id) => tenantOf(id))) {
+      const [served, waits] = [await arrive(), await arrive()];
+      admit(admission, tenant, 'served', served.arrived[0]!, log);
+      admit(admission, tenant, 'waits', waits.arrived[0]!, log);
+      served.arrived[0]!.response.end();
+      await expect.poll(() => log).toHaveLength(2);
+      waits.arrived[0]!.response.end();
+      log.splice(0);
+    }
+    await expect.poll(known).toEqual(['crowd', 'other']);
+  });
+
   it('shares a busy thread by weight among tenants that crowd it', async () => {
     const admission = admissionWith({ busyness: () => 1, adaptMs: 5, waitMs: 60_000 });
     const weighing = (id: string, weight: number) =>

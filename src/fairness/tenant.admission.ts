@@ -209,16 +209,19 @@ export class TenantAdmission {
     entry.among?.delete(entry);
     entry.among = among;
     entry.since = performance.now();
-    among?.add(entry);
+    if (among) among.add(entry);
+    else this.forget(entry.of);
+  }
+
+  /** Whoever was served, refused or lost: what has nothing here any more takes no memory. */
+  private forget({ id, running, long, waiting }: Standing): void {
+    if (running.size + long.size + waiting.size === 0) this.standings.delete(id);
   }
 
   private leave(entry: Entry): void {
     if (!entry.among) return;
-    const { of: standing } = entry;
     this.put(entry, undefined);
     this.serve();
-    if (standing.running.size + standing.long.size + standing.waiting.size > 0) return;
-    if (this.standings.get(standing.id) === standing) this.standings.delete(standing.id);
   }
 
   private serve(): void {

@@ -3,6 +3,7 @@ import http from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { isSlowUpload } from '../common/index.js';
+import { type Exchange, Pipeline, type PipelineBounds, Pipelines } from './pipeline.js';
 
 /** Bytes. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -22,10 +23,10 @@ export interface SlownessBounds {
 /** Bytes that a slow upload has to send, and an answer to get away, in the time of a whole body of others. */
 const PACE_BYTES = 64 * 1024;
 
+const PIPELINES: PipelineBounds = { perConnection: 16, inAll: 20_000 };
+
 /** A request whose body may not be complete. */
-interface Arrival {
-  request: http.IncomingMessage;
-  response: http.ServerResponse;
+interface Arrival extends Exchange {
   since: number;
   /** What the connection had brought by then. */
   bytes: number;
@@ -40,14 +41,18 @@ interface Departure {
 
 /** Express on a server with limits, and with a way to end that lets requests finish; Nest's own adapter has neither. */
 export class BoundedExpressAdapter extends ExpressAdapter {
-  /** The last response begun on each connection that has one in flight. */
+  private readonly pipelines = new WeakMap<Socket, Pipeline>();
+  /** The response begun on each connection that has one in flight. */
   private readonly inFlight = new Map<Socket, http.ServerResponse>();
   private readonly arriving = new Map<Socket, Arrival>();
   private readonly departing = new Map<Socket, Departure>();
   private draining = false;
   declare protected httpServer: http.Server;
 
-  constructor(private readonly slowness: SlownessBounds = { headers: 10_000, request: 30_000, checkEvery: 2000 }) {
+  constructor(
+    private readonly slowness: SlownessBounds = { headers: 10_000, request: 30_000, checkEvery: 2000 },
+    private readonly pipelining = PIPELINES,
+  ) {
     super();
   }
 
@@ -60,21 +65,17 @@ export class BoundedExpressAdapter extends ExpressAdapter {
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: this.slowness.checkEvery,
     });
-    // A pipelined response whose turn never came does not close; its connection does.
-    server.on('connection', (socket) => socket.once('close', () => this.ended(socket)));
-    server.on('request', (request, response: http.ServerResponse) => {
-      const { socket } = request;
-      if (hasBody(request)) {
-        this.arriving.set(socket, { request, response, since: performance.now(), bytes: socket.bytesRead });
-      }
-      this.inFlight.set(socket, response);
-      if (this.draining) response.setHeader('Connection', 'close');
-      response.once('close', () => this.inFlight.get(socket) === response && this.ended(socket));
+    const all = new Pipelines(this.pipelining);
+    const listener = this.getInstance<http.RequestListener>();
+    server.on('connection', (socket) => {
+      const serve = (exchange: Exchange): void => this.serve(exchange, listener);
+      this.pipelines.set(socket, new Pipeline(socket, all, serve, () => this.ended(socket)));
+      socket.once('close', () => this.ended(socket));
     });
-    server.on('request', this.getInstance<http.RequestListener>());
-    server.on('clientError', refuse);
+    server.on('request', (request, response) => this.pipelines.get(request.socket)?.add({ request, response }));
+    server.on('clientError', (error: { code?: string }, socket: Socket) => this.refuse(error, socket));
     // Node's own answer has no body.
-    server.on('checkExpectation', ({ socket }: http.IncomingMessage) => refuse({ code: EXPECTATION }, socket));
+    server.on('checkExpectation', ({ socket }: http.IncomingMessage) => this.refuse({ code: EXPECTATION }, socket));
     const look = (): void => {
       this.refuseLate();
       this.endUnread();
@@ -92,13 +93,39 @@ export class BoundedExpressAdapter extends ExpressAdapter {
    */
   async drain(limitMs: number): Promise<void> {
     this.draining = true;
-    for (const response of this.inFlight.values()) if (!response.headersSent) response.setHeader('Connection', 'close');
+    for (const [socket, response] of this.inFlight) {
+      if (!response.headersSent && !this.isMoreToCome(socket)) response.setHeader('Connection', 'close');
+    }
     // Not http's own close, which would cut idle connections now.
     const closed = new Promise((resolve) => Server.prototype.close.call(this.httpServer, resolve));
     const late = setTimeout(() => this.httpServer.closeAllConnections(), limitMs);
     this.closeIdle();
     await closed;
     clearTimeout(late);
+  }
+
+  /** Begins with a request whose turn it is. */
+  private serve({ request, response }: Exchange, listener: http.RequestListener): void {
+    const { socket } = request;
+    if (hasBody(request)) {
+      this.arriving.set(socket, { request, response, since: performance.now(), bytes: socket.bytesRead });
+    }
+    this.inFlight.set(socket, response);
+    if (this.draining && !this.isMoreToCome(socket)) response.setHeader('Connection', 'close');
+    void listener(request, response);
+  }
+
+  private isMoreToCome(socket: Socket): boolean {
+    return this.pipelines.get(socket)?.isMoreToCome === true;
+  }
+
+  /** Answers what is no request, when all before it have their answers. */
+  private refuse(error: { code?: string }, socket: Socket): void {
+    const pipeline = this.pipelines.get(socket);
+    const answer = (): void => refuse(error, socket);
+    if (!pipeline || error.code === 'ECONNRESET' || !socket.writable) answer();
+    else if (error.code === LATE) pipeline.endLate(answer, this.slowness.headers);
+    else pipeline.endWith(answer);
   }
 
   /** Ends connections whose body is late. */
@@ -111,7 +138,7 @@ export class BoundedExpressAdapter extends ExpressAdapter {
       else if (isSlowUpload(request) && socket.bytesRead - bytes >= PACE_BYTES) {
         Object.assign(arrival, { since: now, bytes: socket.bytesRead });
       } else if (response.headersSent) socket.destroy();
-      else refuse({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
+      else refuse({ code: LATE }, socket);
     }
   }
 
@@ -146,13 +173,15 @@ function hasBody({ headers }: http.IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
+/** Node's code for headers that are late. */
+const LATE = 'ERR_HTTP_REQUEST_TIMEOUT';
 /** As a code of Node's, which has none. */
 const EXPECTATION = 'EXPECTATION_FAILED';
 
 /** By the code of Node's error. */
 const REFUSALS: Record<string, [status: number, code: string, detail: string, remedy: string]> = {
   HPE_HEADER_OVERFLOW: [431, 'headers_too_large', 'The request headers are larger than 16 KiB.', 'Send less in them.'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request did not arrive in time.', 'Send it again, at once.'],
+  [LATE]: [408, 'request_timeout', 'The request did not arrive in time.', 'Send it again, at once.'],
   [EXPECTATION]: [
     417,
     'expectation_failed',

@@ -14,6 +14,11 @@ it('the example of docs/modules.md is the one that is compiled', () => {
   expect(shown).toBe(compiled.trimEnd().replaceAll("'../../src/", "'../"));
 });
 
+it('the last example of docs/resources.md is the one that is compiled', () => {
+  const shown = [...readFileSync('docs/resources.md', 'utf8').matchAll(/```ts\n([\s\S]*?)\n```/g)].at(-1);
+  expect(shown?.[1]).toBe(readFileSync('test/kit/example-broker.ts', 'utf8').trimEnd());
+});
+
 it('the README has a row for every variable of the environment, and for no other', () => {
   const [, section = ''] = /\n## Environment\n([\s\S]*?)\n###? /.exec(readFileSync('README.md', 'utf8')) ?? [];
   const cells = [...section.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, cell = '']) => cell);

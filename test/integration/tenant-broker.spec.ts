@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Redis } from 'ioredis';
 import { TenantBroker } from '../../src/broker/index.js';
 import { ResourceUnavailable } from '../../src/resources/index.js';
-import { TenantRunner } from '../../src/tenancy/index.js';
+import { TenantContext, TenantRunner } from '../../src/tenancy/index.js';
+import { OrderFeed } from '../kit/example-broker.js';
 import { machineHas } from '../kit/needs.js';
 import { type SignedIn, signIn } from '../kit/sign-in.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
@@ -43,6 +44,15 @@ describe.skipIf(!machineHas(program, REDIS_HINT))("a tenant's own Redis", () => 
     await t.close();
     await first.stop();
     await second.stop();
+  });
+
+  it('is what the module that docs/resources.md shows hands over to, where acme has one', async () => {
+    const feed = new OrderFeed(t.app.get(TenantBroker), t.app.get(TenantContext));
+    const handOver = async (slug: string) =>
+      t.app.get(TenantRunner).run(await t.tenant(slug), () => feed.handOver('7'));
+    expect([await handOver('acme'), await handOver('globex')]).toEqual([true, false]);
+    const entries = await directly(first, (redis) => redis.xrange('orders', '-', '+'));
+    expect(entries.map(([, fields]) => fields)).toEqual([['id', '7']]);
   });
 
   it('is lent to acme alone', async () => {
