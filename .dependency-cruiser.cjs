@@ -1,6 +1,6 @@
 // The layers, top to bottom. A layer may import what is below it, never what is above or beside it.
 const layers = [
-  ['root', '(main|index|start|product|shutdown|application|app\\.module|generate|cli)(\\.ts$|/)'],
+  ['root', '(main|index|start|product|shutdown|application|app\\.module|generate|cli|testing)(\\.ts$|/)'],
   ['chat', 'chat/'],
   ['session', 'session/'],
   ['files', 'files/'],

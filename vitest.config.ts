@@ -103,6 +103,18 @@ const STAYS_OUT = {
   'e2e/abuse': 'makes tenants in shared tables, and looks into these',
   'e2e/browser': BROWSER,
   'e2e/openapi': BROWSER,
+  'adopt/adopt': 'is about how an application becomes a product',
+  'petstore/outside': 'starts a database of its own',
+  'petstore/places': CHOOSES,
+  'petstore/walk': PROCESS,
+};
+
+const EXAMPLES = 'examples/*/test/*.spec.ts';
+
+/** Those of examples are `petstore/places`. */
+const fileOf = (spec: string): string => {
+  const [folder, name] = spec.split('/') as [string, string];
+  return ['integration', 'e2e'].includes(folder) ? `test/${spec}.spec.ts` : `examples/${folder}/test/${name}.spec.ts`;
 };
 
 /**
@@ -146,19 +158,20 @@ export default defineConfig({
     reporters: ['default', './scripts/vitest-reporter.mjs'],
     projects: models.map((model) => ({
       // What examples import by its name is what is being tested, and the same as what the kit imports.
-      resolve: { alias: { tenantry: path.resolve('src/index.ts') } },
+      resolve: {
+        alias: { 'tenantry/testing': path.resolve('src/testing/index.ts'), tenantry: path.resolve('src/index.ts') },
+      },
       test: {
         name: model,
         provide: { model },
         environment: 'node',
         pool: 'forks',
         ...(model === 'shared'
-          ? { include: ['src/**/*.spec.ts', 'test/**/*.spec.ts', 'examples/*/test/*.spec.ts'] }
+          ? { include: ['src/**/*.spec.ts', 'test/**/*.spec.ts', EXAMPLES] }
           : {
-              include: ['test/{integration,e2e}/*.spec.ts'],
-              exclude: [...Object.keys(STAYS_OUT), ...(model === 'schema' ? [] : WITH_SCHEMAS_ONLY)].map(
-                (spec) => `test/${spec}.spec.ts`,
-              ),
+              // What a pooler changes, the specs of the kernel see to.
+              include: ['test/{integration,e2e}/*.spec.ts', ...(model === 'pgbouncer' ? [] : [EXAMPLES])],
+              exclude: [...Object.keys(STAYS_OUT), ...(model === 'schema' ? [] : WITH_SCHEMAS_ONLY)].map(fileOf),
             }),
         // Generous: a busy machine is no reason to fail. What takes long hangs.
         testTimeout: 120_000,

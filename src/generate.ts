@@ -2,14 +2,13 @@ import 'reflect-metadata';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { DiscoveryModule, DiscoveryService, MetadataScanner, NestFactory } from '@nestjs/core';
+import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { type DynamicModule, RequestMethod } from '@nestjs/common';
 import pg from 'pg';
 import { pino } from 'pino';
 import { MIGRATIONS } from '../migrations/index.js';
 import { AppModule } from './app.module.js';
-import { ACCESS, type Access } from './auth/index.js';
+import { accessMap } from './auth/index.js';
 import { cliReference } from './cli/index.js';
 import { prepareDatabase, type PreparedDatabase, snapshotCatalog } from './database/index.js';
 import { envExample, parseEnv } from './env/index.js';
@@ -24,7 +23,7 @@ async function main(): Promise<void> {
   let drift = 0;
   try {
     const app = await NestFactory.create<NestExpressApplication>(
-      withDiscovery(AppModule.forRoot(env, database, pino({ level: 'silent' }))),
+      AppModule.forRoot(env, database, pino({ level: 'silent' })),
       new BoundedExpressAdapter(),
       { bodyParser: false, logger: false, abortOnError: false },
     );
@@ -50,41 +49,6 @@ async function main(): Promise<void> {
   }
   if (check && drift > 0) process.exitCode = 1;
   else console.log(check ? 'Generated files are up to date.' : `${drift} generated files written.`);
-}
-
-function withDiscovery(module: DynamicModule): DynamicModule {
-  return { ...module, imports: [...(module.imports ?? []), DiscoveryModule] };
-}
-
-/**
- * Route × access, sorted.
- *
- * @throws Error when a route declares none
- */
-function accessMap(app: NestExpressApplication): Record<string, Access> {
-  const scanner = new MetadataScanner();
-  const entries: [string, Access][] = [];
-  for (const { instance, metatype } of app.get(DiscoveryService).getControllers()) {
-    if (!instance || typeof metatype !== 'function') continue;
-    const base = Reflect.getMetadata('path', metatype) as string;
-    const prototype = Object.getPrototypeOf(instance) as Record<string, object>;
-    for (const name of scanner.getAllMethodNames(prototype)) {
-      const handler = prototype[name];
-      if (!handler) continue;
-      const route = Reflect.getMetadata('path', handler) as string | undefined;
-      if (route === undefined) continue;
-      const method = RequestMethod[Reflect.getMetadata('method', handler) as number];
-      const access = (Reflect.getMetadata(ACCESS, handler) ?? Reflect.getMetadata(ACCESS, metatype)) as
-        Access | undefined;
-      const title = `${method} /${[base, route]
-        .map((part) => part.replace(/^\/|\/$/g, ''))
-        .filter(Boolean)
-        .join('/')}`;
-      if (!access) throw new Error(`Route ${title} declares no access.`);
-      entries.push([title, access]);
-    }
-  }
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 async function schema(database: PreparedDatabase): Promise<string> {

@@ -148,6 +148,7 @@ export {
   parseLimit,
   RevisionMismatch,
   revisionOf,
+  slowUpload,
   ValidationFailed,
 } from './common/index.js';
 export { ApiOptionalBearer, ApiTenantHeader } from './http/index.js';

@@ -1,5 +1,6 @@
 export * from './access/access.decorator.js';
 export * from './access/access.guard.js';
+export { accessMap } from './access/access.map.js';
 export { callerOf, locate } from './access/caller.js';
 export * from './access/permission.demand.js';
 export * from './access/permissions.js';

@@ -16,7 +16,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, callerOf, ForTenant, locate, RequiresPermission } from '../auth/index.js';
-import { allowSlowUpload, endSlowUpload, isKnown, parseLimit } from '../common/index.js';
+import { isKnown, parseLimit, slowUpload } from '../common/index.js';
 import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantContext } from '../tenancy/index.js';
@@ -67,15 +67,11 @@ export class FilesController {
   ): Promise<FileView> {
     const length = request.get('content-length');
     const bytes = length === undefined ? (isFramed(request) ? undefined : 0) : Number(length);
-    allowSlowUpload(request);
-    try {
-      const file = await this.files.put(request, { name: typeof name === 'string' ? name : '', bytes });
-      locate(request, response, file.id);
-      return FileView.of(file);
-    } finally {
-      // What comes after a refusal is to end like any other body.
-      endSlowUpload(request);
-    }
+    const file = await slowUpload(request, () =>
+      this.files.put(request, { name: typeof name === 'string' ? name : '', bytes }),
+    );
+    locate(request, response, file.id);
+    return FileView.of(file);
   }
 
   @Get()

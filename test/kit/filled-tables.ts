@@ -8,7 +8,7 @@ import { withDatabase } from './test-env.js';
 interface CatalogColumn {
   name: string;
   type: string;
-  /** What a CHECK of the column allows, if it names values. */
+  /** Texts that a CHECK of the column names. */
   allowed: string[] | null;
   refers: string | null;
 }
@@ -56,7 +56,7 @@ export async function fillTables(t: TestApp, slug: string, count = 3): Promise<s
           if (column.name === 'tenant_id') return tenantId;
           if (column.name === 'id') return id;
           if (column.refers) return ids.get(column.refers)![index % count];
-          if (column.allowed) return column.allowed[index % column.allowed.length];
+          if (column.allowed?.length) return column.allowed[index % column.allowed.length];
           if (table === 'users' && column.name === 'mfa_secret') {
             return seal(t.database.prepared.keys.derive('mfa'), `SECRET${index}`, `${tenantId}:${id}`);
           }
@@ -85,6 +85,10 @@ function some({ name, type }: CatalogColumn, index: number, userId: string): unk
       return index + 7;
     case 'boolean':
       return index % 2 === 0;
+    case 'character(3)':
+      return ['EUR', 'USD', 'CHF'][index % 3];
+    case 'date':
+      return `2031-02-0${index + 1}`;
     case 'timestamp with time zone':
       return `2031-02-03 04:05:06.${String(123456 + index)}+05:30`;
     case 'text[]':

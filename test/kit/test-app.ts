@@ -1,4 +1,3 @@
-import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createApplication } from '../../src/application.js';
@@ -7,22 +6,10 @@ import { createLogger } from '../../src/logs/index.js';
 import type { Product } from '../../src/product.js';
 import { type Tenant, TenantDirectory } from '../../src/tenancy/index.js';
 import { TenantImport } from '../../src/tenant/index.js';
+import { type Answer, type RequestOptions, sendRequest } from '../../src/testing/test.request.js';
 import { createTestDatabase, type Overrides, type TestDatabase } from './test-database.js';
 
-export interface Answer {
-  status: number;
-  headers: http.IncomingHttpHeaders;
-  text: string;
-  /** The body as JSON; throws if it is none. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into bodies of every shape
-  json: any;
-}
-
-export interface RequestOptions {
-  headers?: http.OutgoingHttpHeaders;
-  /** Sent as JSON; a string or Buffer is sent as it is. */
-  body?: unknown;
-}
+export type { Answer } from '../../src/testing/test.request.js';
 
 export interface TestApp {
   app: NestExpressApplication;
@@ -71,7 +58,7 @@ export async function serveTestApp(
   }
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
-  const request: TestApp['request'] = (method, path, options) => send(port, method, path, options);
+  const request: TestApp['request'] = (method, path, options) => sendRequest(port, method, path, options);
   return {
     app,
     database,
@@ -100,35 +87,4 @@ export async function serveTestApp(
       await database.drop();
     },
   };
-}
-
-function send(port: number, method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
-  const raw = typeof options.body === 'string' || Buffer.isBuffer(options.body);
-  const payload =
-    options.body === undefined ? undefined : raw ? (options.body as string | Buffer) : JSON.stringify(options.body);
-  const headers: http.OutgoingHttpHeaders = { ...options.headers };
-  if (payload !== undefined) {
-    headers['content-type'] ??= 'application/json';
-    // For these Node's client sends a body unframed, which no server can read.
-    if (method === 'GET' || method === 'DELETE') headers['content-length'] ??= Buffer.byteLength(payload);
-  }
-  return new Promise((resolve, reject) => {
-    const request = http.request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8');
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text,
-          get json() {
-            return JSON.parse(text);
-          },
-        });
-      });
-    });
-    request.on('error', reject);
-    request.end(payload);
-  });
 }

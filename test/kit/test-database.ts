@@ -11,8 +11,8 @@ import { DEMO_SLUGS } from '../../src/tenant/index.js';
 import { placeKind, templateOf } from './models.js';
 import { placed, PlacedAdmin } from './placed-sql.js';
 import { runSql } from './scratch-server.js';
-import { testEnv, withDatabase } from './test-env.js';
-import { dropPlaces, keepSpares } from './test-places.js';
+import { TEMPLATE, testEnv, withDatabase } from './test-env.js';
+import { dropPlaces, keepSpares, welcomePlaces } from './test-places.js';
 
 export interface TestDatabase {
   env: Env;
@@ -34,13 +34,16 @@ export type Overrides = NodeJS.ProcessEnv | ((adminUrl: string) => NodeJS.Proces
 export async function createTestDatabase(overrides: Overrides = {}, product: Product = {}): Promise<TestDatabase> {
   const serverUrl = inject('adminUrl');
   const kind = placeKind();
+  // What the template has of places was made before the product brings its tables.
+  const brings = kind !== undefined && product.migrations !== undefined;
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${templateOf(inject('model'))}`);
+  await runSql(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${brings ? TEMPLATE : templateOf(inject('model'))}`);
   const adminUrl = withDatabase(serverUrl, name);
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'tenantry-data-'));
   const more = typeof overrides === 'function' ? overrides(adminUrl) : overrides;
   const env = parseEnv(testEnv({ ...reachedBy(adminUrl), DEMO: 'on', DATA_DIR: dataDir, ...more }));
   const prepared = await prepareDatabase(env, migrationsOf(product));
+  if (brings) await welcomePlaces(adminUrl);
   const spares = async (count: number): Promise<void> => {
     if (kind !== undefined) await keepSpares(prepared, adminUrl, kind, count);
   };

@@ -24,12 +24,13 @@ export const WRAPPER = [process.execPath, path.resolve('scripts/run.mjs'), 'star
 export const NPM_START = ['npm', 'start'];
 
 /** Starts the service in a process group of its own, as a terminal does. */
-export function launch(env: NodeJS.ProcessEnv, [file, ...args]: string[] = SERVICE): StartingProcess {
+export function launch(env: NodeJS.ProcessEnv, [file, ...args]: string[] = SERVICE, cwd?: string): StartingProcess {
   let output = '';
   const child = spawn(file!, args, {
     env: { PATH: process.env['PATH'], ...testEnv({ MASTER_KEY: undefined, ...env }) },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    cwd,
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const said = (text: string | RegExp): Promise<string> =>
@@ -52,8 +53,12 @@ export function launch(env: NodeJS.ProcessEnv, [file, ...args]: string[] = SERVI
 }
 
 /** The built service as a process of its own; resolves once it serves. Rejects, with what it said, if it ends first. */
-export async function startProcess(env: NodeJS.ProcessEnv, command?: string[]): Promise<TestProcess & StartingProcess> {
-  const started = launch(env, command);
+export async function startProcess(
+  env: NodeJS.ProcessEnv,
+  command?: string[],
+  cwd?: string,
+): Promise<TestProcess & StartingProcess> {
+  const started = launch(env, command, cwd);
   return { ...started, port: await started.serving };
 }
 

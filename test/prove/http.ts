@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import http from 'node:http';
 
 /** A request as it is sent, byte by byte, so that it can be repeated. */
@@ -66,6 +67,7 @@ export function curlOf(port: number, { method, path, headers, body }: Sent): str
   const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   const parts = [`curl -si --path-as-is -X ${method} ${quoted(`http://127.0.0.1:${port}${path}`)}`];
   for (const [name, value] of headers) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body) parts.push(`--data-binary ${quoted(body.toString('utf8'))}`);
+  if (body && isUtf8(body)) parts.push(`--data-binary ${quoted(body.toString('utf8'))}`);
+  else if (body) parts.push(`--data-binary @<(echo ${body.toString('base64')} | base64 -d)`);
   return parts.join(' ');
 }

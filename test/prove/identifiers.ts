@@ -32,7 +32,9 @@ export class Identifiers {
   async own(operation: Operation, param: string, tenant: string): Promise<string> {
     if (param === 'tenant') return tenant;
     const { values } = await this.list(operation, param, tenant);
-    return values[0] ?? this.known(param) ?? this.nobodys(`${operation.path} ${param} ${tenant}`);
+    return (
+      values[0] ?? operation.words[param] ?? this.known(param) ?? this.nobodys(`${operation.path} ${param} ${tenant}`)
+    );
   }
 
   /** The same whenever it is asked for, so that a probe and its twin differ by one value alone. */
@@ -72,9 +74,21 @@ export class Identifiers {
     }
     // An authentic session of another tenant is answered otherwise than an unknown one; see docs/isolation.md.
     if (name === 'session_id') return [];
-    const all = this.values(tenant);
     if (schema.format === 'email') return [`owner@${tenant}.example`];
-    return all.filter((value) => /^[0-9a-f-]{36}$/.test(value)).slice(0, EACH);
+    const some = this.values(tenant).filter((value) => /^[0-9a-f-]{36}$/.test(value));
+    return [...new Set([...this.rows(name, tenant).slice(0, EACH - 1), ...some])].slice(0, EACH);
+  }
+
+  /** Ids of the rows that a property such as `owner_id` may lead to. */
+  rows(name: string, tenant: string): string[] {
+    const kind = /^(\w+)_id$/.exec(name)?.[1];
+    if (kind === undefined || kind === 'tenant') return [];
+    const held = new RegExp(`(^|\\.)${kind}s\\.id$`);
+    const ids: string[] = [];
+    for (const [value, canary] of this.world.canaries.entries()) {
+      if (canary.tenant === tenant && held.test(canary.where)) ids.push(value);
+    }
+    return ids;
   }
 
   /** Of the same shape, and nobody's. */
@@ -93,7 +107,7 @@ export class Identifiers {
     if (name === 'email') return `${canaries.text(tenant, 'written.email')}@mail.example`;
     if (/^(name|description|message|reason|title)$/.test(name))
       return canaries.text(tenant, `written.${name}`).slice(0, 63);
-    return undefined;
+    return this.rows(name, tenant)[0];
   }
 
   private known(param: string): string | undefined {
@@ -102,7 +116,7 @@ export class Identifiers {
 
   /** What the list above a path says that there is. */
   private list(operation: Operation, param: string, tenant: string): Promise<{ values: string[]; cursor?: string }> {
-    const parent = operation.path.slice(0, operation.path.indexOf(`/{${param}}`));
+    const parent = operation.path.slice(0, operation.path.lastIndexOf(`/{${param}}`));
     const key = `${tenant} ${parent} ${param}`;
     let found = this.lists.get(key);
     if (!found) this.lists.set(key, (found = this.ask(parent, param, tenant)));
@@ -112,11 +126,13 @@ export class Identifiers {
   private async ask(parent: string, param: string, tenant: string): Promise<{ values: string[]; cursor?: string }> {
     const none = { values: [] };
     const list = this.world.operations.find(({ method, path }) => method === 'GET' && path === parent);
-    if (!list || list.access.kind.startsWith('platform') || list.path.includes('{')) return none;
+    if (!list || list.access.kind.startsWith('platform')) return none;
+    let path = parent;
+    for (const above of list.pathParams) path = path.replace(`{${above}}`, await this.own(list, above, tenant));
     const { headers } = await this.world.owner(tenant);
     const owner = bearer(this.world.t, tenant, headers['authorization']?.slice('Bearer '.length) ?? '');
     const all = list.query.some(({ name }) => name === 'all') ? '?all=true' : '';
-    const answer = await owner.get(parent + all);
+    const answer = await owner.get(path + all);
     if (answer.status !== 200) return none;
     const { items } = answer.json as { items?: Record<string, unknown>[] };
     const named = (item: Record<string, unknown>): unknown => item[param] ?? item['id'] ?? item['name'];
@@ -124,11 +140,11 @@ export class Identifiers {
     const others = (items ?? []).filter((item) => !JSON.stringify(item).includes(`@${tenant}.example`));
     const values = (others.length > 0 ? others : (items ?? [])).map(named).filter((value) => typeof value === 'string');
     if (!list.query.some(({ name }) => name === 'cursor')) return { values };
-    const first = await owner.get(`${parent}?limit=1`);
+    const first = await owner.get(`${path}?limit=1`);
     const cursor = first.status === 200 ? (first.json as { next_cursor?: string | null }).next_cursor : undefined;
     return { values, ...(cursor && { cursor }) };
   }
 }
 
 /** Kinds of values that filters of lists are tried with. */
-const FILTERED = /(users\.id|chat_sessions\.id|users-?\.?name|users\.email|custom_fields\.note)$/;
+const FILTERED = /(users\.id|chat_sessions\.id|users-?\.?name|users\.email|custom_fields\.note|pets\.name)$/;

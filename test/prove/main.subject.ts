@@ -27,6 +27,9 @@ const ATTEMPT = 'cross_tenant_access_attempt';
 export const MAIN: Subject = {
   name: 'tenantry',
   start: (env) => createTestApp(env, false, undefined, { modules: [TestJobsModule] }),
+  proves: () => true,
+  keyed: ['POST /session'],
+  mutations: { shown: () => true, times: 1 },
   accessMap: () => JSON.parse(readFileSync(MAP, 'utf8')) as Record<string, Access>,
   fill: async (world, tenant) => {
     const owner = await world.owner(tenant);
@@ -317,7 +320,7 @@ function parsed(text: string): { items?: unknown[] } | undefined {
 }
 
 /** @throws Error when the application refuses what a tenant is filled with */
-function must(answer: Answer): Answer {
+export function must(answer: Answer): Answer {
   if (answer.status >= 300) throw new Error(`A tenant could not be filled: ${answer.status} ${answer.text}`);
   return answer;
 }

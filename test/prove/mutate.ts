@@ -32,7 +32,9 @@ function forget(world: World): void {
 export async function mutate(world: World, mutation: Mutation): Promise<Row> {
   const undo = await mutation.apply(world);
   try {
-    const { leaks, probes } = await prove(world, { ...USUAL, ...mutation.extent });
+    const extent = { ...USUAL, ...mutation.extent };
+    const share = Math.min(1, extent.share * world.subject.mutations.times);
+    const { leaks, probes } = await prove(world, { ...extent, share });
     const from = [...new Set(leaks.map((leak) => leak.from))];
     const seen = leaks.length > 0 ? 'detected' : 'harmless';
     const by = leaks.length > 0 ? `${leaks.length} leaks: ${from.slice(0, 2).join(', ')}` : mutation.because;

@@ -456,8 +456,8 @@ export const MUTATIONS: Mutation[] = [
     name: 'cache key without the tenant',
     kind: 'whole path',
     expected: 'detected',
-    because: 'the logo of another tenant is shown',
-    extent: { only: ({ title }) => title === 'GET /' || title.startsWith('GET /api/branding'), share: 1 },
+    because: 'the logo of another tenant is shown; in PetStore its pets',
+    extent: { only: ({ title }) => /^GET (\/$|\/api\/(branding|adoptions))/.test(title), share: 1 },
     apply: async (world) => {
       const { id } = await world.t.tenant('acme');
       return replaced(CacheNamespace, 'fullKey', () => (key: string) => `t:${id}:mutated:${key}`);

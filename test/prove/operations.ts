@@ -17,6 +17,7 @@ export interface Schema {
 export interface Parameter {
   name: string;
   in: 'path' | 'query' | 'header' | 'cookie';
+  required?: boolean;
   example?: unknown;
   schema?: Schema;
 }
@@ -40,6 +41,8 @@ export interface Operation {
   path: string;
   access: Access;
   pathParams: string[];
+  /** Of those that are one of a few words, the first of these. */
+  words: Record<string, string>;
   query: Parameter[];
   headers: Parameter[];
   body?: { type: string; schema: Schema };
@@ -74,6 +77,11 @@ function operationOf(
     path,
     access,
     pathParams: [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] as string),
+    words: Object.fromEntries(
+      parameters.flatMap((one) =>
+        one.in === 'path' && one.schema?.enum ? [[one.name, String(one.schema.enum[0])]] : [],
+      ),
+    ),
     query: parameters.filter((one) => one.in === 'query'),
     headers: parameters.filter((one) => one.in === 'header' && one.name !== 'X-Tenant-ID'),
     ...(content && { body: { type: content[0], schema: resolved(document, content[1].schema ?? {}) } }),

@@ -1,3 +1,4 @@
+import { PNG } from '../kit/files.js';
 import type { Actor } from './actors.js';
 import { ARCHIVED, TENANTS, type World } from './world.js';
 import type { Sent } from './http.js';
@@ -200,7 +201,9 @@ export class Probes {
       }
       for (const parameter of operation.query) await this.byQuery(operation, foreign, base, parameter, add);
     }
-    if (operation.body?.schema.properties && (operation.pathParams.length > 0 || this.isAddressed(operation))) {
+    const names = Object.keys(operation.body?.schema.properties ?? {});
+    const refers = names.some((name) => this.ids.rows(name, foreign).length > 0);
+    if (names.length > 0 && (operation.pathParams.length > 0 || refers || this.isAddressed(operation))) {
       await this.byBody(operation, own, foreign, base, add);
     }
     return probes;
@@ -242,11 +245,14 @@ export class Probes {
     add: (attempt: string, request: Sent, twin?: Probe['twin']) => void,
   ): Promise<void> {
     const properties = operation.body?.schema.properties ?? {};
+    const theirs: Record<string, unknown> = {};
     const path = await this.unreachable(operation, own, foreign);
     const body = this.json(operation, own) as Record<string, unknown>;
     const at = (more: Record<string, unknown>): Sent => ({ ...base, path, body: encoded({ ...body, ...more }) });
     for (const [name, schema] of Object.entries(properties)) {
       if (name === 'tenant_id' || !namesSomething(name, schema)) continue;
+      const [row] = this.ids.rows(name, foreign);
+      if (row !== undefined) theirs[name] = row;
       for (const value of this.ids.forBody(name, schema, foreign)) {
         const unknown = this.ids.unknownLike(value);
         add(`foreign ${name}`, at({ [name]: value }), {
@@ -256,7 +262,7 @@ export class Probes {
         });
       }
     }
-    add('foreign tenant in the body', at({ tenant_id: foreign, tenantId: foreign }));
+    add('foreign tenant in the body', at({ ...theirs, tenant_id: foreign, tenantId: foreign }));
   }
 
   /** A body of a route that opens something by what is in it is sent as it is; of one with a path, to a row that is foreign. */
@@ -299,19 +305,22 @@ export class Probes {
     const headers: [string, string][] = [];
     if (authorization !== undefined) headers.push(['Authorization', authorization]);
     if (body) headers.push(['Content-Type', operation.body?.type ?? 'application/json']);
-    const path = await this.path(operation, own);
+    const path = (await this.path(operation, own)) + uploadedAs(operation);
     return { method: operation.method, path, headers, ...(body && { body }) };
   }
 
   private body(operation: Operation, own: string): Buffer | undefined {
     // A browser sends no such type across origins unasked, so every POST has to have it.
     if (!operation.body) return operation.method === 'POST' ? Buffer.from('{}') : undefined;
-    if (operation.body.type !== 'application/json') return Buffer.from(this.world.canaries.text(own, 'a body'));
+    const text = (): Buffer => Buffer.from(this.world.canaries.text(own, 'a body'));
+    // What comes after the end of a PNG is kept and means nothing.
+    if (operation.body.type === UPLOAD) return Buffer.concat([PNG, text()]);
+    if (operation.body.type !== 'application/json') return text();
     return encoded(this.json(operation, own));
   }
 
   private json(operation: Operation, own: string): unknown {
-    return bodyOf(operation.body?.schema ?? {}, (name) => this.ids.written(name, own));
+    return bodyFor(this.world, operation, own);
   }
 
   private async path(operation: Operation, own: string, given: Record<string, string> = {}): Promise<string> {
@@ -326,6 +335,20 @@ export class Probes {
   private other(tenant: string): string {
     return TENANTS.find((one) => one !== tenant) ?? tenant;
   }
+}
+
+const UPLOAD = 'application/octet-stream';
+
+/** What an upload has to be called by. */
+function uploadedAs({ body, query }: Operation): string {
+  if (body?.type !== UPLOAD) return '';
+  const needed = query.filter(({ required }) => required).map(({ name }) => [name, `a-${name}.png`]);
+  return needed.length > 0 ? `?${new URLSearchParams(needed as [string, string][]).toString()}` : '';
+}
+
+/** One that the operation takes, with canaries and rows of the tenant in it. */
+export function bodyFor({ ids }: World, { body }: Operation, tenant: string): unknown {
+  return bodyOf(body?.schema ?? {}, (name) => ids.written(name, tenant));
 }
 
 export function encoded(value: unknown): Buffer {

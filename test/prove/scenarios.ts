@@ -13,7 +13,7 @@ import { TestJobs } from '../kit/test-jobs.js';
 import type { Actor } from './actors.js';
 import type { Reply, Sent } from './http.js';
 import type { Leak, Prober } from './prober.js';
-import { encoded } from './probes.js';
+import { bodyFor, encoded } from './probes.js';
 import { TENANTS, type World } from './world.js';
 
 type Scenario = (world: World, prober: Prober) => Promise<Leak[]>;
@@ -45,10 +45,7 @@ const owners = (world: World): Actor[] =>
 /** The same key and body from each tenant in turn: none is answered with what was made for another. */
 async function idempotency(world: World, prober: Prober): Promise<Leak[]> {
   const leaks: Leak[] = [];
-  const keyed = world.operations.filter(
-    ({ headers, access, pathParams }) =>
-      headers.some(({ name }) => name === 'Idempotency-Key') && access.kind === 'tenant' && pathParams.length === 0,
-  );
+  const keyed = world.operations.filter(({ title }) => world.subject.keyed.includes(title));
   for (const operation of keyed) {
     const key = world.random.uuid();
     const made = new Map<string, string[]>();
@@ -63,7 +60,7 @@ async function idempotency(world: World, prober: Prober): Promise<Leak[]> {
           ['Content-Type', 'application/json'],
           ['Idempotency-Key', key],
         ],
-        body: encoded({}),
+        body: encoded(operation.access.kind === 'tenant' ? {} : bodyFor(world, operation, actor.tenant!)),
       };
       const reply = await prober.try({
         operation,

@@ -36,7 +36,7 @@ export async function prove(
   const sinks = await Sinks.listen(world);
   const probes = new Probes(world);
   const who = world.actors.filter(actors);
-  const what = world.operations.filter(only);
+  const what = world.operations.filter((operation) => world.subject.proves(operation) && only(operation));
   try {
     const made: Probe[] = [];
     let turn = 0;

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const MODELS = ['shared', 'schema', 'database'] as const;
@@ -11,6 +12,7 @@ export default defineConfig({
     reporters: ['default'],
     disableConsoleIntercept: true,
     projects: MODELS.filter((model) => asked.includes(model)).map((model) => ({
+      resolve: { alias: { tenantry: path.resolve('src/index.ts') } },
       test: {
         name: model,
         provide: { model },

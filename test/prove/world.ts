@@ -7,6 +7,7 @@ import { userToken } from '../kit/actors.js';
 import { type Actor, actorsOf } from './actors.js';
 import { Canaries } from './canaries.js';
 import { Identifiers } from './identifiers.js';
+import type { Mutation } from './mutations.js';
 import type { Reply } from './http.js';
 import { type OpenApi, type Operation, operationsOf } from './operations.js';
 import { Random } from './random.js';
@@ -16,6 +17,12 @@ export interface Subject {
   name: string;
   /** With the demo tenants acme, globex and initech, and one user of each built-in role in each of them. */
   start(env: NodeJS.ProcessEnv): Promise<TestApp>;
+  /** Which operations are its own, that are to be proved; all of them are known. */
+  proves(operation: Operation): boolean;
+  /** Those that take an `Idempotency-Key` and are tried with one key by several tenants, as `METHOD /path`. */
+  keyed: string[];
+  /** Which mutations show in it, and of how many times the usual share of probes they take, where there are few. */
+  mutations: { shown(mutation: Mutation): boolean; times: number };
   /** What must be so for whom at each route, by `METHOD /path/:param`. */
   accessMap(t: TestApp): Record<string, Access> | Promise<Record<string, Access>>;
   /** Puts a canary wherever the product lets a tenant put something. */

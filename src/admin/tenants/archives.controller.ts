@@ -26,7 +26,7 @@ import {
 import type { Request, Response } from 'express';
 import { PlatformAudit } from '../../audit/index.js';
 import { RequiresPlatformPermission } from '../../auth/index.js';
-import { allowSlowUpload } from '../../common/index.js';
+import { slowUpload } from '../../common/index.js';
 import { ARCHIVE_TYPE, ArchiveSpool, TenantDownloads, TenantImporter, TenantStore } from '../../tenant/index.js';
 import { ExportRequest, ImportQuery, ImportView } from './archive.dto.js';
 
@@ -89,10 +89,9 @@ export class ArchivesController {
     @Headers('archive-passphrase') passphrase: string | undefined,
     @Req() request: Request,
   ): Promise<ImportView> {
-    allowSlowUpload(request);
     const sealer = passphrase === undefined ? undefined : { passphrase: decoded(passphrase) };
     const run = (file: string) => this.importer.run({ file, sealer, same: as === 'same', ...wanted });
-    return ImportView.of(await this.spool.upload(request, run));
+    return ImportView.of(await slowUpload(request, () => this.spool.upload(request, run)));
   }
 }
 

@@ -20,6 +20,7 @@ import {
   locate,
   parseLimit,
   revisionOf,
+  slowUpload,
 } from 'tenantry';
 import { Id, ListQuery, Operation, Resource } from '../rest.js';
 import { AdoptionSearch } from './adoption.search.js';
@@ -153,7 +154,7 @@ export class PetsController {
   addPhoto(@Param('id') id: string, @Query('name') name: unknown, @Req() request: AccessRequest): Promise<PhotoView> {
     const length = request.get('content-length');
     const bytes = length === undefined ? undefined : Number(length);
-    return this.photos.add(id, request, typeof name === 'string' ? name : '', bytes);
+    return slowUpload(request, () => this.photos.add(id, request, typeof name === 'string' ? name : '', bytes));
   }
 
   @Delete('pets/:id/photos/:photo')
