@@ -14,8 +14,10 @@ export const ADMIN_ENV = { PLATFORM_ADMIN_EMAIL: EMAIL, PLATFORM_ADMIN_PASSWORD:
 export const MAX_LIST_RATIO = 2;
 export const MAX_CREATE_MS = 1000;
 export const MAX_RESOLUTION_SHARE = 0.02;
-/** Lists are for people: a few at a time. */
+/** Lists are for people: a few at a time, and so many a second, of which one admin may have a hundred. */
 const READERS = 4;
+const LISTS_PER_S = 50;
+const WARMUP_MS = 1000;
 /** Each fills its page with few tenants as with many, so that equal pages are compared. */
 const PAGE = 10;
 const LISTS = {
@@ -48,22 +50,29 @@ async function signIn(port) {
 
 async function demandFullPage({ port }, path, token) {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token}` } });
-  const { items } = await response.json();
-  if (items?.length !== PAGE) throw new Error(`${path} has ${items?.length} tenants, not a full page of ${PAGE}`);
+  const { items, detail } = await response.json();
+  if (items?.length !== PAGE)
+    throw new Error(`${path} has ${items?.length} tenants, not a full page of ${PAGE}: ${detail}`);
 }
 
 /**
  * @returns for each kind of list what it takes with few and with many tenants
  * @throws Error when a page is not full on both sides: a nearly empty one would be compared with a full one
  */
-export async function compareLists({ few, many, inTurn, measure, load }) {
+export async function compareLists({ few, many, inTurn, load, seconds }) {
   const results = {};
   const tokens = { few: await signIn(few.port), many: await signIn(many.port) };
   for (const [name, filter] of Object.entries(LISTS)) {
     const path = `/api/admin/tenants?limit=${PAGE}&${filter}`.replace(/&$/, '');
     await demandFullPage(few, path, tokens.few);
     await demandFullPage(many, path, tokens.many);
-    const get = (target, token) => () => measure(load, target, 'get', [{ path, token }], 'uniform', READERS);
+    const pace = { scenario: 'get', rate: LISTS_PER_S, most: READERS, warmupMs: WARMUP_MS };
+    const get =
+      ({ port }, token) =>
+      async () => {
+        const offered = await load('offer', { ...pace, port, sessions: [{ path, token }], measureMs: seconds * 1000 });
+        return paced(offered, seconds);
+      };
     results[name] = await inTurn(`list ${name}`, { few: get(few, tokens.few), many: get(many, tokens.many) });
   }
   return results;
@@ -91,6 +100,14 @@ export async function adminOf(port) {
       }
     },
   };
+}
+
+/** What an open loop measured, as a closed one says it. */
+function paced({ times, statuses, firstError }, seconds) {
+  const at = (share) => times[Math.floor((times.length - 1) * share)] ?? NaN;
+  const answers = Object.values(statuses).reduce((sum, count) => sum + count, 0);
+  const errors = answers - times.length;
+  return { rps: times.length / seconds, p50: at(0.5), p99: at(0.99), errors, firstError };
 }
 
 /** @returns milliseconds from the request for a tenant until it is in service, and tenants made per second */

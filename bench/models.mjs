@@ -27,6 +27,7 @@ const SETTINGS = (limit) => ({
   'chat.public': true,
   model: 'mock-1',
   'limits.chat_per_10s': limit,
+  'limits.requests_per_hour': limit * 100,
   'limits.visitor_address_per_10s': limit,
 });
 

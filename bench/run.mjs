@@ -533,7 +533,7 @@ async function compareControlPlane(dir, server, load) {
     await sql(url, SPREAD_STATES, 'VACUUM ANALYZE', 'CHECKPOINT');
     targets[name] = await startTenantry(dir, `list-${name}`, url);
   }
-  const lists = await compareLists({ ...targets, inTurn, measure, load });
+  const lists = await compareLists({ ...targets, inTurn, load, seconds: SECONDS });
   const slugs = Array.from({ length: 300 }, (_, index) => DEMO[index % DEMO.length]);
   const sessions = await load('open', { port: targets.few.port, slugs });
   const { rps } = await measure(load, targets.few, 'session-read', sessions);
