@@ -8,6 +8,9 @@ export interface Exchange {
   readonly response: ServerResponse;
 }
 
+/** What Node's own parser is told of a request after which another protocol is spoken. */
+const UPGRADED = 2;
+
 /** How many requests may wait for the answers before them. */
 export interface PipelineBounds {
   /** Of one connection: from then on nothing more is read from it until they have been served. */
@@ -82,7 +85,7 @@ export class Pipeline {
     const { perConnection } = this.all.bounds;
     if (this.waiting.length < perConnection) return;
     this.hold();
-    if (this.all.areFull && this.waiting.length > perConnection) this.socket.destroy();
+    if (this.all.areFull && this.waiting.length > perConnection) this.cut();
   }
 
   /**
@@ -150,6 +153,13 @@ export class Pipeline {
     if (this.isHeld) return;
     this.isHeld = true;
     this.stopReading();
+  }
+
+  /** What else is in the piece that has come is not worth parsing: the parser is told that it is no HTTP any more. */
+  private cut(): void {
+    const { parser } = this.socket as { parser?: { onIncoming?: () => number } };
+    if (parser) parser.onIncoming = () => UPGRADED;
+    this.socket.destroy();
   }
 
   /** Node resumes for reasons of its own, at the end of each request and later; where it counts as paused, it reads too. */

@@ -21,7 +21,7 @@ const MOST_ADDED_AGAIN = 150;
  * How long the health route may take beside clients that send many requests at once, in ms. Served as they come, before
  * anybody else, 20,000 take ten seconds.
  */
-const MOST_WAITED_MS = 3000;
+const MOST_WAITED_MS = 5000;
 /** How long clients hold on, in ms. */
 const HOLD_MS = Math.min(proofOptions(300).seconds * 20, 4000);
 

@@ -162,10 +162,19 @@ interface Place {
   key: string;
 }
 
+/** Without recursion: what is put there may be nested deeper than the stack. */
 function placesIn(value: Json): Place[] {
-  if (typeof value !== 'object' || value === null) return [];
-  const holder = value as Record<string, Json>;
-  return Object.entries(holder).flatMap(([key, inner]) => [{ holder, key }, ...placesIn(inner)]);
+  const places: Place[] = [];
+  const left = [value];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (typeof one !== 'object' || one === null) continue;
+    const holder = one as Record<string, Json>;
+    for (const [key, inner] of Object.entries(holder)) {
+      places.push({ holder, key });
+      left.push(inner);
+    }
+  }
+  return places;
 }
 
 /** An own property, `__proto__` too. */

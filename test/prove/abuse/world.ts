@@ -37,6 +37,8 @@ export class World {
   private root = '';
   private addresses = 0;
   private platformRows: unknown;
+  /** Of the password of the demo, before anybody changed theirs. */
+  private passwordHash: unknown;
 
   private constructor(
     private readonly wire: Wire,
@@ -46,6 +48,10 @@ export class World {
   static async open(wire: Wire, database: TestDatabase): Promise<World> {
     const world = new World(wire, database);
     world.platformRows = await world.rowsOfPlatform();
+    const [owner] = await database.admin<{ password_hash: string }>(
+      `SELECT password_hash FROM shared.users WHERE email_key = 'owner@globex.example'`,
+    );
+    world.passwordHash = owner?.password_hash;
     await world.mend();
     return world;
   }
@@ -209,9 +215,8 @@ export class World {
     const email = `${role}-${randomBytes(4).toString('hex')}@${slug}.example`;
     await this.database.admin(
       `INSERT INTO shared.users (tenant_id, id, email, email_key, name, role, password_hash)
-       SELECT t.id, $1, $2, $2, 'Quinn', $3, u.password_hash
-         FROM platform.tenants t, shared.users u WHERE t.slug = $4 AND u.email_key = 'owner@globex.example'`,
-      [newId(), email, role, slug],
+       SELECT t.id, $1, $2, $2, 'Quinn', $3, $4 FROM platform.tenants t WHERE t.slug = $5`,
+      [newId(), email, role, this.passwordHash, slug],
     );
     return this.signIn(slug, email);
   }
