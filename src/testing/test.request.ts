@@ -48,8 +48,8 @@ export function sendRequest(port: number, method: string, path: string, options:
           status: response.statusCode ?? 0,
           headers: response.headers,
           text,
-          get json() {
-            return JSON.parse(text);
+          get json(): unknown {
+            return JSON.parse(text) as unknown;
           },
         });
       });

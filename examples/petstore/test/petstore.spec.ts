@@ -213,7 +213,7 @@ describe('photos', () => {
 
   it('may take longer than any other body while they come at a pace', async () => {
     const { id } = await addPet(acme, 'Slowpoke');
-    const { socket, received } = await connectRaw(t.port);
+    const { socket, ...client } = await connectRaw(t.port);
     const head = [
       `POST /api/pets/${id}/photos?name=slow.png HTTP/1.1`,
       'Host: localhost',
@@ -228,7 +228,7 @@ describe('photos', () => {
       await sleep(BODY_MS / 3);
     }
     socket.write('0\r\n\r\n');
-    expect(await received(/\r\n\r\n[^]*\}/)).toMatch(/^HTTP\/1\.1 201 [^]*"media_type":"image\/png"/);
+    expect(await client.received(/\r\n\r\n[^]*\}/)).toMatch(/^HTTP\/1\.1 201 [^]*"media_type":"image\/png"/);
     socket.destroy();
   });
 });
