@@ -15,7 +15,6 @@ export * from './auth.module.js';
 export { AuthPurge } from './auth.purge.js';
 export * from './auth.settings.js';
 export { adminOf } from './platform/platform-sign-in.controller.js';
-export { NO_TENANT } from './devices/device.tokens.js';
 export { PasswordHasher } from './passwords/password.hasher.js';
 export { checkPassword } from './passwords/password.policy.js';
 export { CODE_SECONDS, SandboxAccess, type SandboxPerson } from './sandboxes/sandbox-access.service.js';

@@ -1,14 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PlatformAudit } from '../audit/index.js';
 import { CursorInvalid, isUuid, type Page } from '../common/index.js';
-import { CredentialCodec, type OwnPlace, placeOf } from '../tenancy/index.js';
+import { CredentialCodec, NO_TENANT, type OwnPlace, placeOf } from '../tenancy/index.js';
 import { OutboxEventNotFound } from './outbox.errors.js';
 import { OutboxRelay } from './outbox.relay.js';
 import type { DeadEvent, OutboxTable } from './outbox.table.js';
 import { OutboxTables } from './outbox.tables.js';
 
-/** Whose cursors they are. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
 const CURSOR_OWNER = 'dead-outbox-events';
 
 /** Events that were given up, for platform admins; their payload is never shown. */
@@ -29,7 +27,7 @@ export class DeadEvents {
    * @throws CursorInvalid
    */
   async list(limit: number, cursor?: string): Promise<Page<DeadEvent>> {
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(NOBODY, CURSOR_OWNER, cursor);
+    const before = cursor === undefined ? undefined : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
     if (cursor !== undefined && before === undefined) throw new CursorInvalid();
     const rows: DeadEvent[] = await this.tables.shared.dead(limit + 1, before);
     await this.elsewhere(async (table) => void rows.push(...(await table.dead(limit + 1, before))));
@@ -38,7 +36,7 @@ export class DeadEvents {
     const more = rows.length > limit && last !== undefined;
     return {
       items: rows.slice(0, limit),
-      next_cursor: more ? this.credentials.sealCursor(NOBODY, CURSOR_OWNER, last.id) : null,
+      next_cursor: more ? this.credentials.sealCursor(NO_TENANT, CURSOR_OWNER, last.id) : null,
     };
   }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { CursorInvalid, type Page } from '../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource, type TenantStatus } from '../tenancy/index.js';
+import { CursorInvalid, HIGHEST_ID, type Page } from '../common/index.js';
+import { CredentialCodec, InjectPlatformDataSource, NO_TENANT, type TenantStatus } from '../tenancy/index.js';
 import { type Plan, PLANS } from './plans.js';
 import { TENANT_KINDS, TENANT_STATUSES, type TenantKind, type TenantRecord } from './tenant.record.js';
 
@@ -86,9 +86,6 @@ const COUNT = `SELECT count(*)::int AS total FROM tenants t WHERE t.status = ANY
 const COUNT_WORDS = `SELECT count(*)::int AS total FROM tenants t
   WHERE $1::uuid IS NOT NULL AND $2::int IS NOT NULL AND ${IN_STATE} AND ${HAS_WORDS}`;
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** Cursors of the control plane's lists belong to no tenant. */
-const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 const CURSOR_OWNER = 'tenants';
 
 /** Lists tenants, newest first, from indexes alone. */
@@ -105,7 +102,7 @@ export class TenantQuery {
    * @throws CursorInvalid
    */
   async list(filter: TenantFilter, limit: number, cursor?: string, total = false): Promise<TenantPage> {
-    const before = cursor === undefined ? LAST_ID : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
+    const before = cursor === undefined ? HIGHEST_ID : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
     if (before === undefined) throw new CursorInvalid();
     const states = [filter.status ?? TENANT_STATUSES, filter.plan ?? PLANS, filter.kind ?? TENANT_KINDS] as const;
     const words = filter.q === undefined ? undefined : wordsOf(filter.q);
@@ -154,7 +151,7 @@ export class TenantQuery {
 
   private async count(states: States, words: string[] | undefined): Promise<number> {
     const [counted] = words
-      ? await this.platform.query<{ total: number }[]>(COUNT_WORDS, [LAST_ID, 0, ...states, ...rangesOf(words)])
+      ? await this.platform.query<{ total: number }[]>(COUNT_WORDS, [HIGHEST_ID, 0, ...states, ...rangesOf(words)])
       : await this.platform.query<{ total: number }[]>(COUNT, [...states]);
     return counted?.total ?? 0;
   }

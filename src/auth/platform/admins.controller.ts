@@ -11,10 +11,9 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { CursorInvalid, parseLimit } from '../../common/index.js';
-import { CredentialCodec } from '../../tenancy/index.js';
+import { CredentialCodec, NO_TENANT } from '../../tenancy/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
 import {
   AdminPage,
   AdminView,

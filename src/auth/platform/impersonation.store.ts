@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { CursorInvalid, newId, type Page } from '../../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
+import { CredentialCodec, InjectPlatformDataSource, NO_TENANT } from '../../tenancy/index.js';
 import { IMPERSONATIONS_CHANNEL } from './impersonations.js';
 
 export const IMPERSONATION_STATES = ['pending', 'active', 'refused', 'ended', 'expired'] as const;

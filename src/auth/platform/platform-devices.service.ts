@@ -2,9 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { PlatformAudit } from '../../audit/index.js';
 import { CursorInvalid, isUuid, type Page } from '../../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
+import { CredentialCodec, InjectPlatformDataSource, NO_TENANT } from '../../tenancy/index.js';
 import type { SignedInDevice } from '../devices/device.dto.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
 import { DeviceNotFound } from '../devices/devices.service.js';
 import { AdminStates } from './admin-states.js';
 

@@ -2,7 +2,7 @@ import { createHash, hkdfSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { PlatformAudit } from '../../audit/index.js';
-import { AppError, isUuid } from '../../common/index.js';
+import { AppError, isUuid, LOWEST_ID } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
 import { type ArchivePart, readArchive } from '../archive/archive.format.js';
 import type { Sealer } from '../archive/archive.frame.js';
@@ -15,7 +15,6 @@ import { BackupStorage } from './backup.storage.js';
 import { BackupStore, HOLD_MS } from './backup.store.js';
 
 const PAGE = 500;
-const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 export interface BackupOptions {
   signal?: AbortSignal | undefined;
@@ -129,7 +128,7 @@ export class TenantBackups implements OnModuleInit {
   /** All that can be backed up. */
   async everybody(): Promise<string[]> {
     const ids: string[] = [];
-    for (let after = NOBODY; ;) {
+    for (let after = LOWEST_ID; ;) {
       const page = await this.store.tenantsAfter(after, PAGE);
       if (page.length === 0) return ids;
       ids.push(...page);

@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { CursorInvalid, isUuid, newId, type Page } from '../../common/index.js';
-import { type Actor, CredentialCodec, InjectPlatformDataSource, TenantContext } from '../../tenancy/index.js';
+import {
+  type Actor,
+  CredentialCodec,
+  InjectPlatformDataSource,
+  NO_TENANT,
+  TenantContext,
+} from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import type { SettingMap, SettingsOf } from './settings.owner.js';
 
@@ -39,9 +45,6 @@ const INSERT = `INSERT INTO setting_changes (id, scope, tenant_id, plan, key, be
   SELECT id, scope, tenant_id, plan, key, before, after, $2 FROM jsonb_to_recordset($1::jsonb)
     AS r(id uuid, scope text, tenant_id uuid, plan text, key text, before jsonb, after jsonb)`;
 const ERASE = 'DELETE FROM setting_changes WHERE tenant_id = $1';
-
-/** Cursors of histories of plans and the platform belong to no tenant. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** Who changed which setting, when, from what to what. A tenant's history goes with the tenant. */
 @Injectable()
@@ -93,13 +96,13 @@ export class SettingHistory {
   async list(of: SettingsOf, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
     const { tenantId, plan } = columnsOf(of);
     const owner = `settings:${of.scope}:${plan ?? ''}:${key}`;
-    const before = cursor === undefined ? null : this.credentials.openCursor(tenantId ?? NOBODY, owner, cursor);
+    const before = cursor === undefined ? null : this.credentials.openCursor(tenantId ?? NO_TENANT, owner, cursor);
     if (before === undefined) throw new CursorInvalid();
     const rows = await this.platform.query<SettingChange[]>(LIST[of.scope], [tenantId ?? plan, key, before, limit + 1]);
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId ?? NOBODY, owner, last.id) : null };
+    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId ?? NO_TENANT, owner, last.id) : null };
   }
 
   /** @returns undefined when this setting of this owner has no such change */
