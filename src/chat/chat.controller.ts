@@ -2,12 +2,11 @@ import { Body, Controller, Get, Header, HttpCode, Post, Query, Req, Res } from '
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
-import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
+import { AppError, parseLimit } from '../common/index.js';
 import { ApiOptionalBearer, ApiTenantHeader, goneSignal } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited, LimitedBy } from '../limits/index.js';
 import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from '../session/index.js';
-import { CredentialCodec, TenantContext } from '../tenancy/index.js';
 import { ChatRequest, ChatResponse, MAX_MESSAGE_BYTES, MessagePage, MessageView } from './chat.dto.js';
 import { ChatService } from './chat.service.js';
 
@@ -19,8 +18,6 @@ export class ChatController {
   constructor(
     private readonly chats: ChatService,
     private readonly idempotency: IdempotencyService,
-    private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
   ) {}
 
   @Post('chat')
@@ -91,18 +88,9 @@ export class ChatController {
     return this.page(request, limit, cursor);
   }
 
-  private async page(request: AccessRequest, limit: unknown, cursor: unknown): Promise<MessagePage> {
-    const sessionId = sessionOf(request);
-    const page = await this.chats.history(sessionId, parseLimit(limit, 50, 100), this.position(sessionId, cursor));
+  private async page(request: AccessRequest, limit?: string, cursor?: string): Promise<MessagePage> {
+    const page = await this.chats.history(sessionOf(request), parseLimit(limit, 50, 100), cursor);
     return { items: page.items.map((message) => MessageView.of(message)), next_cursor: page.next_cursor };
-  }
-
-  private position(sessionId: string, cursor: unknown): string | undefined {
-    if (cursor === undefined) return undefined;
-    const tenant = this.context.currentOrThrow('A cursor');
-    const position = typeof cursor === 'string' ? this.credentials.openCursor(tenant.id, sessionId, cursor) : undefined;
-    if (position === undefined) throw new CursorInvalid();
-    return position;
   }
 }
 

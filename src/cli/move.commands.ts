@@ -58,7 +58,7 @@ export class MoveCommands {
   }
 
   async list(name: string): Promise<void> {
-    const items = (await this.moves.list(name, LISTED)).map((move) => MoveView.of(move));
+    const items = (await this.moves.list(name, LISTED)).items.map((move) => MoveView.of(move));
     await this.terminal.show(() => new Table(TITLES).rows(items.map(row)), { items, next_cursor: null });
   }
 

@@ -66,12 +66,12 @@ export class RestoreCommands {
   }
 
   async list(name: string): Promise<void> {
-    const items = (await this.restores.list(name, LISTED)).map((restore) => RestoreView.of(restore));
+    const items = (await this.restores.list(name, LISTED)).items.map((restore) => RestoreView.of(restore));
     await this.terminal.show(() => new Table(TITLES).rows(items.map(row)), { items, next_cursor: null });
   }
 
   private async last(name: string): Promise<Restore> {
-    const [restore] = await this.restores.list(name, 1);
+    const [restore] = (await this.restores.list(name, 1)).items;
     if (restore) return restore;
     throw new CommandFailure(
       EXIT.refused,

@@ -9,7 +9,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
 import { BackupJobs, TenantBackups } from '../../tenant/index.js';
 import { BackupListView, BackupView } from './backup.dto.js';
 
@@ -52,10 +52,7 @@ export class BackupsController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<BackupListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const backups = await this.backups.list(name, wanted + 1, cursor);
-    const items = backups.slice(0, wanted).map((backup) => BackupView.of(backup));
-    return { items, next_cursor: backups.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.backups.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => BackupView.of(one)) };
   }
 }

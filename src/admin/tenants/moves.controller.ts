@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import { MoveWorker, TenantMoves, TenantStore } from '../../tenant/index.js';
 import { MoveListView, MoveRequest, MoveView } from './move.dto.js';
@@ -80,11 +80,8 @@ export class MovesController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<MoveListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const moves = await this.moves.list(name, wanted + 1, cursor);
-    const items = moves.slice(0, wanted).map((move) => MoveView.of(move));
-    return { items, next_cursor: moves.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.moves.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => MoveView.of(one)) };
   }
 
   @Delete('move')

@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import { RestoreDifferences, RestoreWorker, TenantRestores, TenantStore } from '../../tenant/index.js';
 import { DifferingRowsView, RestoreListView, RestoreRequest, RestoreView, SwapRequest } from './restore.dto.js';
@@ -78,11 +78,8 @@ export class RestoresController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<RestoreListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const restores = await this.restores.list(name, wanted + 1, cursor);
-    const items = restores.slice(0, wanted).map((restore) => RestoreView.of(restore));
-    return { items, next_cursor: restores.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.restores.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => RestoreView.of(one)) };
   }
 
   @Get(':id')

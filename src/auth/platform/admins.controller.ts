@@ -10,8 +10,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { CursorInvalid, parseLimit } from '../../common/index.js';
-import { CredentialCodec, NO_TENANT } from '../../tenancy/index.js';
+import { parseLimit } from '../../common/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import {
@@ -26,9 +25,6 @@ import { AdminsService } from './admins.service.js';
 import { PlatformAdminStore } from './platform-admin.store.js';
 import { adminOf } from './platform-sign-in.controller.js';
 
-/** Whose cursors they are. */
-const CURSOR_OWNER = 'platform-admins';
-
 @ApiTags('platform')
 @ApiBearerAuth('bearer')
 @Controller('api/admin/admins')
@@ -36,7 +32,6 @@ export class AdminsController {
   constructor(
     private readonly admins: AdminsService,
     private readonly store: PlatformAdminStore,
-    private readonly credentials: CredentialCodec,
   ) {}
 
   @Get()
@@ -46,17 +41,9 @@ export class AdminsController {
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
   @ApiQuery({ name: 'cursor', required: false })
   @ApiOkResponse({ type: AdminPage })
-  async list(@Query('limit') limitText?: string, @Query('cursor') cursor?: string): Promise<AdminPage> {
-    const limit = parseLimit(limitText, 50, 200);
-    const after = cursor === undefined ? NO_TENANT : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
-    if (after === undefined) throw new CursorInvalid();
-    const rows = await this.store.page(after, limit + 1);
-    const last = rows[limit - 1];
-    const more = rows.length > limit && last !== undefined;
-    return {
-      items: rows.slice(0, limit).map((admin) => AdminView.of(admin)),
-      next_cursor: more ? this.credentials.sealCursor(NO_TENANT, CURSOR_OWNER, last.id) : null,
-    };
+  async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<AdminPage> {
+    const page = await this.store.page(parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((admin) => AdminView.of(admin)) };
   }
 
   @Get(':id')

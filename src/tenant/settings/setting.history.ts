@@ -1,14 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { CursorInvalid, isUuid, newId, type Page } from '../../common/index.js';
-import {
-  type Actor,
-  CredentialCodec,
-  InjectPlatformDataSource,
-  NO_TENANT,
-  TenantContext,
-} from '../../tenancy/index.js';
+import { isUuid, newId, type Page } from '../../common/index.js';
+import { type Actor, InjectPlatformDataSource, PlatformCursors, TenantContext } from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
 import type { SettingMap, SettingsOf } from './settings.owner.js';
 
@@ -52,7 +46,7 @@ export class SettingHistory {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
     erasure: TenantErasure,
   ) {
     erasure.register(async (manager, tenantId) => {
@@ -96,13 +90,9 @@ export class SettingHistory {
   async list(of: SettingsOf, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
     const { tenantId, plan } = columnsOf(of);
     const owner = `settings:${of.scope}:${plan ?? ''}:${key}`;
-    const before = cursor === undefined ? null : this.credentials.openCursor(tenantId ?? NO_TENANT, owner, cursor);
-    if (before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(owner, cursor, tenantId ?? undefined);
     const rows = await this.platform.query<SettingChange[]>(LIST[of.scope], [tenantId ?? plan, key, before, limit + 1]);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId ?? NO_TENANT, owner, last.id) : null };
+    return this.cursors.page(owner, rows, limit, ({ id }) => id, tenantId ?? undefined);
   }
 
   /** @returns undefined when this setting of this owner has no such change */
