@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
+import { type AccessRequest, ForVisitorSession, visitorOf } from '../auth/index.js';
 import { AppError, parseLimit } from '../common/index.js';
 import { ApiOptionalBearer, ApiTenantHeader, goneSignal } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
@@ -38,7 +38,7 @@ export class ChatController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<ChatResponse> {
     if (Buffer.byteLength(body.message) > MAX_MESSAGE_BYTES) throw messageTooLarge();
-    const sessionId = sessionOf(request);
+    const sessionId = visitorOf(request).sessionId;
     const gone = goneSignal(response);
     return this.idempotency.execute<ChatResponse>(
       { key: request.get('idempotency-key'), scope: `chat:${sessionId}`, body, ttlMs: DAY_MS },
@@ -89,14 +89,9 @@ export class ChatController {
   }
 
   private async page(request: AccessRequest, limit?: string, cursor?: string): Promise<MessagePage> {
-    const page = await this.chats.history(sessionOf(request), parseLimit(limit, 50, 100), cursor);
+    const page = await this.chats.history(visitorOf(request).sessionId, parseLimit(limit, 50, 100), cursor);
     return { items: page.items.map((message) => MessageView.of(message)), next_cursor: page.next_cursor };
   }
-}
-
-function sessionOf(request: AccessRequest): string {
-  if (!request.visitor) throw new Error('The access guard has not run.');
-  return request.visitor.sessionId;
 }
 
 function messageTooLarge(): AppError {

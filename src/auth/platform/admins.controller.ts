@@ -23,7 +23,7 @@ import {
 } from './admins.dto.js';
 import { AdminsService } from './admins.service.js';
 import { PlatformAdminStore } from './platform-admin.store.js';
-import { adminOf } from './platform-sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
 
 @ApiTags('platform')
 @ApiBearerAuth('bearer')

@@ -22,7 +22,7 @@ import {
 } from './impersonation.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
-import { adminOf } from './platform-sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
 
 @ApiTags('platform')
 @ApiBearerAuth('bearer')

@@ -14,7 +14,7 @@ import { TenantContext, TenantRunner } from '../../tenancy/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
 import { declarePermission } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { personOf } from '../sign-in/sign-in.controller.js';
+import { personOf } from '../access/caller.js';
 import { SupportPage, SupportView } from './impersonation.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
