@@ -1,9 +1,9 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, ForVisitorSession, visitorOf } from '../auth/index.js';
 import { AppError, parseLimit } from '../common/index.js';
-import { ApiOptionalBearer, ApiTenantHeader, goneSignal } from '../http/index.js';
+import { ApiIdempotencyKey, ApiOptionalBearer, ApiPaging, ApiTenantHeader, goneSignal } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited, LimitedBy } from '../limits/index.js';
 import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from '../session/index.js';
@@ -30,7 +30,7 @@ export class ChatController {
     summary: "Send a message to the tenant's model",
     description: 'Message and reply are stored before the answer.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiOkResponse({ type: ChatResponse })
   chat(
     @Body() body: ChatRequest,
@@ -51,8 +51,7 @@ export class ChatController {
   @ForVisitorSession('authorization')
   @ApiSecurity('session')
   @ApiTenantHeader()
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({ summary: 'Messages of the session in the Authorization header, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   current(
@@ -73,8 +72,7 @@ export class ChatController {
     description: 'As answered by POST /session; signed in, also the UUID of an own session.',
   })
   @ApiTenantHeader()
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({
     summary: 'Messages of a session, oldest first',
     description: "With session:read-any also of anybody's by its UUID; each time it is in the audit log.",

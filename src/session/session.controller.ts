@@ -2,7 +2,6 @@ import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Qu
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
@@ -21,7 +20,7 @@ import {
 } from '../auth/index.js';
 import { parseLimit, ValidationFailed } from '../common/index.js';
 import { ApiFieldFilters, FieldFilterQuery, type FieldQuery, newFieldValues, SESSION_FIELDS } from '../fields/index.js';
-import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
+import { ApiIdempotencyKey, ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantSettings } from '../settings/index.js';
@@ -64,7 +63,7 @@ export class SessionController {
       "A signed-in user's session is theirs alone. One that an API key opens belongs to nobody: whoever holds its " +
       'session_id is in, visitors where the tenant takes them.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiCreatedResponse({ type: SessionResponse })
   open(@Body() body: SessionRequest, @Req() request: AccessRequest): Promise<SessionResponse> {
     const { principal } = request;

@@ -1,19 +1,10 @@
 import { Controller, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { parseLimit } from '../../common/index.js';
+import { ApiNamedTenant, ApiPaging } from '../../http/index.js';
 import { BackupJobs, TenantBackups } from '../../tenant/index.js';
 import { BackupListView, BackupView } from './backup.dto.js';
-
-const TENANT = { name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string' as const, example: 'acme' } };
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -33,7 +24,7 @@ export class BackupsController {
     description:
       'Answers at once. While one is being made, that one is the answer. 409 `backups_off` without BACKUP_DIR and BACKUP_S3_BUCKET.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: BackupView })
   async order(@Param('tenant') name: string): Promise<BackupView> {
     return BackupView.of(await this.jobs.order(name));
@@ -43,9 +34,8 @@ export class BackupsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: "A tenant's backups, newest first" })
-  @ApiParam(TENANT)
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiNamedTenant()
+  @ApiPaging(200)
   @ApiOkResponse({ type: BackupListView })
   async list(
     @Param('tenant') name: string,

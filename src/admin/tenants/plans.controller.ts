@@ -1,7 +1,6 @@
 import { Body, Controller, Get, Header, Headers, Param, Patch, Res } from '@nestjs/common';
 import {
   ApiBearerAuth,
-  ApiHeader,
   ApiOkResponse,
   ApiOperation,
   ApiParam,
@@ -13,6 +12,7 @@ import { IsInt, IsOptional, Max, Min, ValidateIf } from 'class-validator';
 import type { Response } from 'express';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { etagOf, revisionOf } from '../../common/index.js';
+import { ApiIfMatch } from '../../http/index.js';
 import { type PlanRecord, PlanRegistry, PLANS } from '../../tenant/index.js';
 
 const days = (most: number) => ({ message: `must be a whole number of days from 1 to ${most}` });
@@ -124,7 +124,7 @@ export class PlansController {
   @RequiresPlatformPermission('plan:write')
   @ApiOperation({ summary: 'Change the rules of a plan', description: 'In force from the next run of the rules on.' })
   @ApiParam({ name: 'plan', enum: PLANS, schema: { type: 'string', example: 'free' } })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag last seen; 412 when it is another by now.' })
+  @ApiIfMatch()
   @ApiOkResponse({ type: PlanView })
   async change(
     @Param('plan') name: string,

@@ -1,6 +1,7 @@
 import { Controller, Get, Header, Param } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
+import { ApiNamedTenant } from '../../http/index.js';
 import { RetirementStore, type ScheduledAct, TenantStore } from '../../tenant/index.js';
 
 const ACTS = {
@@ -50,7 +51,7 @@ export class ScheduleController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'What the rules of its plan will do to a tenant, as it stands now' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiOkResponse({ type: ScheduleView })
   async read(@Param('tenant') name: string): Promise<ScheduleView> {
     const { id } = await this.tenants.find(name);

@@ -6,11 +6,11 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { parseLimit } from '../../common/index.js';
+import { ApiPaging } from '../../http/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import {
@@ -38,8 +38,7 @@ export class AdminsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('platform-admin:read')
   @ApiOperation({ summary: 'Platform admins, oldest first' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: AdminPage })
   async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<AdminPage> {
     const page = await this.store.page(parseLimit(limit, 50, 200), cursor);

@@ -6,11 +6,11 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { parseLimit } from '../../common/index.js';
+import { ApiPaging } from '../../http/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import {
@@ -37,8 +37,7 @@ export class ImpersonationController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('impersonation:read')
   @ApiOperation({ summary: 'Impersonations in all tenants, newest first' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: ImpersonationPage })
   async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<ImpersonationPage> {
     const page = await this.store.page(undefined, parseLimit(limit, 50, 200), cursor);
