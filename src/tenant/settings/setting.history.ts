@@ -4,7 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { isUuid, newId, type Page } from '../../common/index.js';
 import { type Actor, InjectPlatformDataSource, PlatformCursors, TenantContext } from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
-import type { SettingMap, SettingsOf } from './settings.owner.js';
+import type { SettingMap, SettingsOwner } from './settings.owner.js';
 
 /** One change of one setting. */
 export interface SettingChange {
@@ -20,7 +20,7 @@ export interface SettingChange {
 
 /** The settings of one owner before and after a change. */
 export interface SettingsChanged {
-  of: SettingsOf;
+  of: SettingsOwner;
   before: SettingMap;
   after: SettingMap;
 }
@@ -59,7 +59,7 @@ export class SettingHistory {
    *
    * @param manager of the transaction of the change, which holds the owner's row: so ids are in the order of changes
    */
-  record(manager: EntityManager, of: SettingsOf, before: SettingMap, after: SettingMap): Promise<void> {
+  record(manager: EntityManager, of: SettingsOwner, before: SettingMap, after: SettingMap): Promise<void> {
     return this.recordAll(manager, [{ of, before, after }]);
   }
 
@@ -87,7 +87,7 @@ export class SettingHistory {
    * @param limit changes to a page
    * @throws CursorInvalid
    */
-  async list(of: SettingsOf, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
+  async list(of: SettingsOwner, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
     const { tenantId, plan } = columnsOf(of);
     const owner = `settings:${of.scope}:${plan ?? ''}:${key}`;
     const before = this.cursors.open(owner, cursor, tenantId ?? undefined);
@@ -96,7 +96,7 @@ export class SettingHistory {
   }
 
   /** @returns undefined when this setting of this owner has no such change */
-  async find(of: SettingsOf, key: string, id: string): Promise<SettingChange | undefined> {
+  async find(of: SettingsOwner, key: string, id: string): Promise<SettingChange | undefined> {
     if (!isUuid(id)) return undefined;
     const { tenantId, plan } = columnsOf(of);
     const [change] = await this.platform.query<SettingChange[]>(FIND, [id, key, of.scope, tenantId, plan]);
@@ -110,6 +110,6 @@ export function differing(before: SettingMap, after: SettingMap): string[] {
   return [...keys].filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
-function columnsOf(of: SettingsOf): { tenantId: string | null; plan: string | null } {
+function columnsOf(of: SettingsOwner): { tenantId: string | null; plan: string | null } {
   return { tenantId: of.scope === 'tenant' ? of.id : null, plan: of.scope === 'plan' ? of.name : null };
 }
