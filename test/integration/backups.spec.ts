@@ -178,6 +178,17 @@ describe('backups', () => {
     const [item] = (await list()).json.items;
     expect(item).toMatchObject({ id: ordered.json.id, scheduled: false });
     expect((await admin.get('/api/admin/tenants/nobody/backups')).status).toBe(404);
+    const newer = (await admin.send('POST', '/api/admin/tenants/globex/backups')).json;
+    await vi.waitFor(async () => expect((await list()).json.items).toMatchObject([{ id: newer.id, state: 'done' }]), {
+      timeout: 20_000,
+    });
+    const cursor = (await list()).json.next_cursor;
+    const from = (tenant: string, at: string) =>
+      admin.get(`/api/admin/tenants/${tenant}/backups?limit=1&cursor=${encodeURIComponent(at)}`);
+    expect((await from('globex', cursor)).json).toMatchObject({ items: [{ id: item.id }] });
+    // Neither is a place in another list, nor is a bare id one in any.
+    for (const refused of [await from('acme', cursor), await from('globex', newer.id)])
+      expect([refused.status, refused.json.code]).toEqual([422, 'cursor_invalid']);
   });
 
   it('are made, listed and verified by command', async () => {
