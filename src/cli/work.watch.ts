@@ -40,22 +40,22 @@ export class WorkWatch {
    * @returns how it ended
    * @throws Interrupted
    */
-  async settle<State>({ look, isOver, report, patienceMs, interrupted }: WatchedWork<State>): Promise<State> {
+  async settle<State>(work: WatchedWork<State>): Promise<State> {
     const signal = this.terminal.interrupted;
     if (this.database.started) this.takeUp('No service is running: this command does the work.');
     let last: string | undefined;
     let since = performance.now();
     for (;;) {
-      const state = await look();
+      const state = await work.look();
       const sign = JSON.stringify(state);
       const fresh = sign !== last;
-      report(state, fresh);
-      if (isOver(state)) return state;
+      work.report(state, fresh);
+      if (work.isOver(state)) return state;
       if (fresh) [last, since] = [sign, performance.now()];
-      else if (performance.now() - since > (patienceMs?.(state) ?? SILENT_MS)) {
+      else if (performance.now() - since > (work.patienceMs?.(state) ?? SILENT_MS)) {
         this.takeUp('No service takes it up: this command does the work.');
       }
-      if (signal.aborted) throw new Interrupted(interrupted);
+      if (signal.aborted) throw new Interrupted(work.interrupted);
       await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
     }
   }
