@@ -3,7 +3,7 @@ export { AdminJobsModule } from './jobs/admin-jobs.module.js';
 export { AddServerRequest, ChangeServerRequest, ServerView } from './servers/server.dto.js';
 export { MoveRequest, MoveView } from './tenants/move.dto.js';
 export { DifferingRowsView, RestoreRequest, RestoreView } from './tenants/restore.dto.js';
-export { ChangePlanRequest, PlanView } from './tenants/plans.controller.js';
+export { ChangePlanRequest, PlanView } from './tenants/plan.dto.js';
 export { editOf, newTenantOf } from './tenants/requested.tenant.js';
 export { TenantListQuery, TenantPageView } from './tenants/tenant-list.dto.js';
 export { ChangeTenantRequest, CreateTenantRequest, SuspendRequest } from './tenants/tenant-request.dto.js';

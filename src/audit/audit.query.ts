@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { CursorInvalid, firstIdAt, type Page } from '../common/index.js';
+import { firstIdAt, type Page } from '../common/index.js';
 import {
   type ActorKind,
-  CredentialCodec,
   InjectTenantRepository,
-  TenantContext,
+  TenantCursors,
   type TenantRepository,
   TenantRunner,
 } from '../tenancy/index.js';
@@ -26,8 +25,8 @@ export interface AuditFilter {
 
 /** Events read at once for an export; what is in memory is at most a few times this. */
 const EXPORT_PAGE = 500;
-/** Whose cursors they are. */
-const CURSOR_OWNER = 'audit';
+/** What cursors are sealed with. */
+const LIST = 'audit';
 /** Sorts after everything that begins with the same text, in the column's byte order. */
 const LAST_CHARACTER = '\u{10FFFF}';
 
@@ -36,9 +35,8 @@ const LAST_CHARACTER = '\u{10FFFF}';
 export class AuditQuery {
   constructor(
     @InjectTenantRepository(TenantAuditEvent) private readonly events: TenantRepository<TenantAuditEvent>,
-    private readonly context: TenantContext,
     private readonly runner: TenantRunner,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
   ) {}
 
   /**
@@ -46,14 +44,8 @@ export class AuditQuery {
    * @throws CursorInvalid
    */
   async list(filter: AuditFilter, limit: number, cursor?: string): Promise<Page<TenantAuditEvent>> {
-    const tenantId = this.context.currentOrThrow('The audit log').id;
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
-    const rows = await this.read(filter, limit + 1, before);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId, CURSOR_OWNER, last.id) : null };
+    const rows = await this.read(filter, limit + 1, this.cursors.open(LIST, cursor));
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { CursorInvalid, firstIdAt, type Page } from '../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../tenancy/index.js';
+import { firstIdAt, type Page } from '../common/index.js';
+import { InjectPlatformDataSource, PlatformCursors } from '../tenancy/index.js';
 import type { AuditEntry } from './audit.entry.js';
 import type { AuditFilter } from './audit.query.js';
 
@@ -15,16 +15,15 @@ export interface PlatformAuditEvent extends AuditEntry {
   reason: string | null;
 }
 
-/** Cursors of this log belong to no tenant. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
-const CURSOR_OWNER = 'platform-audit';
+/** What cursors are sealed with. */
+const LIST = 'platform-audit';
 
 /** Reads the platform's log, newest first. */
 @Injectable()
 export class PlatformAuditQuery {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   /**
@@ -32,13 +31,8 @@ export class PlatformAuditQuery {
    * @throws CursorInvalid
    */
   async list(filter: PlatformAuditFilter, limit: number, cursor?: string): Promise<Page<PlatformAuditEvent>> {
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(NOBODY, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
-    const rows = await this.read(filter, limit + 1, before);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(NOBODY, CURSOR_OWNER, last.id) : null };
+    const rows = await this.read(filter, limit + 1, this.cursors.open(LIST, cursor));
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /** What is not asked for is null: statements are planned with their values, so such a condition costs nothing. */

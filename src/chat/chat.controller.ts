@@ -1,13 +1,12 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiSecurity, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { type AccessRequest, ForVisitorSession } from '../auth/index.js';
-import { AppError, CursorInvalid, parseLimit } from '../common/index.js';
-import { ApiOptionalBearer, ApiTenantHeader, goneSignal } from '../http/index.js';
+import { type AccessRequest, ForVisitorSession, visitorOf } from '../auth/index.js';
+import { AppError, parseLimit } from '../common/index.js';
+import { ApiIdempotencyKey, ApiOptionalBearer, ApiPaging, ApiTenantHeader, goneSignal } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited, LimitedBy } from '../limits/index.js';
 import { SESSION_READ, SESSION_READ_ANY, SESSION_WRITE } from '../session/index.js';
-import { CredentialCodec, TenantContext } from '../tenancy/index.js';
 import { ChatRequest, ChatResponse, MAX_MESSAGE_BYTES, MessagePage, MessageView } from './chat.dto.js';
 import { ChatService } from './chat.service.js';
 
@@ -19,8 +18,6 @@ export class ChatController {
   constructor(
     private readonly chats: ChatService,
     private readonly idempotency: IdempotencyService,
-    private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
   ) {}
 
   @Post('chat')
@@ -33,7 +30,7 @@ export class ChatController {
     summary: "Send a message to the tenant's model",
     description: 'Message and reply are stored before the answer.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiOkResponse({ type: ChatResponse })
   chat(
     @Body() body: ChatRequest,
@@ -41,7 +38,7 @@ export class ChatController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<ChatResponse> {
     if (Buffer.byteLength(body.message) > MAX_MESSAGE_BYTES) throw messageTooLarge();
-    const sessionId = sessionOf(request);
+    const sessionId = visitorOf(request).sessionId;
     const gone = goneSignal(response);
     return this.idempotency.execute<ChatResponse>(
       { key: request.get('idempotency-key'), scope: `chat:${sessionId}`, body, ttlMs: DAY_MS },
@@ -54,8 +51,7 @@ export class ChatController {
   @ForVisitorSession('authorization')
   @ApiSecurity('session')
   @ApiTenantHeader()
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({ summary: 'Messages of the session in the Authorization header, oldest first' })
   @ApiOkResponse({ type: MessagePage })
   current(
@@ -76,8 +72,7 @@ export class ChatController {
     description: 'As answered by POST /session; signed in, also the UUID of an own session.',
   })
   @ApiTenantHeader()
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({
     summary: 'Messages of a session, oldest first',
     description: "With session:read-any also of anybody's by its UUID; each time it is in the audit log.",
@@ -91,24 +86,10 @@ export class ChatController {
     return this.page(request, limit, cursor);
   }
 
-  private async page(request: AccessRequest, limit: unknown, cursor: unknown): Promise<MessagePage> {
-    const sessionId = sessionOf(request);
-    const page = await this.chats.history(sessionId, parseLimit(limit, 50, 100), this.position(sessionId, cursor));
+  private async page(request: AccessRequest, limit?: string, cursor?: string): Promise<MessagePage> {
+    const page = await this.chats.history(visitorOf(request).sessionId, parseLimit(limit, 50, 100), cursor);
     return { items: page.items.map((message) => MessageView.of(message)), next_cursor: page.next_cursor };
   }
-
-  private position(sessionId: string, cursor: unknown): string | undefined {
-    if (cursor === undefined) return undefined;
-    const tenant = this.context.currentOrThrow('A cursor');
-    const position = typeof cursor === 'string' ? this.credentials.openCursor(tenant.id, sessionId, cursor) : undefined;
-    if (position === undefined) throw new CursorInvalid();
-    return position;
-  }
-}
-
-function sessionOf(request: AccessRequest): string {
-  if (!request.visitor) throw new Error('The access guard has not run.');
-  return request.visitor.sessionId;
 }
 
 function messageTooLarge(): AppError {

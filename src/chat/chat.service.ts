@@ -5,9 +5,9 @@ import type { Commit } from '../idempotency/index.js';
 import { SESSION_IDLE_MS, SessionService, WELCOME } from '../session/index.js';
 import { TenantSettings } from '../settings/index.js';
 import {
-  CredentialCodec,
   InjectTenantRepository,
   TenantContext,
+  TenantCursors,
   type TenantRepository,
   TenantTransaction,
 } from '../tenancy/index.js';
@@ -40,7 +40,7 @@ export class ChatService {
     private readonly transaction: TenantTransaction,
     private readonly context: TenantContext,
     private readonly settings: TenantSettings,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly queue: ModelQueue,
     private readonly contents: MessageContents,
     @Inject(MODEL_PROVIDERS) private readonly providers: ModelProvider[],
@@ -74,10 +74,10 @@ export class ChatService {
    * One page of a session's messages, oldest first.
    *
    * @param limit 1 to 100
-   * @throws UnknownSession when it has gone meanwhile
+   * @throws CursorInvalid; UnknownSession when it has gone meanwhile
    */
-  async history(sessionId: string, limit: number, after: string | undefined): Promise<Page<ChatMessage>> {
-    const tenant = this.context.currentOrThrow('A chat history');
+  async history(sessionId: string, limit: number, cursor: string | undefined): Promise<Page<ChatMessage>> {
+    const after = this.cursors.open(sessionId, cursor);
     const query = this.messages
       .createQueryBuilder('message')
       .where('message.sessionId = :sessionId', { sessionId })
@@ -87,10 +87,8 @@ export class ChatService {
     const rows = await query.getMany();
     // Messages go with their session: where there are some, it is still there.
     if (rows.length === 0) await this.sessions.get(sessionId);
-    const items = await this.contents.opened(rows.slice(0, limit));
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, sessionId, last.id) : null };
+    const page = this.cursors.page(sessionId, rows, limit, ({ id }) => id);
+    return { ...page, items: await this.contents.opened(page.items) };
   }
 
   private async ask(

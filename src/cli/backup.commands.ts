@@ -47,7 +47,7 @@ export class BackupCommands {
   }
 
   async list(name: string | undefined): Promise<void> {
-    await this.show(await this.backups.list(name, MOST));
+    await this.show((await this.backups.list(name, MOST)).items);
   }
 
   async verify(id: string): Promise<void> {

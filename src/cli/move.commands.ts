@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MoveRequest, MoveView } from '../admin/index.js';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import { TenantRunner } from '../tenancy/index.js';
 import { type MoveDetails, MoveWorker, TenantMoves } from '../tenant/index.js';
-import { CommandFailure, EXIT, Interrupted } from './exit-codes.js';
+import { CommandFailure, EXIT } from './exit-codes.js';
 import { checked } from './input.js';
 import { card, Table } from './table.js';
 import { type Progress, Terminal } from './terminal.js';
+import { WorkWatch } from './work.watch.js';
 
 export interface MoveOptions {
   isolation: string;
@@ -15,27 +15,26 @@ export interface MoveOptions {
   wait: boolean;
 }
 
-const POLL_MS = 100;
-/** Past this long without a sign of life from a service, the command does the work, in ms. */
-const SILENT_MS = 10_000;
 const LISTED = 200;
 const TITLES = ['BEGUN', 'FROM', 'TO', 'STATE', 'ROWS', 'PAUSE', 'ERROR'];
 
 /** Moves tenants. The service's workers do the work, or the command's own where there is no service. */
 @Injectable()
 export class MoveCommands {
-  private readonly work: () => void;
-  private working = false;
+  private readonly watch: WorkWatch;
 
   constructor(
     private readonly terminal: Terminal,
     private readonly moves: TenantMoves,
-    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    @Inject(DATABASE) database: PreparedDatabase,
     worker: MoveWorker,
     runner: TenantRunner,
   ) {
-    // Bound here, outside the command's scope: whatever else it takes up is not this person's doing.
-    this.work = runner.bind(() => worker.start());
+    this.watch = new WorkWatch(
+      terminal,
+      database,
+      runner.bind(() => worker.start()),
+    );
   }
 
   async begin(name: string, { isolation, server, wait }: MoveOptions): Promise<void> {
@@ -58,7 +57,7 @@ export class MoveCommands {
   }
 
   async list(name: string): Promise<void> {
-    const items = (await this.moves.list(name, LISTED)).map((move) => MoveView.of(move));
+    const items = (await this.moves.list(name, LISTED)).items.map((move) => MoveView.of(move));
     await this.terminal.show(() => new Table(TITLES).rows(items.map(row)), { items, next_cursor: null });
   }
 
@@ -77,35 +76,20 @@ export class MoveCommands {
 
   /** @throws Interrupted */
   private async settle(name: string): Promise<MoveDetails> {
-    const { interrupted } = this.terminal;
-    if (this.database.started) this.takeUp('No service is running: this command does the work.');
     const progress = this.terminal.progress();
     const seen = new Set<string>();
-    let last = '';
-    let since = performance.now();
     try {
-      for (;;) {
-        const move = await this.moves.present(name);
-        report(progress, move, seen);
-        if (move.state !== 'running' && move.state !== 'undoing') return move;
-        const sign = JSON.stringify(move);
-        if (sign !== last) [last, since] = [sign, performance.now()];
-        else if (performance.now() - since > SILENT_MS) {
-          this.takeUp('No service takes it up: this command does the work.');
-        }
-        if (interrupted.aborted) throw goesOn(name);
-        await sleep(POLL_MS, undefined, { signal: interrupted }).catch(() => undefined);
-      }
+      return await this.watch.settle({
+        look: () => this.moves.present(name),
+        isOver: ({ state }) => state !== 'running' && state !== 'undoing',
+        report: (move) => report(progress, move, seen),
+        interrupted:
+          `Interrupted. The move of ${name} is not lost: a running service goes on with it, or the next one that starts; ` +
+          `"tenants move-wait ${name}" waits for it again, "tenants move-abort ${name}" takes it back.`,
+      });
     } finally {
       progress.end();
     }
-  }
-
-  private takeUp(reason: string): void {
-    if (this.working) return;
-    this.working = true;
-    this.terminal.note(reason);
-    this.work();
   }
 
   private async show(move: MoveDetails): Promise<void> {
@@ -146,11 +130,4 @@ function row({ created_at: begun, from, to, state, rows, pause_ms: pause, error 
 
 function whereOf({ isolation, server }: MoveView['from']): string {
   return `${isolation} on ${server}`;
-}
-
-function goesOn(name: string): Interrupted {
-  return new Interrupted(
-    `Interrupted. The move of ${name} is not lost: a running service goes on with it, or the next one that starts; ` +
-      `"tenants move-wait ${name}" waits for it again, "tenants move-abort ${name}" takes it back.`,
-  );
 }

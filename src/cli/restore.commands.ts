@@ -1,17 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { RestoreRequest, RestoreView } from '../admin/index.js';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
 import { TenantRunner } from '../tenancy/index.js';
 import { type Restore, RestoreWorker, TenantRestores } from '../tenant/index.js';
-import { CommandFailure, EXIT, Interrupted } from './exit-codes.js';
+import { CommandFailure, EXIT } from './exit-codes.js';
 import { checked } from './input.js';
 import { card, Table } from './table.js';
 import { Terminal } from './terminal.js';
+import { WorkWatch } from './work.watch.js';
 
-const POLL_MS = 100;
-/** Past this long without a sign of life from a service, the command does the work, in ms. */
-const SILENT_MS = 10_000;
 const LISTED = 200;
 const TITLES = ['ID', 'BEGUN', 'BACKUP', 'STATE', 'ROWS', 'DIFFERENT', 'ERROR'];
 const UNDER_WAY = ['running', 'swapping', 'undoing'];
@@ -25,18 +22,20 @@ export interface RestoreOptions {
 /** Restores tenants. The service's workers do the work, or the command's own where there is no service. */
 @Injectable()
 export class RestoreCommands {
-  private readonly work: () => void;
-  private working = false;
+  private readonly watch: WorkWatch;
 
   constructor(
     private readonly terminal: Terminal,
     private readonly restores: TenantRestores,
-    @Inject(DATABASE) private readonly database: PreparedDatabase,
+    @Inject(DATABASE) database: PreparedDatabase,
     worker: RestoreWorker,
     runner: TenantRunner,
   ) {
-    // Bound here, outside the command's scope: whatever else it takes up is not this person's doing.
-    this.work = runner.bind(() => worker.start());
+    this.watch = new WorkWatch(
+      terminal,
+      database,
+      runner.bind(() => worker.start()),
+    );
   }
 
   async begin(name: string, { backup, at, wait }: RestoreOptions): Promise<void> {
@@ -66,12 +65,12 @@ export class RestoreCommands {
   }
 
   async list(name: string): Promise<void> {
-    const items = (await this.restores.list(name, LISTED)).map((restore) => RestoreView.of(restore));
+    const items = (await this.restores.list(name, LISTED)).items.map((restore) => RestoreView.of(restore));
     await this.terminal.show(() => new Table(TITLES).rows(items.map(row)), { items, next_cursor: null });
   }
 
   private async last(name: string): Promise<Restore> {
-    const [restore] = await this.restores.list(name, 1);
+    const [restore] = (await this.restores.list(name, 1)).items;
     if (restore) return restore;
     throw new CommandFailure(
       EXIT.refused,
@@ -102,36 +101,19 @@ export class RestoreCommands {
   }
 
   /** @throws Interrupted */
-  private async settle(name: string, id: string): Promise<Restore> {
-    const { interrupted } = this.terminal;
-    if (this.database.started) this.takeUp('No service is running: this command does the work.');
-    let last = '';
-    let since = performance.now();
-    for (;;) {
-      const restore = await this.restores.find(name, id);
-      if (!UNDER_WAY.includes(restore.state)) return restore;
-      const sign = JSON.stringify(restore);
-      if (sign !== last) {
-        [last, since] = [sign, performance.now()];
-        this.terminal.note(`  ${restore.state}: ${restore.step}${restore.error === null ? '' : `: ${restore.error}`}`);
-      } else if (performance.now() - since > SILENT_MS) {
-        this.takeUp('No service takes it up: this command does the work.');
-      }
-      if (interrupted.aborted) {
-        throw new Interrupted(
-          `Interrupted. The restore of ${name} is not lost: a running service goes on with it, or the next one that ` +
-            `starts; "tenants restore-wait ${name}" waits for it again.`,
-        );
-      }
-      await sleep(POLL_MS, undefined, { signal: interrupted }).catch(() => undefined);
-    }
-  }
-
-  private takeUp(reason: string): void {
-    if (this.working) return;
-    this.working = true;
-    this.terminal.note(reason);
-    this.work();
+  private settle(name: string, id: string): Promise<Restore> {
+    const isOver = ({ state }: Restore): boolean => !UNDER_WAY.includes(state);
+    return this.watch.settle({
+      look: () => this.restores.find(name, id),
+      isOver,
+      report: (restore, fresh) => {
+        const { state, step, error } = restore;
+        if (fresh && !isOver(restore)) this.terminal.note(`  ${state}: ${step}${error === null ? '' : `: ${error}`}`);
+      },
+      interrupted:
+        `Interrupted. The restore of ${name} is not lost: a running service goes on with it, or the next one that ` +
+        `starts; "tenants restore-wait ${name}" waits for it again.`,
+    });
   }
 
   private noteWorkers(name: string): void {

@@ -1,5 +1,9 @@
 import { v7 } from 'uuid';
 
+/** Before every id and after it: where a walk in their order begins. No row has either, since ids are of version 7. */
+export const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
+export const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** A new row id: UUIDv7 (RFC 9562), ordered by time within a process. Never a credential. */

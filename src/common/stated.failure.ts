@@ -16,6 +16,11 @@ export class StatedFailure extends Error {
   }
 }
 
+/** Where a failure came from, for the log. Without the first lines of its stack: they repeat the message. */
+export function placesOf(error: unknown): string[] | undefined {
+  return error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined;
+}
+
 /** What may be stored of a failure. Messages stay out: servers and drivers quote what they were given. */
 export function reasonOf(error: unknown): string {
   if (error instanceof StatedFailure) return error.reason;

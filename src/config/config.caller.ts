@@ -1,11 +1,11 @@
 import { type AccessRequest, callerOf } from '../auth/index.js';
 import type { Setting } from '../settings/index.js';
-import type { SettingsOf } from '../tenant/index.js';
+import type { SettingsOwner } from '../tenant/index.js';
 import { SETTINGS_WRITE } from './config.permissions.js';
 
 /** Who asks for whose settings. */
 export interface ConfigCaller {
-  of: SettingsOf;
+  of: SettingsOwner;
   /** Whether it is the tenant's own person or program, whose changes its audit log has. */
   own: boolean;
   /** Whether the setting is theirs to change. */
@@ -28,7 +28,7 @@ export function ownCaller(request: AccessRequest): ConfigCaller {
 }
 
 /** A platform admin, for whom every setting is. @param permission that changes take */
-export function adminCaller({ admin }: AccessRequest, of: SettingsOf, permission: string): ConfigCaller {
+export function adminCaller({ admin }: AccessRequest, of: SettingsOwner, permission: string): ConfigCaller {
   const may = admin?.permissions.has(permission) ?? false;
   return {
     of,

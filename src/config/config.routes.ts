@@ -14,10 +14,11 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import type { Response } from 'express';
 import type { AccessRequest } from '../auth/index.js';
 import { etagOf, parseLimit, revisionOf } from '../common/index.js';
+import { ApiIfMatch } from '../http/index.js';
 import type { SettingsState } from '../tenant/index.js';
 import type { ConfigCaller } from './config.caller.js';
 import {
@@ -32,8 +33,6 @@ import {
 import { ConfigService } from './config.service.js';
 
 const Key = () => ApiParam({ name: 'key', schema: { type: 'string', example: 'welcome' } });
-const IfMatch = () =>
-  ApiHeader({ name: 'If-Match', required: false, description: 'The ETag last seen; 412 when it is another by now.' });
 const Fresh = () => Header('Cache-Control', 'no-store');
 
 /**
@@ -64,7 +63,7 @@ export function configRoutes(whose: string, Read: () => MethodDecorator, Write: 
     @Patch()
     @Fresh()
     @Write()
-    @IfMatch()
+    @ApiIfMatch()
     @ApiOperation({
       summary: `Change several settings of ${whose}`,
       description: 'All of them or, where one is at fault, none; `errors` names every fault.',
@@ -101,7 +100,7 @@ export function configRoutes(whose: string, Read: () => MethodDecorator, Write: 
     @Fresh()
     @Write()
     @Key()
-    @IfMatch()
+    @ApiIfMatch()
     @ApiOperation({ summary: `Set one setting of ${whose}` })
     @ApiOkResponse({ type: SettingView })
     async put(
@@ -118,7 +117,7 @@ export function configRoutes(whose: string, Read: () => MethodDecorator, Write: 
     @Fresh()
     @Write()
     @Key()
-    @IfMatch()
+    @ApiIfMatch()
     @ApiOperation({ summary: `Take one setting of ${whose} back to what is inherited` })
     @ApiOkResponse({ type: SettingView })
     async remove(
@@ -153,7 +152,7 @@ export function configRoutes(whose: string, Read: () => MethodDecorator, Write: 
     @Fresh()
     @Write()
     @Key()
-    @IfMatch()
+    @ApiIfMatch()
     @ApiOperation({
       summary: `Put an earlier value of a setting of ${whose} back`,
       description: 'The value that it had after the change named, if that is allowed still.',

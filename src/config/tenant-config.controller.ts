@@ -1,18 +1,17 @@
 import { applyDecorators, Controller } from '@nestjs/common';
-import { ApiBearerAuth, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { type AccessRequest, RequiresPlatformPermission } from '../auth/index.js';
+import { ApiNamedTenant } from '../http/index.js';
 import { TenantStore } from '../tenant/index.js';
 import { adminCaller, type ConfigCaller } from './config.caller.js';
 import { configRoutes } from './config.routes.js';
 
 const WRITE = 'tenant:write';
-const Tenant = () =>
-  ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } });
 // On each route: what stands on the class is not inherited by the document.
 const Routes = configRoutes(
   'any tenant',
-  () => applyDecorators(RequiresPlatformPermission('tenant:read'), Tenant()),
-  () => applyDecorators(RequiresPlatformPermission(WRITE), Tenant()),
+  () => applyDecorators(RequiresPlatformPermission('tenant:read'), ApiNamedTenant()),
+  () => applyDecorators(RequiresPlatformPermission(WRITE), ApiNamedTenant()),
 );
 
 @ApiTags('config')

@@ -1,6 +1,7 @@
 import { Controller, Get, Header, Param } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../auth/index.js';
+import { ApiNamedTenant } from '../http/index.js';
 import { TenantResources } from '../resources/index.js';
 import { TenantDirectory } from '../tenancy/index.js';
 import { TenantStore, UnknownTenant } from '../tenant/index.js';
@@ -21,7 +22,7 @@ export class TenantResourcesController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'How servers and services of a tenant are' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiOkResponse({ type: ProcessResourcesView })
   async list(@Param('tenant') name: string): Promise<ProcessResourcesView> {
     const { id } = await this.tenants.find(name);

@@ -1,5 +1,4 @@
 import type { MigrationInterface } from 'typeorm';
-import type { MigrationClass } from './migrator.js';
 
 /** What a tenant migration may say beyond what it does. */
 export interface TenantMigration extends MigrationInterface {
@@ -9,6 +8,9 @@ export interface TenantMigration extends MigrationInterface {
    */
   oldestApplication?: string;
 }
+
+/** A migration of TypeORM; its name ends with its time. */
+export type MigrationClass = new () => TenantMigration;
 
 export function nameOf(migration: MigrationInterface | MigrationClass): string {
   return migration.name ?? migration.constructor.name;

@@ -2,10 +2,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { distribute } from './citus.js';
 import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
-import type { TenantMigration } from './migration.names.js';
-
-/** A migration of TypeORM; its name ends with its time. */
-export type MigrationClass = new () => TenantMigration;
+import type { MigrationClass } from './migration.names.js';
 
 /** The migrations of the control plane, or those of tenant-owned tables. */
 export interface MigrationSet {

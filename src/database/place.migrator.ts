@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { DataSource, type QueryRunner } from 'typeorm';
-import { nameOf, type TenantMigration, timeOf } from './migration.names.js';
-import type { MigrationClass, MigrationSet } from './migrator.js';
+import { type MigrationClass, nameOf, type TenantMigration, timeOf } from './migration.names.js';
+import type { MigrationSet } from './migrator.js';
 import { recording, type RehearsedMigration, undone } from './rehearsal.js';
 
 /** SQL for the login role of the place being migrated; NULL where the installation's tenant role serves it. */

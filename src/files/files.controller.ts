@@ -17,7 +17,7 @@ import {
 import type { Response } from 'express';
 import { type AccessRequest, callerOf, ForTenant, locate, RequiresPermission } from '../auth/index.js';
 import { isKnown, parseLimit, slowUpload } from '../common/index.js';
-import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
+import { ApiOptionalBearer, ApiPaging, ApiTenantHeader } from '../http/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantContext } from '../tenancy/index.js';
 import { byteRange } from './byte.range.js';
@@ -78,8 +78,7 @@ export class FilesController {
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(FILE_READ)
   @ApiBearerAuth('bearer')
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({ summary: 'The own files, newest first', description: "With file:any everybody's." })
   @ApiOkResponse({ type: FilePage })
   async list(

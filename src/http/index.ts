@@ -1,3 +1,4 @@
+export * from './api.parameters.js';
 export * from './client.gone.js';
 export * from './configure-app.js';
 export { CORS_ORIGINS } from './cors.middleware.js';

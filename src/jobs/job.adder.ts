@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Db } from 'pg-boss';
+import { NO_TENANT } from '../tenancy/index.js';
 import { JobEngine } from './job.engine.js';
-import { idOfKey, JobEnvelopes, NO_TENANT } from './job.envelope.js';
+import { idOfKey, JobEnvelopes } from './job.envelope.js';
 
 export interface NewJob {
   name: string;

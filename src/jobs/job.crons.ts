@@ -5,6 +5,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { LOWEST_ID } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { TenantDirectory } from '../tenancy/index.js';
@@ -20,7 +21,6 @@ import { JobWorker } from './job.worker.js';
 const DECLARE_MS = 60_000;
 /** Tenants of which a cron's jobs are added in one statement. */
 const PAGE = 1000;
-const FIRST_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Keeps the engine's schedules as the processes declare them, also while older and newer ones run beside each other: a cron
@@ -83,7 +83,7 @@ export class JobCrons implements OnApplicationBootstrap, BeforeApplicationShutdo
    * again after a crash adds only what is missing.
    */
   private async fanOut(name: string, run: JobRun): Promise<void> {
-    let after = FIRST_TENANT;
+    let after = LOWEST_ID;
     for (;;) {
       run.signal.throwIfAborted();
       const tenantIds = await this.tenants.activeIds(after, PAGE);

@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { bytesToUuid, isUuid, seal, sha256, unseal, uuidToBytes } from '../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../database/index.js';
+import { NO_TENANT } from '../tenancy/index.js';
 import { JobFailure } from './job.errors.js';
-
-export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** What the engine stores of a job: whose it is, and the payload under seal. */
 export interface JobEnvelope {

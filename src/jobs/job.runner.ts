@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { JobWithMetadata } from 'pg-boss';
 import { PlatformAudit } from '../audit/index.js';
-import { type Tenant, TenantDirectory, TenantRunner } from '../tenancy/index.js';
+import { NO_TENANT, type Tenant, TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import type { JobRun } from './job.decorators.js';
-import { envelopeOf, type JobEnvelope, JobEnvelopes, NO_TENANT } from './job.envelope.js';
+import { envelopeOf, type JobEnvelope, JobEnvelopes } from './job.envelope.js';
 import { JobFailure } from './job.errors.js';
 import { JobLanes, STEPS } from './job.lanes.js';
 import { checkedPayload, type JobDefinition } from './job.registry.js';

@@ -6,7 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import type { JobWithMetadata } from 'pg-boss';
-import { reasonOf, WorkLoop } from '../common/index.js';
+import { placesOf, reasonOf, WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { WorkedPlacesFactory } from '../tenancy/index.js';
@@ -170,8 +170,8 @@ export class JobWorker implements OnApplicationBootstrap, BeforeApplicationShutd
         tenant_id: job.groupId,
         attempt: job.retryCount + 1,
         reason,
-        // Without the first lines: they repeat the message, which may quote the payload.
-        at: error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined,
+        // And no message, which may quote the payload.
+        at: placesOf(error),
       };
       if (outcome === 'lost') this.logger.log(line, "A job was no longer this worker's when it ended");
       else if (outcome === 'dead') this.logger.error(line, 'A job was given up');

@@ -1,15 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { PlatformAudit } from '../audit/index.js';
-import { CursorInvalid, isUuid, type Page } from '../common/index.js';
-import { CredentialCodec, type OwnPlace, placeOf } from '../tenancy/index.js';
+import { isUuid, type Page } from '../common/index.js';
+import { type OwnPlace, placeOf, PlatformCursors } from '../tenancy/index.js';
 import { OutboxEventNotFound } from './outbox.errors.js';
 import { OutboxRelay } from './outbox.relay.js';
 import type { DeadEvent, OutboxTable } from './outbox.table.js';
 import { OutboxTables } from './outbox.tables.js';
 
-/** Whose cursors they are. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
-const CURSOR_OWNER = 'dead-outbox-events';
+/** What cursors are sealed with. */
+const LIST = 'dead-outbox-events';
 
 /** Events that were given up, for platform admins; their payload is never shown. */
 @Injectable()
@@ -20,7 +19,7 @@ export class DeadEvents {
     private readonly tables: OutboxTables,
     private readonly relay: OutboxRelay,
     private readonly audit: PlatformAudit,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   /**
@@ -29,17 +28,11 @@ export class DeadEvents {
    * @throws CursorInvalid
    */
   async list(limit: number, cursor?: string): Promise<Page<DeadEvent>> {
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(NOBODY, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor);
     const rows: DeadEvent[] = await this.tables.shared.dead(limit + 1, before);
     await this.elsewhere(async (table) => void rows.push(...(await table.dead(limit + 1, before))));
     rows.sort((a, b) => (a.id < b.id ? 1 : -1));
-    const last = rows[limit - 1];
-    const more = rows.length > limit && last !== undefined;
-    return {
-      items: rows.slice(0, limit),
-      next_cursor: more ? this.credentials.sealCursor(NOBODY, CURSOR_OWNER, last.id) : null,
-    };
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { reasonOf } from '../common/index.js';
+import { placesOf, reasonOf } from '../common/index.js';
 import { TenantDirectory, TenantRunner } from '../tenancy/index.js';
 import { OutboxFailure, OutboxHandlers } from './outbox.handlers.js';
 import { OutboxSeal } from './outbox.seal.js';
@@ -122,8 +122,8 @@ export class EventRunner {
       tenant_id: event.tenantId,
       attempt: event.attempts,
       reason,
-      // Without the first lines: they repeat the message, which may quote the payload.
-      at: error instanceof Error ? error.stack?.match(/^\s+at .*$/gm)?.slice(0, 5) : undefined,
+      // And no message, which may quote the payload.
+      at: placesOf(error),
     };
     if (dead) this.logger.error(line, 'An event was given up');
     else this.logger.warn(line, 'An event failed and will be tried again');

@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { ChangeFeed } from '../changes/index.js';
-import { WorkLoop } from '../common/index.js';
+import { LOWEST_ID, WorkLoop } from '../common/index.js';
 import { ENV } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import {
@@ -35,7 +35,6 @@ const PACE_MS = 30;
 /** Tenants looked at in one statement. */
 const STEP = 500;
 const STRANGERS_MS = 60_000;
-const FIRST_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** Takes due events out of all outboxes and has them handled, at least once each, fairly between tenants. */
 @Injectable()
@@ -46,7 +45,7 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
     pass: () => this.round(),
     failed: (error) => this.logger.error({ err: error }, 'The outbox cannot be read; trying again'),
   });
-  private after = FIRST_TENANT;
+  private after = LOWEST_ID;
   /** Whether one was served since all shared tenants with something waiting were looked at in a row. */
   private served = false;
   private strangersAt = 0;
@@ -141,7 +140,7 @@ export class OutboxRelay implements OnModuleInit, OnApplicationBootstrap, Before
     const { shares, last } = await this.share(pending, free);
     // The next round starts behind the last tenant served, so that none is always first.
     const atEnd = pending.length < STEP && last === pending.at(-1)?.tenantId;
-    this.after = atEnd ? FIRST_TENANT : (last ?? FIRST_TENANT);
+    this.after = atEnd ? LOWEST_ID : (last ?? LOWEST_ID);
     if (shares.length === 0) {
       // Those before the last one served were not looked at since. Where none was, all have been.
       const again = !atEnd || this.served;

@@ -3,7 +3,6 @@ import {
   ApiAcceptedResponse,
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
@@ -12,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, locate, ownerOf, RequiresPermission } from '../auth/index.js';
-import { ApiTenantHeader } from '../http/index.js';
+import { ApiIdempotencyKey, ApiTenantHeader } from '../http/index.js';
 import { CreateSandboxRequest, SandboxAccessView, SandboxPage, SandboxView } from './sandbox.dto.js';
 import { SANDBOX_READ, SANDBOX_WRITE } from './sandbox.permissions.js';
 import { SandboxesService } from './sandboxes.service.js';
@@ -30,7 +29,7 @@ export class SandboxesController {
   @HttpCode(201)
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(SANDBOX_WRITE)
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiOperation({
     summary: 'Copy the tenant into a sandbox',
     description:

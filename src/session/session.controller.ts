@@ -2,7 +2,6 @@ import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Qu
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
@@ -12,16 +11,16 @@ import {
 } from '@nestjs/swagger';
 import {
   type AccessRequest,
-  CredentialInvalid,
+  callerOf,
   demandPermission,
   ForTenant,
   ForVisitorSession,
   RequiresPermission,
-  type TenantPrincipal,
+  visitorOf,
 } from '../auth/index.js';
 import { parseLimit, ValidationFailed } from '../common/index.js';
 import { ApiFieldFilters, FieldFilterQuery, type FieldQuery, newFieldValues, SESSION_FIELDS } from '../fields/index.js';
-import { ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
+import { ApiIdempotencyKey, ApiOptionalBearer, ApiTenantHeader } from '../http/index.js';
 import { IdempotencyService } from '../idempotency/index.js';
 import { AddressLimited } from '../limits/index.js';
 import { TenantSettings } from '../settings/index.js';
@@ -64,7 +63,7 @@ export class SessionController {
       "A signed-in user's session is theirs alone. One that an API key opens belongs to nobody: whoever holds its " +
       'session_id is in, visitors where the tenant takes them.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiCreatedResponse({ type: SessionResponse })
   open(@Body() body: SessionRequest, @Req() request: AccessRequest): Promise<SessionResponse> {
     const { principal } = request;
@@ -101,7 +100,7 @@ export class SessionController {
     @FieldFilterQuery() fields: FieldQuery,
     @Req() request: AccessRequest,
   ): Promise<SessionPage> {
-    const principal = principalOf(request);
+    const principal = callerOf(request);
     if (query.all !== undefined && query.user_id !== undefined) {
       throw new ValidationFailed([{ pointer: '/user_id', detail: 'must not be given together with all' }]);
     }
@@ -157,7 +156,7 @@ export class SessionController {
   @ApiOkResponse({ type: SessionView })
   async change(@Body() { custom_fields: fields }: ChangeSessionRequest, @Req() request: AccessRequest) {
     if (fields == null) return this.view(request);
-    return this.shown(await this.sessions.changeFields(request.visitor?.sessionId ?? '', fields));
+    return this.shown(await this.sessions.changeFields(visitorOf(request).sessionId, fields));
   }
 
   @Delete('api/sessions/:id')
@@ -169,20 +168,15 @@ export class SessionController {
   @ApiOperation({ summary: 'Delete an own session with its messages' })
   @ApiNoContentResponse()
   async remove(@Param('id') id: string, @Req() request: AccessRequest): Promise<void> {
-    await this.lists.remove(id, principalOf(request).id);
+    await this.lists.remove(id, callerOf(request).id);
   }
 
   private async view(request: AccessRequest): Promise<SessionView> {
-    return this.shown(await this.sessions.get(request.visitor?.sessionId ?? ''));
+    return this.shown(await this.sessions.get(visitorOf(request).sessionId));
   }
 
   private shown(session: SessionState): SessionView {
     const { slug } = this.context.currentOrThrow('A chat session');
     return SessionView.of(session, slug, this.settings.get(SESSION_FIELDS));
   }
-}
-
-function principalOf(request: AccessRequest): TenantPrincipal {
-  if (!request.principal) throw new CredentialInvalid();
-  return request.principal;
 }

@@ -1,16 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../audit/index.js';
 import { UnknownSession } from '../auth/index.js';
-import { CursorInvalid, isUuid, type Page } from '../common/index.js';
+import { isUuid, type Page } from '../common/index.js';
 import { type FieldQuery, fieldFiltersOf, SESSION_FIELDS, whereFields } from '../fields/index.js';
 import { TenantSettings } from '../settings/index.js';
-import {
-  CredentialCodec,
-  InjectTenantRepository,
-  TenantContext,
-  type TenantRepository,
-  TenantTransaction,
-} from '../tenancy/index.js';
+import { InjectTenantRepository, TenantCursors, type TenantRepository, TenantTransaction } from '../tenancy/index.js';
 import { ChatSession } from './chat-session.entity.js';
 import { SESSION_IDLE_MS, SessionService } from './session.service.js';
 
@@ -20,8 +14,7 @@ export class SessionList {
   constructor(
     @InjectTenantRepository(ChatSession) private readonly rows: TenantRepository<ChatSession>,
     private readonly sessions: SessionService,
-    private readonly credentials: CredentialCodec,
-    private readonly context: TenantContext,
+    private readonly cursors: TenantCursors,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
     private readonly settings: TenantSettings,
@@ -42,10 +35,8 @@ export class SessionList {
     recorded: boolean,
     fields: FieldQuery = [],
   ): Promise<Page<ChatSession>> {
-    const tenant = this.context.currentOrThrow('A list of chat sessions');
     const list = `sessions:${userId ?? 'all'}`;
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenant.id, list, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(list, cursor);
     const query = this.rows
       .createQueryBuilder('session')
       .where('session.lastActiveAt > :alive', { alive: new Date(Date.now() - SESSION_IDLE_MS) })
@@ -61,11 +52,7 @@ export class SessionList {
         details: userId === undefined ? { all: true } : { user: userId },
       });
     }
-    const rows = await query.getMany();
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenant.id, list, last.id) : null };
+    return this.cursors.page(list, await query.getMany(), limit, ({ id }) => id);
   }
 
   /**

@@ -27,16 +27,16 @@ export interface EffectiveSetting<T> {
   source: SettingSource;
 }
 
-/** Whose settings are asked for. */
-export type SettingsOwner = Pick<Tenant, 'settings' | 'inherited'>;
+/** What somebody has set, above what they inherit: a tenant is one. */
+export type LayeredSettings = Pick<Tenant, 'settings' | 'inherited'>;
 
 /** The value in force: the tenant's own, else its plan's, else the platform's, else the default. */
-export function settingOf<T>(owner: SettingsOwner, setting: Setting<T>): T {
+export function settingOf<T>(owner: LayeredSettings, setting: Setting<T>): T {
   return effectiveSetting(owner, setting).value;
 }
 
 /** The same, and where it comes from. A stored value that is no longer allowed counts as none. */
-export function effectiveSetting<T>(owner: SettingsOwner, setting: Setting<T>): EffectiveSetting<T> {
+export function effectiveSetting<T>(owner: LayeredSettings, setting: Setting<T>): EffectiveSetting<T> {
   let known = resolved.get(owner.settings);
   // Tenants are replaced as a whole, so what was resolved for one object stays true of it.
   if (!known || known.inherited !== owner.inherited) {
@@ -52,14 +52,14 @@ export function effectiveSetting<T>(owner: SettingsOwner, setting: Setting<T>): 
 }
 
 /** A digest of where a secret is sent with the settings in force; undefined: nowhere that settings say. */
-export function addressOf(owner: SettingsOwner, { sentTo }: SecretSetting): string | undefined {
+export function addressOf(owner: LayeredSettings, { sentTo }: SecretSetting): string | undefined {
   if (sentTo === undefined) return undefined;
   const values = JSON.stringify(sentTo.map((setting) => settingOf(owner, setting) ?? null));
   return createHash('sha256').update(values).digest('base64url');
 }
 
 /** Whether a secret of the tenant's own was entered for another address than the one in force: it is not sent there. */
-export function isSecretNeeded(owner: SettingsOwner, setting: SecretSetting): boolean {
+export function isSecretNeeded(owner: LayeredSettings, setting: SecretSetting): boolean {
   const { value, source } = effectiveSetting(owner, setting);
   return source === 'tenant' && value?.for !== addressOf(owner, setting);
 }
@@ -71,7 +71,7 @@ interface Resolved {
 
 const resolved = new WeakMap<object, Resolved>();
 
-function resolve(owner: SettingsOwner, setting: Setting<unknown>): EffectiveSetting<unknown> {
+function resolve(owner: LayeredSettings, setting: Setting<unknown>): EffectiveSetting<unknown> {
   const { key } = setting;
   const layers = [
     ['tenant', owner.settings],

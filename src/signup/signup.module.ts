@@ -8,6 +8,7 @@ import { SignupPolicy } from './signup.policy.js';
 import { SignupPurge } from './signup.purge.js';
 import { SignupService } from './signup.service.js';
 import { SignupStore } from './signup.store.js';
+import { SignupTenants } from './signup.tenants.js';
 import { SlugSuggestions } from './slug.suggestions.js';
 
 /** Customers who make their tenant themselves. */
@@ -21,6 +22,7 @@ import { SlugSuggestions } from './slug.suggestions.js';
     SignupPurge,
     SignupService,
     SignupStore,
+    SignupTenants,
     SlugSuggestions,
   ],
 })

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { checkPassword, EmailDirectory, emailKey, NO_TENANT, PasswordHasher } from '../auth/index.js';
+import { checkPassword, EmailDirectory, emailKey, PasswordHasher } from '../auth/index.js';
 import { newId, ValidationFailed } from '../common/index.js';
-import { CredentialCodec, TenantContext } from '../tenancy/index.js';
+import { CredentialCodec, NO_TENANT, TenantContext } from '../tenancy/index.js';
 import { checkSlug, SlugHolds, SlugTaken } from '../tenant/index.js';
 import { SignupInvites } from './invites/signup-invites.js';
 import { TooManySignups } from './signup.errors.js';

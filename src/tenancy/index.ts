@@ -7,6 +7,7 @@ export * from './boot-preconditions.js';
 export * from './maintenance.connections.js';
 export * from './place.lanes.js';
 export * from './plan.reserves.js';
+export * from './platform.cursors.js';
 export * from './resolution.strategies.js';
 export * from './tenancy.errors.js';
 export * from './tenancy.module.js';

@@ -11,6 +11,7 @@ import { TenantCursors } from './tenant.cursors.js';
 import { TenantFence } from './tenant.fence.js';
 import { TenantDataSource } from './tenant.data-source.js';
 import { PlanReserves } from './plan.reserves.js';
+import { PlatformCursors } from './platform.cursors.js';
 import { CredentialReader } from './credential.reader.js';
 import { DomainPolicy } from './domain-name.js';
 import { strategiesOf } from './resolution.strategies.js';
@@ -80,6 +81,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        PlatformCursors,
         TenantCursors,
         WorkedPlacesFactory,
         DataSourceCloser,
@@ -146,6 +148,7 @@ export class TenancyModule {
         TenantContext,
         TenantRunner,
         TenantTransaction,
+        PlatformCursors,
         TenantCursors,
         WorkedPlacesFactory,
         TenantDataSource,

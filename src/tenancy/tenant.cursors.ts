@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { CursorInvalid, type Page } from '../common/index.js';
+import type { Page } from '../common/index.js';
+import { PlatformCursors } from './platform.cursors.js';
 import { TenantContext } from './tenant.context.js';
-import { CredentialCodec } from './tenant.credential.js';
 
 /** Cursors of lists, each good for one list of one tenant alone. */
 @Injectable()
 export class TenantCursors {
   constructor(
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
     private readonly context: TenantContext,
   ) {}
 
@@ -19,11 +19,7 @@ export class TenantCursors {
    * @throws CursorInvalid; TenantContextMissing outside a tenant scope
    */
   open(list: string, cursor: string | undefined): string | undefined {
-    const { id } = this.context.currentOrThrow('A list');
-    if (cursor === undefined) return undefined;
-    const position = this.credentials.openCursor(id, list, cursor);
-    if (position === undefined) throw new CursorInvalid();
-    return position;
+    return this.cursors.open(list, cursor, this.context.currentOrThrow('A list').id);
   }
 
   /**
@@ -33,10 +29,6 @@ export class TenantCursors {
    * @throws TenantContextMissing outside a tenant scope
    */
   page<T>(list: string, rows: T[], limit: number, positionOf: (row: T) => string): Page<T> {
-    const { id } = this.context.currentOrThrow('A list');
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(id, list, positionOf(last)) : null };
+    return this.cursors.page(list, rows, limit, positionOf, this.context.currentOrThrow('A list').id);
   }
 }

@@ -1,16 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager, QueryRunner } from 'typeorm';
+import type { EntityManager } from 'typeorm';
+import type { TenantUnit } from './tenancy.store.js';
 import { TenantTransactionEnded, TransactionOpenDuringCall } from './tenancy.errors.js';
 import { TenantContext } from './tenant.context.js';
 import { TenantDataSource } from './tenant.data-source.js';
 import { TenantRunner } from './tenant.runner.js';
-
-/** An open unit of work. `ended` outlives the transaction, so that a promise nobody awaited cannot slip past it. */
-export interface TenantUnit {
-  runner: QueryRunner;
-  ended: boolean;
-  readonly committed: (() => void)[];
-}
 
 /** A unit of work of the current tenant. Repositories used inside take part by themselves. */
 @Injectable()

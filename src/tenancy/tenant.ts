@@ -2,6 +2,9 @@ export const ISOLATIONS = ['shared', 'schema', 'database'] as const;
 /** How a tenant's rows are kept apart from others': by policies in shared tables, in a schema, or in a database. */
 export type Isolation = (typeof ISOLATIONS)[number];
 
+/** What stands in the place of a tenant in credentials, cursors and jobs of the platform. No tenant has this id. */
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
 /** The server that DATABASE_URL names. */
 export const DEFAULT_SERVER = 'default';
 

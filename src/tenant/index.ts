@@ -63,7 +63,7 @@ export * from './retirement/tenant.owners.js';
 export { type RetirementReport, TenantRetirement } from './retirement/tenant.retirement.js';
 export { type SettingChange, SettingHistory } from './settings/setting.history.js';
 export { type SettingsChange, SettingsEditor } from './settings/settings.editor.js';
-export type { SettingsOf, SettingsState } from './settings/settings.owner.js';
+export type { SettingsOwner, SettingsState } from './settings/settings.owner.js';
 export { SlugHolds } from './slug.holds.js';
 export { checkSlug } from './slug.rules.js';
 export { TenantChanges } from './tenant.changes.js';

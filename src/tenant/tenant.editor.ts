@@ -8,7 +8,7 @@ import { InjectPlatformDataSource } from '../tenancy/index.js';
 import type { Plan } from './plans.js';
 import { SettingHistory } from './settings/setting.history.js';
 import { mergedSettings } from './settings/settings.owner.js';
-import { checkSettings } from './settings.rules.js';
+import { checkSettings } from './settings/settings.rules.js';
 import { SlugHolds } from './slug.holds.js';
 import { checkSlug } from './slug.rules.js';
 import { TenantChanges } from './tenant.changes.js';

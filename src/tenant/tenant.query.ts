@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { CursorInvalid, type Page } from '../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource, type TenantStatus } from '../tenancy/index.js';
+import { HIGHEST_ID, type Page } from '../common/index.js';
+import { InjectPlatformDataSource, PlatformCursors, type TenantStatus } from '../tenancy/index.js';
 import { type Plan, PLANS } from './plans.js';
 import { TENANT_KINDS, TENANT_STATUSES, type TenantKind, type TenantRecord } from './tenant.record.js';
 
@@ -86,17 +86,15 @@ const COUNT = `SELECT count(*)::int AS total FROM tenants t WHERE t.status = ANY
 const COUNT_WORDS = `SELECT count(*)::int AS total FROM tenants t
   WHERE $1::uuid IS NOT NULL AND $2::int IS NOT NULL AND ${IN_STATE} AND ${HAS_WORDS}`;
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** Cursors of the control plane's lists belong to no tenant. */
-const NO_TENANT = '00000000-0000-0000-0000-000000000000';
-const CURSOR_OWNER = 'tenants';
+/** What cursors are sealed with. */
+const LIST = 'tenants';
 
 /** Lists tenants, newest first, from indexes alone. */
 @Injectable()
 export class TenantQuery {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   /**
@@ -105,19 +103,14 @@ export class TenantQuery {
    * @throws CursorInvalid
    */
   async list(filter: TenantFilter, limit: number, cursor?: string, total = false): Promise<TenantPage> {
-    const before = cursor === undefined ? LAST_ID : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
-    if (before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor) ?? HIGHEST_ID;
     const states = [filter.status ?? TENANT_STATUSES, filter.plan ?? PLANS, filter.kind ?? TENANT_KINDS] as const;
     const words = filter.q === undefined ? undefined : wordsOf(filter.q);
     // Nothing but punctuation is in no name.
     if (words?.length === 0) return { items: [], next_cursor: null, ...(total && { total: 0 }) };
     const rows = await this.rows(filter, states, words, before, limit + 1);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
     return {
-      items,
-      next_cursor: more ? this.credentials.sealCursor(NO_TENANT, CURSOR_OWNER, last.id) : null,
+      ...this.cursors.page(LIST, rows, limit, ({ id }) => id),
       ...(total && { total: await this.count(states, words) }),
     };
   }
@@ -154,7 +147,7 @@ export class TenantQuery {
 
   private async count(states: States, words: string[] | undefined): Promise<number> {
     const [counted] = words
-      ? await this.platform.query<{ total: number }[]>(COUNT_WORDS, [LAST_ID, 0, ...states, ...rangesOf(words)])
+      ? await this.platform.query<{ total: number }[]>(COUNT_WORDS, [HIGHEST_ID, 0, ...states, ...rangesOf(words)])
       : await this.platform.query<{ total: number }[]>(COUNT, [...states]);
     return counted?.total ?? 0;
   }

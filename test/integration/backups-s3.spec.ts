@@ -115,7 +115,7 @@ describe('a backup of acme in a bucket', () => {
       await proxy.close();
     }
 
-    const [running] = await asPlatform(() => backups().list('acme', 1));
+    const [running] = (await asPlatform(() => backups().list('acme', 1))).items;
     expect(running!.state).toBe('running');
     expect(await verdict(running!.id)).toBe('unknown_backup');
     expect(await keysOf('acme')).toEqual(before);
@@ -175,7 +175,7 @@ describe('a bucket that cannot be used', () => {
     expect(run.problem.remedy).toMatch(/BACKUP_S3_/);
     const secret = wrong['BACKUP_S3_SECRET_ACCESS_KEY'] ?? env['BACKUP_S3_SECRET_ACCESS_KEY']!;
     expect(run.stdout + run.stderr).not.toContain(secret);
-    const [failed] = await asPlatform(() => backups().list('globex', 1));
+    const [failed] = (await asPlatform(() => backups().list('globex', 1))).items;
     expect(failed).toMatchObject({ state: 'failed', error: code });
     expect((await make('globex')).state).toBe('done');
   });

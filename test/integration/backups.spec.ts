@@ -125,7 +125,7 @@ describe('a backup of acme', () => {
       await outcome;
     });
     await t.database.admin('DROP FUNCTION platform.dawdle() CASCADE');
-    const [running] = await asPlatform(() => backups().list('acme', 1));
+    const [running] = (await asPlatform(() => backups().list('acme', 1))).items;
     expect(running!.state).toBe('running');
     await expect(asPlatform(() => backups().verify(running!.id))).rejects.toMatchObject({ code: 'unknown_backup' });
     // Nobody takes it over while its process may still live.
@@ -159,7 +159,7 @@ describe('a backup of acme', () => {
     )) as [{ id: string }];
     await t.database.admin(`SELECT pg_notify('tenantry_tenants', '')`);
     await expect(make('initech')).rejects.toMatchObject({ code: 'tenant_not_exportable' });
-    const [failed] = await asPlatform(() => backups().list(id, 1));
+    const [failed] = (await asPlatform(() => backups().list(id, 1))).items;
     expect(failed).toMatchObject({ state: 'failed', error: 'tenant_not_exportable' });
     expect(await readdir(path.join(folder, id))).toEqual([]);
     await t.database.admin(`UPDATE platform.tenants SET status = 'active' WHERE id = $1`, [id]);
@@ -178,6 +178,17 @@ describe('backups', () => {
     const [item] = (await list()).json.items;
     expect(item).toMatchObject({ id: ordered.json.id, scheduled: false });
     expect((await admin.get('/api/admin/tenants/nobody/backups')).status).toBe(404);
+    const newer = (await admin.send('POST', '/api/admin/tenants/globex/backups')).json;
+    await vi.waitFor(async () => expect((await list()).json.items).toMatchObject([{ id: newer.id, state: 'done' }]), {
+      timeout: 20_000,
+    });
+    const cursor = (await list()).json.next_cursor;
+    const from = (tenant: string, at: string) =>
+      admin.get(`/api/admin/tenants/${tenant}/backups?limit=1&cursor=${encodeURIComponent(at)}`);
+    expect((await from('globex', cursor)).json).toMatchObject({ items: [{ id: item.id }] });
+    // Neither is a place in another list, nor is a bare id one in any.
+    for (const refused of [await from('acme', cursor), await from('globex', newer.id)])
+      expect([refused.status, refused.json.code]).toEqual([422, 'cursor_invalid']);
   });
 
   it('are made, listed and verified by command', async () => {
@@ -218,7 +229,7 @@ describe('backups', () => {
     ]);
     await sweep();
     expect(await filesOf('globex')).toEqual([`${last.id}.tenant`]);
-    expect(await asPlatform(() => backups().list('globex', 10))).toMatchObject([{ id: last.id }]);
+    expect((await asPlatform(() => backups().list('globex', 10))).items).toMatchObject([{ id: last.id }]);
   });
 
   it('of a tenant that is erased go with it, and what is left of them is found', async () => {

@@ -6,11 +6,11 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { parseLimit } from '../../common/index.js';
+import { ApiPaging } from '../../http/index.js';
 import { DeadEvents } from '../../outbox/index.js';
 import { DeadEventPage } from './admin-jobs.dto.js';
 
@@ -24,8 +24,7 @@ export class AdminOutboxController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('job:read')
   @ApiOperation({ summary: 'Outbox events that were given up, newest first; payloads are never shown' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: DeadEventPage })
   async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<DeadEventPage> {
     return DeadEventPage.of(await this.events.list(parseLimit(limit, 50, 200), cursor));

@@ -19,7 +19,6 @@ import {
   ApiHeader,
   ApiOkResponse,
   ApiOperation,
-  ApiParam,
   ApiProduces,
   ApiTags,
 } from '@nestjs/swagger';
@@ -27,6 +26,7 @@ import type { Request, Response } from 'express';
 import { PlatformAudit } from '../../audit/index.js';
 import { RequiresPlatformPermission } from '../../auth/index.js';
 import { slowUpload } from '../../common/index.js';
+import { ApiNamedTenant } from '../../http/index.js';
 import { ARCHIVE_TYPE, ArchiveSpool, TenantDownloads, TenantImporter, TenantStore } from '../../tenant/index.js';
 import { ExportRequest, ImportQuery, ImportView } from './archive.dto.js';
 
@@ -52,7 +52,7 @@ export class ArchivesController {
     summary: 'Download all that a tenant has, as one archive',
     description: 'Everything as of one moment. Without a passphrase secrets are left out; its manifest says which.',
   })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiProduces(ARCHIVE_TYPE)
   @ApiOkResponse({ content: BINARY })
   async export(

@@ -1,19 +1,10 @@
 import { Controller, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
+import { ApiNamedTenant, ApiPaging } from '../../http/index.js';
 import { BackupJobs, TenantBackups } from '../../tenant/index.js';
 import { BackupListView, BackupView } from './backup.dto.js';
-
-const TENANT = { name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string' as const, example: 'acme' } };
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -33,7 +24,7 @@ export class BackupsController {
     description:
       'Answers at once. While one is being made, that one is the answer. 409 `backups_off` without BACKUP_DIR and BACKUP_S3_BUCKET.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: BackupView })
   async order(@Param('tenant') name: string): Promise<BackupView> {
     return BackupView.of(await this.jobs.order(name));
@@ -43,19 +34,15 @@ export class BackupsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: "A tenant's backups, newest first" })
-  @ApiParam(TENANT)
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiNamedTenant()
+  @ApiPaging(200)
   @ApiOkResponse({ type: BackupListView })
   async list(
     @Param('tenant') name: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<BackupListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const backups = await this.backups.list(name, wanted + 1, cursor);
-    const items = backups.slice(0, wanted).map((backup) => BackupView.of(backup));
-    return { items, next_cursor: backups.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.backups.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => BackupView.of(one)) };
   }
 }

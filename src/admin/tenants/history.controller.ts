@@ -1,10 +1,9 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Put } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
+import { ApiNamedTenant } from '../../http/index.js';
 import { HistoryJobs, TenantHistories } from '../../tenant/index.js';
 import { HistoryView, KeepHistoryRequest } from './history.dto.js';
-
-const TENANT = { name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string' as const, example: 'acme' } };
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -25,7 +24,7 @@ export class HistoryController {
       'Answers at once; `state` is `on` once a worker has switched it on, and a backup to begin with is made after that. ' +
       'Each write of the tenant costs more from then on. 409 `backups_off` without BACKUP_DIR.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: HistoryView })
   async keep(@Param('tenant') name: string, @Body() { days }: KeepHistoryRequest): Promise<HistoryView> {
     await this.jobs.keep(name, days);
@@ -40,7 +39,7 @@ export class HistoryController {
     summary: 'Keep no more changes of a tenant, and delete those that are kept',
     description: 'Answers at once; `state` is `off` once a worker has done it.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: HistoryView })
   async drop(@Param('tenant') name: string): Promise<HistoryView> {
     await this.jobs.drop(name);
@@ -51,7 +50,7 @@ export class HistoryController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'Whether the changes of a tenant are kept, and how far back they reach' })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiOkResponse({ type: HistoryView })
   async status(@Param('tenant') name: string): Promise<HistoryView> {
     return HistoryView.of(await this.histories.status(name));

@@ -1,6 +1,7 @@
 import { applyDecorators, Body, Controller, Delete, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
+import { ApiNamedTenant } from '../../http/index.js';
 import { TenantLifecycle } from '../../tenant/index.js';
 import { SuspendRequest } from './tenant-request.dto.js';
 import { TenantView } from './tenant-view.dto.js';
@@ -12,7 +13,7 @@ const Transition = (summary: string, description = '') =>
     Header('Cache-Control', 'no-store'),
     RequiresPlatformPermission('tenant:write'),
     ApiOperation({ summary, description }),
-    ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'initech' } }),
+    ApiNamedTenant('initech'),
     ApiOkResponse({ type: TenantView }),
   );
 
@@ -60,7 +61,7 @@ export class LifecycleController {
     summary: 'Delete an archived tenant',
     description: 'Its data is erased after TENANT_DELETION_GRACE_DAYS; restoring it until then calls that off.',
   })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'initech' } })
+  @ApiNamedTenant('initech')
   @ApiQuery({ name: 'confirm', description: 'The slug, typed again.', schema: { type: 'string', example: 'initech' } })
   async remove(@Param('tenant') name: string, @Query('confirm') confirm?: string): Promise<TenantView> {
     return TenantView.of(await this.lifecycle.scheduleDeletion(name, confirm));

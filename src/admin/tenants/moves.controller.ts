@@ -1,22 +1,12 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiHeader,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
+import { ApiIdempotencyKey, ApiNamedTenant, ApiPaging } from '../../http/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import { MoveWorker, TenantMoves, TenantStore } from '../../tenant/index.js';
 import { MoveListView, MoveRequest, MoveView } from './move.dto.js';
-
-const TENANT = { name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string' as const, example: 'acme' } };
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -38,8 +28,8 @@ export class MovesController {
     description:
       'Answers at once. The tenant works on while its rows are copied; at the switch its requests wait briefly.',
   })
-  @ApiParam(TENANT)
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiNamedTenant()
+  @ApiIdempotencyKey()
   @ApiAcceptedResponse({ type: MoveView })
   async begin(
     @Param('tenant') name: string,
@@ -61,7 +51,7 @@ export class MovesController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: "A tenant's move: the one under way, or else the last one" })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiOkResponse({ type: MoveView })
   async present(@Param('tenant') name: string): Promise<MoveView> {
     return MoveView.of(await this.moves.present(name));
@@ -71,20 +61,16 @@ export class MovesController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: "A tenant's moves, newest first" })
-  @ApiParam(TENANT)
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
+  @ApiNamedTenant()
+  @ApiPaging(200)
   @ApiOkResponse({ type: MoveListView })
   async list(
     @Param('tenant') name: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<MoveListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const moves = await this.moves.list(name, wanted + 1, cursor);
-    const items = moves.slice(0, wanted).map((move) => MoveView.of(move));
-    return { items, next_cursor: moves.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.moves.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => MoveView.of(one)) };
   }
 
   @Delete('move')
@@ -95,7 +81,7 @@ export class MovesController {
     summary: 'Abort a move',
     description: 'The tenant stays where it is. 409 `move_over` when it has left that place already.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: MoveView })
   async abort(@Param('tenant') name: string): Promise<MoveView> {
     return MoveView.of(await this.moves.abort(name));

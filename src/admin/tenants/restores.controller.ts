@@ -1,28 +1,12 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiHeader,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
-import { CursorInvalid, isUuid, parseLimit } from '../../common/index.js';
+import { parseLimit } from '../../common/index.js';
+import { ApiIdempotencyKey, ApiNamedTenant, ApiPaging } from '../../http/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import { RestoreDifferences, RestoreWorker, TenantRestores, TenantStore } from '../../tenant/index.js';
 import { DifferingRowsView, RestoreListView, RestoreRequest, RestoreView, SwapRequest } from './restore.dto.js';
-
-const TENANT = { name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string' as const, example: 'acme' } };
-const LIMIT = {
-  name: 'limit',
-  required: false,
-  schema: { type: 'integer' as const, minimum: 1, maximum: 200, default: 50 },
-};
-const CURSOR = { name: 'cursor', required: false, schema: { type: 'string' as const } };
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -45,8 +29,8 @@ export class RestoresController {
     description:
       'Answers at once. The tenant is served as before, and told row by row what a swap would change. One at a time: 409 `restore_open`; 409 `backups_off` without BACKUP_DIR and BACKUP_S3_BUCKET.',
   })
-  @ApiParam(TENANT)
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiNamedTenant()
+  @ApiIdempotencyKey()
   @ApiAcceptedResponse({ type: RestoreView })
   async begin(
     @Param('tenant') name: string,
@@ -69,27 +53,23 @@ export class RestoresController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: "A tenant's restores, newest first" })
-  @ApiParam(TENANT)
-  @ApiQuery(LIMIT)
-  @ApiQuery(CURSOR)
+  @ApiNamedTenant()
+  @ApiPaging(200)
   @ApiOkResponse({ type: RestoreListView })
   async list(
     @Param('tenant') name: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<RestoreListView> {
-    if (cursor !== undefined && !isUuid(cursor)) throw new CursorInvalid();
-    const wanted = parseLimit(limit, 50, 200);
-    const restores = await this.restores.list(name, wanted + 1, cursor);
-    const items = restores.slice(0, wanted).map((restore) => RestoreView.of(restore));
-    return { items, next_cursor: restores.length > wanted ? items.at(-1)!.id : null };
+    const page = await this.restores.list(name, parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((one) => RestoreView.of(one)) };
   }
 
   @Get(':id')
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'One restore of a tenant, and what its swap would change' })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiOkResponse({ type: RestoreView })
   async read(@Param('tenant') name: string, @Param('id') id: string): Promise<RestoreView> {
     return RestoreView.of(await this.restores.find(name, id));
@@ -104,10 +84,9 @@ export class RestoresController {
       'Of a restore that is ready. No values, only names of columns. A page may have fewer rows than there are, or none: ' +
       'the end is where `next_cursor` is null.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiQuery({ name: 'table', required: false, schema: { type: 'string', example: 'users' } })
-  @ApiQuery(LIMIT)
-  @ApiQuery(CURSOR)
+  @ApiPaging(200)
   @ApiOkResponse({ type: DifferingRowsView })
   async listDifferences(
     @Param('tenant') name: string,
@@ -129,7 +108,7 @@ export class RestoresController {
     description:
       'Answers at once. A backup of the present rows is made first, `undo_backup_id`. Requests wait briefly; people sign in anew.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: RestoreView })
   async swap(@Param('tenant') name: string, @Param('id') id: string, @Body() body: SwapRequest): Promise<RestoreView> {
     return RestoreView.of(await this.restores.swap(name, id, body.confirm));
@@ -143,7 +122,7 @@ export class RestoresController {
     summary: 'Discard a restore',
     description: 'What was restored is dropped. 409 `restore_not_ready` when it is being swapped in, or over.',
   })
-  @ApiParam(TENANT)
+  @ApiNamedTenant()
   @ApiAcceptedResponse({ type: RestoreView })
   async discard(@Param('tenant') name: string, @Param('id') id: string): Promise<RestoreView> {
     return RestoreView.of(await this.restores.discard(name, id));

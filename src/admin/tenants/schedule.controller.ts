@@ -1,41 +1,9 @@
 import { Controller, Get, Header, Param } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RequiresPlatformPermission } from '../../auth/index.js';
-import { RetirementStore, type ScheduledAct, TenantStore } from '../../tenant/index.js';
-
-const ACTS = {
-  suspend: 'suspend',
-  archive: 'archive',
-  schedule: 'schedule-deletion',
-  purge: 'purge',
-  'roll-back': 'roll-back',
-} as const;
-
-export class ScheduledActView {
-  @ApiProperty({ enum: Object.values(ACTS) })
-  act: string;
-
-  @ApiProperty({ format: 'date-time', description: 'At the earliest: it waits until the owners were told in time.' })
-  at: string;
-
-  @ApiProperty({ type: [Number], example: [7, 1], description: 'Days before on which the owners are told.' })
-  notices: number[];
-
-  @ApiProperty({ type: [Number], example: [7], description: 'Those of them that are out.' })
-  sent: number[];
-
-  static of({ act, at, notices, sent }: ScheduledAct): ScheduledActView {
-    return { act: ACTS[act], at: at.toISOString(), notices: [...notices], sent };
-  }
-}
-
-export class ScheduleView {
-  @ApiProperty({ type: [ScheduledActView] })
-  items: ScheduledActView[];
-
-  @ApiProperty({ type: String, nullable: true })
-  next_cursor: null;
-}
+import { ApiNamedTenant } from '../../http/index.js';
+import { RetirementStore, TenantStore } from '../../tenant/index.js';
+import { ScheduledActView, ScheduleView } from './schedule.dto.js';
 
 @ApiTags('tenants')
 @ApiBearerAuth('bearer')
@@ -50,7 +18,7 @@ export class ScheduleController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'What the rules of its plan will do to a tenant, as it stands now' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiOkResponse({ type: ScheduleView })
   async read(@Param('tenant') name: string): Promise<ScheduleView> {
     const { id } = await this.tenants.find(name);

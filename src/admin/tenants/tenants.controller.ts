@@ -1,17 +1,9 @@
 import { Body, Controller, Get, Header, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
-import {
-  ApiBearerAuth,
-  ApiBody,
-  ApiCreatedResponse,
-  ApiHeader,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { type AccessRequest, adminOf, RequiresPlatformPermission } from '../../auth/index.js';
 import { etagOf, parseLimit, revisionOf } from '../../common/index.js';
+import { ApiIdempotencyKey, ApiIfMatch, ApiNamedTenant } from '../../http/index.js';
 import { PlatformIdempotency } from '../../idempotency/index.js';
 import {
   CopyTemplates,
@@ -57,7 +49,7 @@ export class TenantsController {
     summary: 'Create a tenant',
     description: 'Answers at once; the tenant is `provisioning` and, usually within a second, `active`.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' })
+  @ApiIdempotencyKey()
   @ApiBody({ type: CreateTenantRequest, examples: { 'a customer': { value: CUSTOMER } } })
   @ApiCreatedResponse({ type: TenantView })
   async create(
@@ -93,7 +85,7 @@ export class TenantsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:read')
   @ApiOperation({ summary: 'One tenant, with the steps of its provisioning' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiOkResponse({ type: TenantDetails })
   async read(@Param('tenant') name: string, @Res({ passthrough: true }) response: Response): Promise<TenantDetails> {
     const tenant = await this.store.find(name);
@@ -106,8 +98,8 @@ export class TenantsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:write')
   @ApiOperation({ summary: 'Rename a tenant, change plan, kind or settings' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'initech' } })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag last seen; 412 when it is another by now.' })
+  @ApiNamedTenant('initech')
+  @ApiIfMatch()
   @ApiOkResponse({ type: TenantView })
   async change(
     @Param('tenant') name: string,
@@ -124,7 +116,7 @@ export class TenantsController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('tenant:write')
   @ApiOperation({ summary: 'Go on with a failed provisioning or reset, from the step that failed' })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   @ApiOkResponse({ type: TenantView })
   async retry(@Param('tenant') name: string): Promise<TenantView> {
     return TenantView.of(await this.provisioning.retry(name));
@@ -138,7 +130,7 @@ export class TenantsController {
     summary: 'Take back what a failed provisioning made',
     description: 'Nothing stays but the audit events; the slug is free again, because nobody was served under it.',
   })
-  @ApiParam({ name: 'tenant', description: 'Slug or UUID.', schema: { type: 'string', example: 'acme' } })
+  @ApiNamedTenant()
   async rollBack(@Param('tenant') name: string): Promise<TenantView> {
     return TenantView.of(await this.provisioning.rollBack(name));
   }

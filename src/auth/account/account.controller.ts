@@ -12,7 +12,8 @@ import { AddressLimited } from '../../limits/index.js';
 import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { leftSignal, ownerOf, personOf } from '../sign-in/sign-in.controller.js';
+import { ownerOf, personOf } from '../access/caller.js';
+import { leftSignal } from '../sign-in/client.js';
 import {
   ACCEPTED,
   AcceptedResponse,

@@ -2,17 +2,15 @@ import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Qu
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { parseLimit } from '../../common/index.js';
-import { ApiTenantHeader } from '../../http/index.js';
+import { ApiIdempotencyKey, ApiPaging, ApiTenantHeader } from '../../http/index.js';
 import { IdempotencyService } from '../../idempotency/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
 import { callerOf, locate } from '../access/caller.js';
@@ -31,8 +29,6 @@ import { ApiKeyService, type NewKey } from './api-key.service.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 const ApiKeyId = () => ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } });
-const ApiIdempotencyKey = () =>
-  ApiHeader({ name: 'Idempotency-Key', required: false, description: 'A random UUID makes a retry safe.' });
 
 @ApiTags('api-keys')
 @ApiBearerAuth('bearer')
@@ -80,8 +76,7 @@ export class ApiKeyController {
   @Get()
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(API_KEY_READ)
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' }, description: 'next_cursor of a page.' })
+  @ApiPaging(100)
   @ApiOperation({ summary: 'The API keys of the tenant, newest first', description: 'Expired ones included.' })
   @ApiOkResponse({ type: ApiKeyPage })
   async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<ApiKeyPage> {

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { TenantAudit } from '../../audit/index.js';
-import { CursorInvalid, isUuid, newId, type Page, sha256, ValidationFailed } from '../../common/index.js';
+import { isUuid, newId, type Page, sha256, ValidationFailed } from '../../common/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
   TenantContext,
+  TenantCursors,
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
@@ -25,7 +26,7 @@ import {
 } from './api-key.grants.js';
 import { API_KEY_WRITE } from './api-key.permissions.js';
 
-/** Whose cursors they are. */
+/** What cursors are sealed with. */
 const LIST = 'api-keys';
 
 export interface NewKey {
@@ -46,6 +47,7 @@ export class ApiKeyService {
     private readonly grants: Grants,
     private readonly states: UserStates,
     private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
@@ -55,19 +57,13 @@ export class ApiKeyService {
 
   /** Newest first. @throws CursorInvalid */
   async list(limit: number, cursor?: string): Promise<Page<ApiKey>> {
-    const { id: tenantId } = this.context.currentOrThrow('API keys');
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, LIST, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor);
     const query = this.keys
       .createQueryBuilder('key')
       .orderBy('key.id', 'DESC')
       .limit(limit + 1);
     if (before !== undefined) query.where('key.id < :before', { before });
-    const rows = await query.getMany();
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId, LIST, last.id) : null };
+    return this.cursors.page(LIST, await query.getMany(), limit, ({ id }) => id);
   }
 
   /** @throws ApiKeyNotFound */

@@ -1,20 +1,9 @@
-import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
-import { TenantOwned } from '../../tenancy/index.js';
-import { User } from '../users/user.entity.js';
+import { Column, Entity } from 'typeorm';
+import { UserOwned } from '../users/user-owned.js';
 
 /** Where a user is signed in: one family of refresh tokens, of which only the newest is valid. */
 @Entity('devices')
-export class Device extends TenantOwned {
-  @Column('uuid', { name: 'user_id' })
-  userId: string;
-
-  @ManyToOne(() => User, { onDelete: 'CASCADE' })
-  @JoinColumn([
-    { name: 'tenant_id', referencedColumnName: 'tenantId' },
-    { name: 'user_id', referencedColumnName: 'id' },
-  ])
-  user?: Relation<User>;
-
+export class Device extends UserOwned {
   /** The user agent, as it called itself. */
   @Column('text')
   name: string;

@@ -1,11 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
-import { CredentialCodec, InjectPlatformDataSource, TenantContext, TenantTransaction } from '../../tenancy/index.js';
+import {
+  CredentialCodec,
+  InjectPlatformDataSource,
+  NO_TENANT,
+  TenantContext,
+  TenantTransaction,
+} from '../../tenancy/index.js';
 import { RefreshFamilies } from '../tokens/refresh-families.js';
-
-/** The tenant that platform credentials name. */
-export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** Refresh tokens of the current tenant's users. */
 @Injectable()

@@ -4,7 +4,7 @@ import { ApiTenantHeader } from '../../http/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { ownerOf } from '../sign-in/sign-in.controller.js';
+import { ownerOf } from '../access/caller.js';
 import { DevicePage } from './device.dto.js';
 import { deviceLimit, ListsDevices, SignsDeviceOut } from './device.routes.js';
 import { DevicesService } from './devices.service.js';

@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { LessThan, MoreThan } from 'typeorm';
 import { TenantAudit } from '../../audit/index.js';
-import { AppError, CursorInvalid, isUuid, type Page } from '../../common/index.js';
+import { AppError, isUuid, type Page } from '../../common/index.js';
 import {
-  CredentialCodec,
   InjectTenantRepository,
-  TenantContext,
+  TenantCursors,
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
@@ -30,26 +29,21 @@ export class DevicesService {
   constructor(
     @InjectTenantRepository(Device) private readonly devices: TenantRepository<Device>,
     private readonly states: UserStates,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly transaction: TenantTransaction,
-    private readonly context: TenantContext,
     private readonly audit: TenantAudit,
   ) {}
 
   /** The newest sign-in first. @throws CursorInvalid */
   async list(userId: string, limit: number, cursor: string | undefined): Promise<Page<Device>> {
-    const tenant = this.context.currentOrThrow('Devices');
-    const owner = `devices:${userId}`;
-    const after = cursor === undefined ? undefined : this.credentials.openCursor(tenant.id, owner, cursor);
-    if (cursor !== undefined && after === undefined) throw new CursorInvalid();
+    const listed = `devices:${userId}`;
+    const after = this.cursors.open(listed, cursor);
     const devices = await this.devices.find({
       where: { userId, expiresAt: MoreThan(new Date()), ...(after && { id: LessThan(after) }) },
       order: { id: 'DESC' },
       take: limit + 1,
     });
-    const items = devices.slice(0, limit);
-    const last = devices.length > limit ? items.at(-1) : undefined;
-    return { items, next_cursor: last ? this.credentials.sealCursor(tenant.id, owner, last.id) : null };
+    return this.cursors.page(listed, devices, limit, ({ id }) => id);
   }
 
   /** Signs a device of the user out, on every instance within a second. @throws DeviceNotFound */

@@ -1,20 +1,9 @@
-import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
-import { TenantOwned } from '../../tenancy/index.js';
-import { User } from '../users/user.entity.js';
+import { Column, Entity } from 'typeorm';
+import { UserOwned } from '../users/user-owned.js';
 
 /** A place on the network that a user is known from, whether or not they are signed in there now. */
 @Entity('known_addresses')
-export class KnownAddress extends TenantOwned {
-  @Column('uuid', { name: 'user_id' })
-  userId: string;
-
-  @ManyToOne(() => User, { onDelete: 'CASCADE' })
-  @JoinColumn([
-    { name: 'tenant_id', referencedColumnName: 'tenantId' },
-    { name: 'user_id', referencedColumnName: 'id' },
-  ])
-  user?: Relation<User>;
-
+export class KnownAddress extends UserOwned {
   /** HMAC of user and address bucket: whoever reads the table learns nobody's address. */
   @Column('bytea', { name: 'address_hash' })
   addressHash: Buffer;

@@ -1,10 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { addressBucket, type KeyRing, newId } from '../../common/index.js';
+import { addressBucket, type KeyRing, LOWEST_ID, newId } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
-import { InjectPlatformDataSource, TenantContext, TenantTransaction } from '../../tenancy/index.js';
-import { NO_TENANT } from './device.tokens.js';
+import { InjectPlatformDataSource, NO_TENANT, TenantContext, TenantTransaction } from '../../tenancy/index.js';
 
 /** Places remembered for one person; past that the one they were longest away from is forgotten. */
 const MAX_ADDRESSES = 20;
@@ -13,7 +12,7 @@ const KNOWN_FOR = `interval '180 days'`;
 /** How long a password set by mail does. */
 const PROVEN_FOR = `interval '1 day'`;
 /** Asked for in place of a user that there is not, so that the same statement runs. */
-const NOBODY = NO_TENANT;
+const NOBODY = LOWEST_ID;
 
 /** What is known of a person at an address. */
 export interface Acquaintance {

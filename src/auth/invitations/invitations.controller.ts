@@ -16,7 +16,7 @@ import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
 import { callerOf, locate } from '../access/caller.js';
 import type { AccessRequest } from '../access/principal.js';
 import { RefreshCookie } from '../sign-in/refresh.cookie.js';
-import { clientOf } from '../sign-in/sign-in.controller.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { InvitationAcceptance } from './invitation.acceptance.js';
 import {

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { LessThan } from 'typeorm';
 import { TenantAudit } from '../../audit/index.js';
-import { CursorInvalid, isUuid, newId, type Page } from '../../common/index.js';
+import { isUuid, newId, type Page } from '../../common/index.js';
 import { Mailer, MailLinks } from '../../mail/index.js';
 import {
   CredentialCodec,
   InjectTenantRepository,
   TenantContext,
+  TenantCursors,
   type TenantRepository,
   TenantTransaction,
 } from '../../tenancy/index.js';
@@ -23,8 +24,8 @@ import { INVITATION_WRITE } from './invitation.permissions.js';
 import { type InvitationStatus, statusOf, whereStatus } from './invitation.status.js';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
-/** Whose cursors they are. */
-const CURSOR_OWNER = 'invitations';
+/** What cursors are sealed with. */
+const LIST = 'invitations';
 
 /** Invites people into the current tenant, within what the caller holds. */
 @Injectable()
@@ -35,6 +36,7 @@ export class InvitationsService {
     private readonly grants: Grants,
     private readonly mails: MemberMails,
     private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly context: TenantContext,
     private readonly transaction: TenantTransaction,
     private readonly audit: TenantAudit,
@@ -49,18 +51,13 @@ export class InvitationsService {
    * @throws CursorInvalid
    */
   async list(status: InvitationStatus | undefined, limit: number, cursor?: string): Promise<Page<Invitation>> {
-    const before =
-      cursor === undefined ? undefined : this.credentials.openCursor(this.tenant().id, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor);
     const rows = await this.invitations.find({
       where: { ...(status && whereStatus(status)), ...(before !== undefined && { id: LessThan(before) }) },
       order: { id: 'DESC' },
       take: limit + 1,
     });
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(this.tenant().id, CURSOR_OWNER, last.id) : null };
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /** @throws ValidationFailed for an unknown role; GrantRefused, EmailTaken, InvitationOpen */

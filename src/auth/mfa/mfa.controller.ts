@@ -9,7 +9,8 @@ import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
 import { CredentialRequired } from '../auth.errors.js';
 import { RefreshCookie } from '../sign-in/refresh.cookie.js';
-import { clientOf, ownerOf } from '../sign-in/sign-in.controller.js';
+import { ownerOf } from '../access/caller.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import {
   BothFactorsRequest,

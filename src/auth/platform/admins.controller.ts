@@ -6,15 +6,13 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { CursorInvalid, parseLimit } from '../../common/index.js';
-import { CredentialCodec } from '../../tenancy/index.js';
+import { parseLimit } from '../../common/index.js';
+import { ApiPaging } from '../../http/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
 import {
   AdminPage,
   AdminView,
@@ -25,10 +23,7 @@ import {
 } from './admins.dto.js';
 import { AdminsService } from './admins.service.js';
 import { PlatformAdminStore } from './platform-admin.store.js';
-import { adminOf } from './platform-sign-in.controller.js';
-
-/** Whose cursors they are. */
-const CURSOR_OWNER = 'platform-admins';
+import { adminOf } from '../access/caller.js';
 
 @ApiTags('platform')
 @ApiBearerAuth('bearer')
@@ -37,27 +32,17 @@ export class AdminsController {
   constructor(
     private readonly admins: AdminsService,
     private readonly store: PlatformAdminStore,
-    private readonly credentials: CredentialCodec,
   ) {}
 
   @Get()
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('platform-admin:read')
   @ApiOperation({ summary: 'Platform admins, oldest first' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: AdminPage })
-  async list(@Query('limit') limitText?: string, @Query('cursor') cursor?: string): Promise<AdminPage> {
-    const limit = parseLimit(limitText, 50, 200);
-    const after = cursor === undefined ? NO_TENANT : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
-    if (after === undefined) throw new CursorInvalid();
-    const rows = await this.store.page(after, limit + 1);
-    const last = rows[limit - 1];
-    const more = rows.length > limit && last !== undefined;
-    return {
-      items: rows.slice(0, limit).map((admin) => AdminView.of(admin)),
-      next_cursor: more ? this.credentials.sealCursor(NO_TENANT, CURSOR_OWNER, last.id) : null,
-    };
+  async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<AdminPage> {
+    const page = await this.store.page(parseLimit(limit, 50, 200), cursor);
+    return { ...page, items: page.items.map((admin) => AdminView.of(admin)) };
   }
 
   @Get(':id')

@@ -6,11 +6,11 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiTags,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { parseLimit } from '../../common/index.js';
+import { ApiPaging } from '../../http/index.js';
 import { RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import {
@@ -22,7 +22,7 @@ import {
 } from './impersonation.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
-import { adminOf } from './platform-sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
 
 @ApiTags('platform')
 @ApiBearerAuth('bearer')
@@ -37,8 +37,7 @@ export class ImpersonationController {
   @Header('Cache-Control', 'no-store')
   @RequiresPlatformPermission('impersonation:read')
   @ApiOperation({ summary: 'Impersonations in all tenants, newest first' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: ImpersonationPage })
   async list(@Query('limit') limit?: string, @Query('cursor') cursor?: string): Promise<ImpersonationPage> {
     const page = await this.store.page(undefined, parseLimit(limit, 50, 200), cursor);

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { CursorInvalid, newId, type Page } from '../../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
+import { newId, type Page } from '../../common/index.js';
+import { InjectPlatformDataSource, PlatformCursors } from '../../tenancy/index.js';
 import { IMPERSONATIONS_CHANNEL } from './impersonations.js';
 
 export const IMPERSONATION_STATES = ['pending', 'active', 'refused', 'ended', 'expired'] as const;
@@ -41,14 +40,15 @@ const SQL = {
   page: `${SELECT} WHERE ($1::uuid IS NULL OR i.tenant_id = $1) AND ($2::uuid IS NULL OR i.id < $2)
     ORDER BY i.id DESC LIMIT $3`,
 };
-const CURSOR_OWNER = 'impersonations';
+/** What cursors are sealed with. */
+const LIST = 'impersonations';
 
 /** The control plane's rows of impersonations. */
 @Injectable()
 export class ImpersonationStore {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   transaction<T>(fn: (manager: EntityManager) => Promise<T>): Promise<T> {
@@ -128,13 +128,8 @@ export class ImpersonationStore {
 
   /** @param tenantId undefined: of all tenants, for the platform */
   async page(tenantId: string | undefined, limit: number, cursor: string | undefined): Promise<Page<ImpersonationRow>> {
-    const owner = tenantId ?? NO_TENANT;
-    const before = cursor === undefined ? undefined : this.credentials.openCursor(owner, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(LIST, cursor, tenantId);
     const rows = await this.platform.query<ImpersonationRow[]>(SQL.page, [tenantId, before, limit + 1]);
-    const last = rows[limit - 1];
-    const more = rows.length > limit && last !== undefined;
-    const next = more ? this.credentials.sealCursor(owner, CURSOR_OWNER, last.id) : null;
-    return { items: rows.slice(0, limit), next_cursor: next };
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id, tenantId);
   }
 }

@@ -4,11 +4,11 @@ import { AddressLimited } from '../../limits/index.js';
 import { PublicOnPlatform, RequiresPlatformPermission } from '../access/access.decorator.js';
 import type { AccessRequest, PlatformPrincipal } from '../access/principal.js';
 import { CredentialRequired } from '../auth.errors.js';
-import { clientOf } from '../sign-in/sign-in.controller.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
 import { PlatformMfaService } from './platform-mfa.service.js';
-import { adminOf } from './platform-sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
 import {
   PlatformConfirmRequest,
   PlatformConfirmResponse,

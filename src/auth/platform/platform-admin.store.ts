@@ -1,7 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { InjectPlatformDataSource } from '../../tenancy/index.js';
+import { LOWEST_ID, type Page } from '../../common/index.js';
+import { InjectPlatformDataSource, PlatformCursors } from '../../tenancy/index.js';
 import type { PlatformRole } from './platform-permissions.js';
+
+/** What cursors are sealed with. */
+const LIST = 'platform-admins';
 
 /** Serialises what must hold over all admins: that there is a first one, and always a last one. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtext('tenantry:platform-admins'))`;
@@ -39,7 +43,10 @@ const SQL = {
 /** Reads platform admins; what changes them belongs to the services. */
 @Injectable()
 export class PlatformAdminStore {
-  constructor(@InjectPlatformDataSource() private readonly platform: DataSource) {}
+  constructor(
+    @InjectPlatformDataSource() private readonly platform: DataSource,
+    private readonly cursors: PlatformCursors,
+  ) {}
 
   async byEmail(emailKey: string): Promise<PlatformAdmin | undefined> {
     return (await this.platform.query<PlatformAdmin[]>(SQL.byEmail, [emailKey]))[0];
@@ -59,9 +66,11 @@ export class PlatformAdminStore {
     return (await manager.query<unknown[]>('SELECT 1 FROM platform_admins LIMIT 1')).length === 0;
   }
 
-  /** @param after id; the first page has none */
-  page(after: string, limit: number): Promise<PlatformAdmin[]> {
-    return this.platform.query<PlatformAdmin[]>(SQL.page, [after, limit]);
+  /** Oldest first. @throws CursorInvalid */
+  async page(limit: number, cursor: string | undefined): Promise<Page<PlatformAdmin>> {
+    const after = this.cursors.open(LIST, cursor) ?? LOWEST_ID;
+    const rows = await this.platform.query<PlatformAdmin[]>(SQL.page, [after, limit + 1]);
+    return this.cursors.page(LIST, rows, limit, ({ id }) => id);
   }
 
   /** Runs `fn` in a transaction that no other of its kind overlaps. */

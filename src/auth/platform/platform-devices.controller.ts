@@ -5,7 +5,7 @@ import type { AccessRequest } from '../access/principal.js';
 import { DevicePage } from '../devices/device.dto.js';
 import { deviceLimit, ListsDevices, SignsDeviceOut } from '../devices/device.routes.js';
 import { PlatformDevices } from './platform-devices.service.js';
-import { adminOf } from './platform-sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
 
 @ApiTags('platform')
 @ApiBearerAuth('bearer')

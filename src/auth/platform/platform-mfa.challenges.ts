@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { newId } from '../../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
-import { NO_TENANT } from '../devices/device.tokens.js';
+import { CredentialCodec, InjectPlatformDataSource, NO_TENANT } from '../../tenancy/index.js';
 import { MfaRefused } from '../mfa/mfa-challenges.js';
 import { type PlatformAdmin, PlatformAdminStore } from './platform-admin.store.js';
 import { PlatformMfaRequired } from './platform.errors.js';

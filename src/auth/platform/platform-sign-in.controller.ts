@@ -2,8 +2,9 @@ import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/comm
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { AddressLimited } from '../../limits/index.js';
 import { PublicOnPlatform, RequiresPlatformPermission } from '../access/access.decorator.js';
-import type { AccessRequest, PlatformPrincipal } from '../access/principal.js';
-import { clientOf } from '../sign-in/sign-in.controller.js';
+import { adminOf } from '../access/caller.js';
+import type { AccessRequest } from '../access/principal.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { PlatformAdminStore } from './platform-admin.store.js';
@@ -108,10 +109,4 @@ export class PlatformSignInController {
       recovery_codes: admin.recovery_codes,
     };
   }
-}
-
-/** The platform admin behind the request. @throws PlatformCredentialInvalid when the guard let somebody in without */
-export function adminOf(request: AccessRequest): PlatformPrincipal {
-  if (!request.admin) throw new PlatformCredentialInvalid();
-  return request.admin;
 }

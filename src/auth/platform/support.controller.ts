@@ -1,20 +1,12 @@
 import { Controller, Get, Header, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
-import {
-  ApiBearerAuth,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiQuery,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { parseLimit } from '../../common/index.js';
-import { ApiTenantHeader } from '../../http/index.js';
+import { ApiPaging, ApiTenantHeader } from '../../http/index.js';
 import { TenantContext, TenantRunner } from '../../tenancy/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
 import { declarePermission } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { personOf } from '../sign-in/sign-in.controller.js';
+import { personOf } from '../access/caller.js';
 import { SupportPage, SupportView } from './impersonation.dto.js';
 import { ImpersonationService } from './impersonation.service.js';
 import { ImpersonationStore } from './impersonation.store.js';
@@ -50,8 +42,7 @@ export class SupportController {
   @Header('Cache-Control', 'no-store')
   @RequiresPermission(SUPPORT_READ)
   @ApiOperation({ summary: 'Who acts, acted or asks to act as a user of the tenant, newest first' })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false })
+  @ApiPaging(200)
   @ApiOkResponse({ type: SupportPage })
   async list(@Query('limit') limitText?: string, @Query('cursor') cursor?: string): Promise<SupportPage> {
     const { id } = this.context.currentOrThrow('Impersonations');

@@ -7,7 +7,7 @@ import { AddressLimited } from '../../limits/index.js';
 import { ForTenant } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import { RefreshCookie } from '../sign-in/refresh.cookie.js';
-import { clientOf } from '../sign-in/sign-in.controller.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { SandboxAccess } from './sandbox-access.service.js';
 

@@ -5,14 +5,16 @@ import { ApiTenantHeader } from '../../http/index.js';
 import { AddressLimited } from '../../limits/index.js';
 import { CredentialCodec } from '../../tenancy/index.js';
 import { ForTenant, RequiresPermission } from '../access/access.decorator.js';
+import { ownerOf, personOf } from '../access/caller.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
 import { AccountService } from '../account/account.service.js';
-import { CredentialInvalid, RefreshRefused, RefusedUnderImpersonation } from '../auth.errors.js';
+import { RefreshRefused } from '../auth.errors.js';
+import { clientOf } from './client.js';
 import { RefreshCookie } from './refresh.cookie.js';
 import { LoginRequest, RefreshRequest, TokenResponse } from './sign-in.dto.js';
 import { RefreshService } from './refresh.service.js';
-import { type Client, SignInService } from './sign-in.service.js';
+import { SignInService } from './sign-in.service.js';
 import { SignOutService } from './sign-out.service.js';
 
 @ApiTags('auth')
@@ -124,30 +126,4 @@ export class SignInController {
     this.cookie.check(request, opened.subjectId);
     return token;
   }
-}
-
-export function clientOf(request: AccessRequest, inCookie = false): Client {
-  const agent = (request.get('user-agent') ?? 'unknown').slice(0, 200);
-  return { address: request.ip, agent, inCookie, left: leftSignal(request) };
-}
-
-/** Aborted when the connection is gone, so that nobody waits for the answer. */
-export function leftSignal(request: AccessRequest): AbortSignal {
-  const left = new AbortController();
-  request.res?.once('close', () => left.abort());
-  return left.signal;
-}
-
-/** The signed-in user behind the request. @throws CredentialInvalid for a program, which has no account */
-export function personOf(request: AccessRequest) {
-  const { principal } = request;
-  if (principal?.kind !== 'user') throw new CredentialInvalid();
-  return principal;
-}
-
-/** The same, and in person. @throws RefusedUnderImpersonation for a platform admin who acts as the user */
-export function ownerOf(request: AccessRequest) {
-  const person = personOf(request);
-  if (person.impersonator) throw new RefusedUnderImpersonation();
-  return person;
 }

@@ -2,10 +2,9 @@ import { Controller, Delete, Get, Header, HttpCode, Param, Req } from '@nestjs/c
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ApiTenantHeader } from '../../http/index.js';
 import { RequiresPermission } from '../access/access.decorator.js';
-import { callerOf } from '../access/caller.js';
+import { callerOf, ownerOf } from '../access/caller.js';
 import { ACCOUNT_MANAGE } from '../access/permissions.js';
 import type { AccessRequest } from '../access/principal.js';
-import { ownerOf } from '../sign-in/sign-in.controller.js';
 import { USER_READ, USER_WRITE } from '../users/user.permissions.js';
 import { IdentitiesService } from './identities.service.js';
 import { IdentityListView } from './identity.dto.js';

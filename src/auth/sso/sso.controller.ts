@@ -8,7 +8,7 @@ import { TenantSettings } from '../../settings/index.js';
 import { ForTenant } from '../access/access.decorator.js';
 import type { AccessRequest } from '../access/principal.js';
 import { RefreshCookie } from '../sign-in/refresh.cookie.js';
-import { clientOf } from '../sign-in/sign-in.controller.js';
+import { clientOf } from '../sign-in/client.js';
 import { TokenResponse } from '../sign-in/sign-in.dto.js';
 import { SsoStateCookie } from './sso-state.cookie.js';
 import { SsoRedeemRequest, SsoStartQuery, SsoView } from './sso.dto.js';

@@ -1,22 +1,11 @@
-import { Column, Entity, JoinColumn, ManyToOne, type Relation } from 'typeorm';
-import { TenantOwned } from '../../tenancy/index.js';
-import { User } from './user.entity.js';
+import { Column, Entity } from 'typeorm';
+import { UserOwned } from './user-owned.js';
 
 export type UserTokenPurpose = 'reset-password' | 'verify-email' | 'mfa';
 
 /** A credential for one purpose, of one user, once. Using it deletes it. */
 @Entity('user_tokens')
-export class UserToken extends TenantOwned {
-  @Column('uuid', { name: 'user_id' })
-  userId: string;
-
-  @ManyToOne(() => User, { onDelete: 'CASCADE' })
-  @JoinColumn([
-    { name: 'tenant_id', referencedColumnName: 'tenantId' },
-    { name: 'user_id', referencedColumnName: 'id' },
-  ])
-  user?: Relation<User>;
-
+export class UserToken extends UserOwned {
   @Column('text')
   purpose: UserTokenPurpose;
 

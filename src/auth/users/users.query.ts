@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { CursorInvalid, isUuid, type Page } from '../../common/index.js';
+import { isUuid, type Page } from '../../common/index.js';
 import { type FieldQuery, fieldFiltersOf, USER_FIELDS, whereFields } from '../../fields/index.js';
 import { TenantSettings } from '../../settings/index.js';
-import { CredentialCodec, InjectTenantRepository, TenantContext, type TenantRepository } from '../../tenancy/index.js';
+import { InjectTenantRepository, TenantCursors, type TenantRepository } from '../../tenancy/index.js';
 import { UnknownUser } from './user.errors.js';
 import { User } from './user.entity.js';
 
@@ -16,16 +16,15 @@ export interface UserFilter {
   fields?: FieldQuery;
 }
 
-/** Whose cursors they are. */
-const CURSOR_OWNER = 'users';
+/** What cursors are sealed with. */
+const LIST = 'users';
 
 /** Reads the people of the current tenant, in the order in which they came. */
 @Injectable()
 export class UsersQuery {
   constructor(
     @InjectTenantRepository(User) private readonly users: TenantRepository<User>,
-    private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: TenantCursors,
     private readonly settings: TenantSettings,
   ) {}
 
@@ -34,9 +33,7 @@ export class UsersQuery {
    * @throws CursorInvalid, InvalidFieldFilter
    */
   async list({ role, status, q, fields = [] }: UserFilter, limit: number, cursor?: string): Promise<Page<User>> {
-    const tenantId = this.context.currentOrThrow('The list of users').id;
-    const after = cursor === undefined ? undefined : this.credentials.openCursor(tenantId, CURSOR_OWNER, cursor);
-    if (cursor !== undefined && after === undefined) throw new CursorInvalid();
+    const after = this.cursors.open(LIST, cursor);
     const query = this.users
       .createQueryBuilder('user')
       .orderBy('user.id', 'ASC')
@@ -49,11 +46,7 @@ export class UsersQuery {
       query.andWhere('(user.name ILIKE :part OR user.email ILIKE :part)', { part });
     }
     whereFields(query, 'user.customFields', fieldFiltersOf(this.settings.get(USER_FIELDS), fields));
-    const rows = await query.getMany();
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId, CURSOR_OWNER, last.id) : null };
+    return this.cursors.page(LIST, await query.getMany(), limit, ({ id }) => id);
   }
 
   /** @throws UnknownUser */

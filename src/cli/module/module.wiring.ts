@@ -1,6 +1,6 @@
 import { CommandFailure, EXIT } from '../exit-codes.js';
 import type { ModuleNames } from './module.names.js';
-import { migrationClass, migrationPath, type ModuleShape } from './module.templates.js';
+import { migrationClass, migrationPath, type ModuleShape } from './module.shape.js';
 
 /** What must be told of a new module, and how. @throws CommandFailure when a file is not as it was */
 type Edit = (text: string, shape: ModuleShape) => string;

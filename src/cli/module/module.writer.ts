@@ -11,7 +11,8 @@ import {
 import path from 'node:path';
 import { CommandFailure, EXIT } from '../exit-codes.js';
 import { invalid, type ModuleNames } from './module.names.js';
-import { moduleFiles, type ModuleShape } from './module.templates.js';
+import { moduleFiles } from './module.files.js';
+import type { ModuleShape } from './module.shape.js';
 import { takenBy, WIRING } from './module.wiring.js';
 
 export interface PlannedFile {

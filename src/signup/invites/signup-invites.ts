@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { PlatformAudit } from '../../audit/index.js';
-import { NO_TENANT } from '../../auth/index.js';
-import { CursorInvalid, newId, type Page } from '../../common/index.js';
-import { CredentialCodec, InjectPlatformDataSource } from '../../tenancy/index.js';
+import { HIGHEST_ID, newId, type Page } from '../../common/index.js';
+import { CredentialCodec, InjectPlatformDataSource, NO_TENANT, PlatformCursors } from '../../tenancy/index.js';
 import type { Plan } from '../../tenant/index.js';
 import { InviteRefused, UnknownInvite } from '../signup.errors.js';
 
@@ -30,8 +29,8 @@ const FREE_LOCKED = `${FREE} FOR UPDATE OF i`;
 const USE = 'UPDATE signup_invites SET used_at = now() WHERE id = $1';
 const REVOKE = 'DELETE FROM signup_invites WHERE id = $1 AND used_at IS NULL RETURNING id';
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-const CURSOR_OWNER = 'signup-invites';
+/** What cursors are sealed with. */
+const INVITES = 'signup-invites';
 
 type Taken = Pick<SignupInvite, 'id' | 'plan'>;
 
@@ -41,6 +40,7 @@ export class SignupInvites {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
     private readonly audit: PlatformAudit,
   ) {}
 
@@ -65,13 +65,9 @@ export class SignupInvites {
 
   /** Newest first. @throws CursorInvalid */
   async list(limit: number, cursor?: string): Promise<Page<SignupInvite>> {
-    const before = cursor === undefined ? LAST_ID : this.credentials.openCursor(NO_TENANT, CURSOR_OWNER, cursor);
-    if (before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(INVITES, cursor) ?? HIGHEST_ID;
     const rows = await this.platform.query<SignupInvite[]>(LIST, [before, limit + 1]);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const next = rows.length > limit && last ? this.credentials.sealCursor(NO_TENANT, CURSOR_OWNER, last.id) : null;
-    return { items, next_cursor: next };
+    return this.cursors.page(INVITES, rows, limit, ({ id }) => id);
   }
 
   /** Takes a code back. A sign-up that has it already goes on. @throws UnknownInvite */

@@ -17,7 +17,7 @@ import { TenantLifecycle } from '../lifecycle/tenant.lifecycle.js';
 import { Placements } from '../places/placements.js';
 import { type Lease, ProvisioningFence } from '../provisioning/provisioning.fence.js';
 import { presentSettings, withoutSecrets } from '../../settings/index.js';
-import { checkSettings } from '../settings.rules.js';
+import { checkSettings } from '../settings/settings.rules.js';
 import { SlugHolds } from '../slug.holds.js';
 import { checkSlug } from '../slug.rules.js';
 import { TenantChanges } from '../tenant.changes.js';

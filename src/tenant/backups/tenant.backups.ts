@@ -2,8 +2,9 @@ import { createHash, hkdfSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { PlatformAudit } from '../../audit/index.js';
-import { AppError, isUuid } from '../../common/index.js';
+import { AppError, isUuid, LOWEST_ID, type Page } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { PlatformCursors } from '../../tenancy/index.js';
 import { type ArchivePart, readArchive } from '../archive/archive.format.js';
 import type { Sealer } from '../archive/archive.frame.js';
 import { TenantExporter } from '../archive/tenant.exporter.js';
@@ -15,7 +16,8 @@ import { BackupStorage } from './backup.storage.js';
 import { BackupStore, HOLD_MS } from './backup.store.js';
 
 const PAGE = 500;
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+/** What cursors are sealed with. */
+const LIST = 'backups';
 
 export interface BackupOptions {
   signal?: AbortSignal | undefined;
@@ -38,6 +40,7 @@ export class TenantBackups implements OnModuleInit {
     private readonly tenants: TenantStore,
     private readonly erasure: TenantErasure,
     private readonly audit: PlatformAudit,
+    private readonly cursors: PlatformCursors,
   ) {
     const key = database.keys.derive('backups');
     this.sealer = { derive: (salt) => Buffer.from(hkdfSync('sha256', key, salt, 'tenantry backup', 32)) };
@@ -129,7 +132,7 @@ export class TenantBackups implements OnModuleInit {
   /** All that can be backed up. */
   async everybody(): Promise<string[]> {
     const ids: string[] = [];
-    for (let after = NOBODY; ;) {
+    for (let after = LOWEST_ID; ;) {
       const page = await this.store.tenantsAfter(after, PAGE);
       if (page.length === 0) return ids;
       ids.push(...page);
@@ -137,10 +140,11 @@ export class TenantBackups implements OnModuleInit {
     }
   }
 
-  /** Newest first. @param name undefined: of all tenants @throws UnknownTenant */
-  async list(name: string | undefined, limit: number, before?: string): Promise<Backup[]> {
+  /** Newest first. @param name undefined: of all tenants @throws UnknownTenant, CursorInvalid */
+  async list(name: string | undefined, limit: number, cursor?: string): Promise<Page<Backup>> {
     const tenantId = name === undefined ? undefined : (await this.tenants.find(name)).id;
-    return this.store.list(tenantId, limit, before);
+    const rows = await this.store.list(tenantId, limit + 1, this.cursors.open(LIST, cursor, tenantId));
+    return this.cursors.page(LIST, rows, limit, (backup) => backup.id, tenantId);
   }
 
   /** @throws UnknownBackup for one that is not made */

@@ -1,10 +1,9 @@
+import { LOWEST_ID } from '../../common/index.js';
 import type { MovedTable } from './moved.tables.js';
 
 /** Text that one chunk holds at most, in bytes; a longer row is a chunk of its own. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const CHUNK_ROWS = 2000;
-/** No row has it: ids are of version 7. */
-export const LOWEST = '00000000-0000-0000-0000-000000000000';
 
 /** A number that rows of the same content have in common, wherever they are; sums of it do not depend on their order. */
 const HASH = `('x' || left(encode(sha256(convert_to(t::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint::numeric`;
@@ -48,7 +47,7 @@ export function nextRows(table: string): string {
   return chunkOf(
     `page AS MATERIALIZED (SELECT id, t FROM (
       SELECT t.tenant_id, t.id, t FROM ${table} t
-       WHERE (t.tenant_id, t.id) > ($1::uuid, coalesce($2::uuid, '${LOWEST}')) ORDER BY t.tenant_id, t.id LIMIT ${CHUNK_ROWS}) t
+       WHERE (t.tenant_id, t.id) > ($1::uuid, coalesce($2::uuid, '${LOWEST_ID}')) ORDER BY t.tenant_id, t.id LIMIT ${CHUNK_ROWS}) t
       WHERE tenant_id = $1)`,
     'SELECT id FROM page ORDER BY id DESC LIMIT 1',
   );
@@ -57,7 +56,7 @@ export function nextRows(table: string): string {
 /** Keys of a table that were changed, in their order. $1 tenant, $2 the key to start behind or null, $3 the table's name */
 const CHANGED = (changes: string): string => `k AS MATERIALIZED (SELECT key AS id FROM (
   SELECT DISTINCT c.tenant_id, c.relation, c.key FROM ${changes} c
-   WHERE c.purpose = 'move' AND (c.tenant_id, c.relation, c.key) > ($1::uuid, $3::text, coalesce($2::uuid, '${LOWEST}'))
+   WHERE c.purpose = 'move' AND (c.tenant_id, c.relation, c.key) > ($1::uuid, $3::text, coalesce($2::uuid, '${LOWEST_ID}'))
    ORDER BY c.tenant_id, c.relation, c.key LIMIT ${CHUNK_ROWS}) c
   WHERE tenant_id = $1 AND relation = $3)`;
 const LAST_CHANGED = 'SELECT id FROM k ORDER BY id DESC LIMIT 1';

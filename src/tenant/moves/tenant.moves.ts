@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
-import { hasOwnLogin, InjectPlatformDataSource, type Isolation, placeOf, serverOf } from '../../tenancy/index.js';
+import type { Page } from '../../common/index.js';
+import {
+  hasOwnLogin,
+  InjectPlatformDataSource,
+  type Isolation,
+  placeOf,
+  PlatformCursors,
+  serverOf,
+} from '../../tenancy/index.js';
 import { Placements } from '../places/placements.js';
 import { ProvisioningStore } from '../provisioning/provisioning.store.js';
 import { RestoreOpen } from '../restores/restore.errors.js';
@@ -25,6 +33,8 @@ export interface MoveDetails extends Move {
   steps: MoveStep[];
 }
 
+/** What cursors are sealed with. */
+const LIST = 'moves';
 /** How long an erasure waits for a move to be taken back, in ms. */
 const END_MS = 60_000;
 
@@ -41,6 +51,7 @@ export class TenantMoves {
     private readonly places: MovePlaces,
     private readonly changes: TenantChanges,
     private readonly feed: ChangeFeed,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   /**
@@ -79,17 +90,18 @@ export class TenantMoves {
     return { ...move, steps: (await this.store.steps([move.id], manager)).get(move.id) ?? [] };
   }
 
-  /** Newest first. @param before only older ones than this @throws UnknownTenant */
-  async list(name: string, limit: number, before?: string): Promise<MoveDetails[]> {
+  /** Newest first. @throws UnknownTenant, CursorInvalid */
+  async list(name: string, limit: number, cursor?: string): Promise<Page<MoveDetails>> {
     const { id } = await this.registry.find(name);
-    const moves = await this.store.list(id, limit, before);
-    const steps = await this.store.steps(moves.map((move) => move.id));
-    return moves.map((move) => ({ ...move, steps: steps.get(move.id) ?? [] }));
+    const moves = await this.store.list(id, limit + 1, this.cursors.open(LIST, cursor, id));
+    const page = this.cursors.page(LIST, moves, limit, (move) => move.id, id);
+    const steps = await this.store.steps(page.items.map((move) => move.id));
+    return { ...page, items: page.items.map((move) => ({ ...move, steps: steps.get(move.id) ?? [] })) };
   }
 
   /** The one under way, or else the last one. @throws UnknownTenant, MoveNotFound */
   async present(name: string): Promise<MoveDetails> {
-    const [move] = await this.list(name, 1);
+    const [move] = (await this.list(name, 1)).items;
     if (!move) throw new MoveNotFound();
     return move;
   }

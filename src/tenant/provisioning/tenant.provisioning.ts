@@ -9,7 +9,7 @@ import { MoveRunning } from '../moves/move.errors.js';
 import { MoveStore } from '../moves/move.store.js';
 import { Placements } from '../places/placements.js';
 import type { Plan } from '../plans.js';
-import { checkSettings } from '../settings.rules.js';
+import { checkSettings } from '../settings/settings.rules.js';
 import { RestoreOpen } from '../restores/restore.errors.js';
 import { RestoreStore } from '../restores/restore.store.js';
 import { SlugHolds } from '../slug.holds.js';

@@ -1,4 +1,5 @@
-import { FOUND, LOWEST, sought } from '../moves/row.statements.js';
+import { LOWEST_ID } from '../../common/index.js';
+import { FOUND, sought } from '../moves/row.statements.js';
 
 /** Rows of each side that are held at once. */
 export const PAGE_ROWS = 2000;
@@ -26,7 +27,7 @@ export function nextDigests(table: string, plain: string[], sealed: string[]): s
   // Keys are sought in an index that starts with the tenant; see what row.statements says of statistics.
   return `SELECT id, digest, sealed FROM (
     SELECT t.tenant_id, t.id, ${digest(row(plain))} AS digest, ${texts(sealed)} AS sealed FROM ${table} t
-     WHERE (t.tenant_id, t.id) > ($1::uuid, coalesce($2::uuid, '${LOWEST}'))
+     WHERE (t.tenant_id, t.id) > ($1::uuid, coalesce($2::uuid, '${LOWEST_ID}'))
      ORDER BY t.tenant_id, t.id LIMIT ${PAGE_ROWS}) t WHERE tenant_id = $1 ORDER BY id`;
 }
 

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ChangeFeed } from '../../changes/index.js';
-import { isUuid } from '../../common/index.js';
+import { isUuid, type Page } from '../../common/index.js';
 import { DATABASE, type PreparedDatabase } from '../../database/index.js';
-import { hasOwnLogin, InjectPlatformDataSource, serverOf } from '../../tenancy/index.js';
+import { hasOwnLogin, InjectPlatformDataSource, PlatformCursors, serverOf } from '../../tenancy/index.js';
 import { checkArchiveVersion } from '../archive/archive.version.js';
 import { UnknownBackup } from '../backups/backup.errors.js';
 import { TenantBackups } from '../backups/tenant.backups.js';
@@ -21,6 +21,8 @@ import type { Restore } from './restore.js';
 import { NotRestorable, RestoreNotFound, RestoreNotReady, RestoreOpen, SwapNotConfirmed } from './restore.errors.js';
 import { RESTORES_CHANNEL, RestoreStore } from './restore.store.js';
 
+/** What cursors are sealed with. */
+const LIST = 'restores';
 /** How long an erasure waits for a restore to be taken back, in ms. */
 const END_MS = 60_000;
 
@@ -43,6 +45,7 @@ export class TenantRestores {
     private readonly places: MovePlaces,
     private readonly changes: TenantChanges,
     private readonly feed: ChangeFeed,
+    private readonly cursors: PlatformCursors,
   ) {}
 
   /**
@@ -94,10 +97,11 @@ export class TenantRestores {
     return restore;
   }
 
-  /** Newest first. @param before only older ones than this @throws UnknownTenant */
-  async list(name: string, limit: number, before?: string): Promise<Restore[]> {
+  /** Newest first. @throws UnknownTenant, CursorInvalid */
+  async list(name: string, limit: number, cursor?: string): Promise<Page<Restore>> {
     const { id } = await this.registry.find(name);
-    return this.store.list(id, limit, before);
+    const rows = await this.store.list(id, limit + 1, this.cursors.open(LIST, cursor, id));
+    return this.cursors.page(LIST, rows, limit, (restore) => restore.id, id);
   }
 
   /** @throws UnknownTenant, RestoreNotFound */

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { CursorInvalid, isUuid, newId, type Page } from '../../common/index.js';
-import { type Actor, CredentialCodec, InjectPlatformDataSource, TenantContext } from '../../tenancy/index.js';
+import { isUuid, newId, type Page } from '../../common/index.js';
+import { type Actor, InjectPlatformDataSource, PlatformCursors, TenantContext } from '../../tenancy/index.js';
 import { TenantErasure } from '../lifecycle/tenant.erasure.js';
-import type { SettingMap, SettingsOf } from './settings.owner.js';
+import type { SettingMap, SettingsOwner } from './settings.owner.js';
 
 /** One change of one setting. */
 export interface SettingChange {
@@ -20,7 +20,7 @@ export interface SettingChange {
 
 /** The settings of one owner before and after a change. */
 export interface SettingsChanged {
-  of: SettingsOf;
+  of: SettingsOwner;
   before: SettingMap;
   after: SettingMap;
 }
@@ -40,16 +40,13 @@ const INSERT = `INSERT INTO setting_changes (id, scope, tenant_id, plan, key, be
     AS r(id uuid, scope text, tenant_id uuid, plan text, key text, before jsonb, after jsonb)`;
 const ERASE = 'DELETE FROM setting_changes WHERE tenant_id = $1';
 
-/** Cursors of histories of plans and the platform belong to no tenant. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
-
 /** Who changed which setting, when, from what to what. A tenant's history goes with the tenant. */
 @Injectable()
 export class SettingHistory {
   constructor(
     @InjectPlatformDataSource() private readonly platform: DataSource,
     private readonly context: TenantContext,
-    private readonly credentials: CredentialCodec,
+    private readonly cursors: PlatformCursors,
     erasure: TenantErasure,
   ) {
     erasure.register(async (manager, tenantId) => {
@@ -62,7 +59,7 @@ export class SettingHistory {
    *
    * @param manager of the transaction of the change, which holds the owner's row: so ids are in the order of changes
    */
-  record(manager: EntityManager, of: SettingsOf, before: SettingMap, after: SettingMap): Promise<void> {
+  record(manager: EntityManager, of: SettingsOwner, before: SettingMap, after: SettingMap): Promise<void> {
     return this.recordAll(manager, [{ of, before, after }]);
   }
 
@@ -90,20 +87,16 @@ export class SettingHistory {
    * @param limit changes to a page
    * @throws CursorInvalid
    */
-  async list(of: SettingsOf, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
+  async list(of: SettingsOwner, key: string, limit: number, cursor?: string): Promise<Page<SettingChange>> {
     const { tenantId, plan } = columnsOf(of);
     const owner = `settings:${of.scope}:${plan ?? ''}:${key}`;
-    const before = cursor === undefined ? null : this.credentials.openCursor(tenantId ?? NOBODY, owner, cursor);
-    if (before === undefined) throw new CursorInvalid();
+    const before = this.cursors.open(owner, cursor, tenantId ?? undefined);
     const rows = await this.platform.query<SettingChange[]>(LIST[of.scope], [tenantId ?? plan, key, before, limit + 1]);
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items, next_cursor: more ? this.credentials.sealCursor(tenantId ?? NOBODY, owner, last.id) : null };
+    return this.cursors.page(owner, rows, limit, ({ id }) => id, tenantId ?? undefined);
   }
 
   /** @returns undefined when this setting of this owner has no such change */
-  async find(of: SettingsOf, key: string, id: string): Promise<SettingChange | undefined> {
+  async find(of: SettingsOwner, key: string, id: string): Promise<SettingChange | undefined> {
     if (!isUuid(id)) return undefined;
     const { tenantId, plan } = columnsOf(of);
     const [change] = await this.platform.query<SettingChange[]>(FIND, [id, key, of.scope, tenantId, plan]);
@@ -117,6 +110,6 @@ export function differing(before: SettingMap, after: SettingMap): string[] {
   return [...keys].filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
-function columnsOf(of: SettingsOf): { tenantId: string | null; plan: string | null } {
+function columnsOf(of: SettingsOwner): { tenantId: string | null; plan: string | null } {
   return { tenantId: of.scope === 'tenant' ? of.id : null, plan: of.scope === 'plan' ? of.name : null };
 }

@@ -12,14 +12,14 @@ import {
 } from '../../settings/index.js';
 import { InjectPlatformDataSource } from '../../tenancy/index.js';
 import { UnknownPlan } from '../plan.registry.js';
-import { checkSettings } from '../settings.rules.js';
+import { checkSettings } from './settings.rules.js';
 import { TenantChanges } from '../tenant.changes.js';
 import { EditRefused, UnknownTenant } from '../tenant.errors.js';
 import { TenantStore } from '../tenant.store.js';
 import { PlanSettings } from './plan.settings.js';
 import { PlatformSettings } from './platform.settings.js';
 import { differing, SettingHistory } from './setting.history.js';
-import { mergedSettings, type SettingMap, type SettingsOf, type SettingsState } from './settings.owner.js';
+import { mergedSettings, type SettingMap, type SettingsOwner, type SettingsState } from './settings.owner.js';
 
 /** What a change asks for. */
 export interface SettingsChange {
@@ -59,7 +59,7 @@ export class SettingsEditor {
   ) {}
 
   /** As they are stored now, whatever caches say. @throws UnknownTenant, UnknownPlan */
-  async read(of: SettingsOf, queries: Pick<EntityManager, 'query'> = this.platform): Promise<SettingsState> {
+  async read(of: SettingsOwner, queries: Pick<EntityManager, 'query'> = this.platform): Promise<SettingsState> {
     const parameters = of.scope === 'platform' ? [] : [of.scope === 'tenant' ? of.id : of.name];
     const [row] = await queries.query<Row[]>(READ[of.scope], parameters);
     if (!row) throw of.scope === 'tenant' ? new UnknownTenant() : new UnknownPlan();
@@ -73,7 +73,7 @@ export class SettingsEditor {
    *
    * @throws ValidationFailed naming every fault, RevisionMismatch, EditRefused, UnknownTenant, UnknownPlan
    */
-  async change(of: SettingsOf, { settings, revision, fromHistory }: SettingsChange): Promise<SettingsState> {
+  async change(of: SettingsOwner, { settings, revision, fromHistory }: SettingsChange): Promise<SettingsState> {
     const secrets = fromHistory ? 'sealed' : 'texts';
     checkSettings(settings, { nullable: true, forPlan: of.scope === 'plan', secrets });
     return this.platform.transaction(async (manager) => {
@@ -94,7 +94,7 @@ export class SettingsEditor {
   /** Secrets as they are stored, under the owner's key, and those of a tenant for where they are sent after the change. */
   private async sealed(
     manager: EntityManager,
-    of: SettingsOf,
+    of: SettingsOwner,
     settings: SettingMap,
     before: SettingMap,
   ): Promise<SettingMap> {
@@ -113,7 +113,7 @@ export class SettingsEditor {
     return stored;
   }
 
-  private async lock(manager: EntityManager, of: SettingsOf): Promise<{ settings: SettingMap; revision: number }> {
+  private async lock(manager: EntityManager, of: SettingsOwner): Promise<{ settings: SettingMap; revision: number }> {
     if (of.scope === 'plan') return this.plans.lock(manager, of.name);
     if (of.scope === 'platform') return this.everybody.lock(manager);
     const tenant = await this.tenants.lock(manager, of.id);
@@ -123,7 +123,7 @@ export class SettingsEditor {
 
   private async store(
     manager: EntityManager,
-    of: SettingsOf,
+    of: SettingsOwner,
     settings: SettingMap,
     shown: { before: SettingMap; after: SettingMap },
   ): Promise<void> {

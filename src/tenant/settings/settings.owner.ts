@@ -1,7 +1,7 @@
-import type { SettingsOwner } from '../../settings/index.js';
+import type { LayeredSettings } from '../../settings/index.js';
 
 /** Whose settings are meant. */
-export type SettingsOf = { scope: 'tenant'; id: string } | { scope: 'plan'; name: string } | { scope: 'platform' };
+export type SettingsOwner = { scope: 'tenant'; id: string } | { scope: 'plan'; name: string } | { scope: 'platform' };
 
 export type SettingMap = Record<string, unknown>;
 
@@ -12,7 +12,7 @@ export interface SettingsState {
   /** Counts changes of the owner; what the ETag says. */
   revision: number;
   /** With what the owner inherits, for `effectiveSetting`. */
-  layers: SettingsOwner;
+  layers: LayeredSettings;
 }
 
 /** @param changes null takes a setting away */

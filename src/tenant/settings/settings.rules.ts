@@ -1,5 +1,5 @@
-import { type FieldError, ValidationFailed } from '../common/index.js';
-import { declaredSetting, isSecret, type Setting } from '../settings/index.js';
+import { type FieldError, ValidationFailed } from '../../common/index.js';
+import { declaredSetting, isSecret, type Setting } from '../../settings/index.js';
 
 export interface SettingsRules {
   /** Whether null is taken, for "back to what is inherited". */
