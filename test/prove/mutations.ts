@@ -762,23 +762,6 @@ export const MUTATIONS: Mutation[] = [
     },
   },
   {
-    name: 'copy of a tenant, its readers without filter',
-    kind: 'single layer',
-    expected: 'harmless',
-    because: 'row-level security and the subscriber are left',
-    extent: COPYING,
-    apply: (world) => without(world, 'scope', 'filter'),
-  },
-  {
-    name: 'copy of a tenant, nothing of it filtered',
-    kind: 'whole path',
-    expected: 'detected',
-    because: 'the rows of copies are read',
-    where: /^a row of /,
-    extent: COPYING,
-    apply: (world) => without(world, 'scope', 'filter', 'subscriber', 'row-level security'),
-  },
-  {
     name: 'copy of another tenant',
     kind: 'whole path',
     expected: 'detected',

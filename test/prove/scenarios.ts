@@ -307,7 +307,8 @@ async function jobs(world: World): Promise<Leak[]> {
     }));
 }
 
-const COPIED = `SELECT t.status, (SELECT count(*)::int FROM everywhere.users u WHERE u.tenant_id = t.id) AS people
+const COPIED = `SELECT t.status, (SELECT string_agg(coalesce(p.error, p.state), '; ') FROM platform.provisionings p WHERE p.tenant_id = t.id) AS work,
+    (SELECT count(*)::int FROM everywhere.users u WHERE u.tenant_id = t.id) AS people
    FROM platform.tenants t WHERE t.slug = $1`;
 
 /** A copy holds what its source held, and nothing of another tenant: what is in it, the search through the rows reads. */
@@ -324,14 +325,16 @@ async function copies(world: World, prober: Prober): Promise<Leak[]> {
     const reply = await prober.try({ operation, actor, attempt: 'copy', request, own: actor.tenant, named: [] });
     if (reply.status !== 201) return [{ from: '', what: `${actor.name} gets none: ${reply.status} ${reply.text}` }];
     const { slug } = JSON.parse(reply.text) as { slug: string };
-    let state: { status: string; people: number } | undefined;
+    let state: { status: string; people: number; work: string } | undefined;
     for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
-      [state] = await world.t.database.admin<{ status: string; people: number }>(COPIED, [slug]);
+      [state] = await world.t.database.admin<{ status: string; people: number; work: string }>(COPIED, [slug]);
       if (state && state.status !== 'provisioning') break;
     }
     // The owner who asked is in it whatever was copied.
     const whole = state?.status === 'active' && state.people > 1;
-    const leaks = whole ? [] : [{ from: '', what: `${slug} is ${state?.status} with ${state?.people} people` }];
+    const leaks = whole
+      ? []
+      : [{ from: '', what: `${slug} is ${state?.status} with ${state?.people} people: ${state?.work}` }];
     // There may be only so many at once.
     const remove = { ...request, method: 'DELETE', path: `${operation.path}/${slug}`, body: encoded({}) };
     await prober.try({ operation, actor, attempt: 'copy removed', request: remove, own: actor.tenant, named: [] });
