@@ -339,11 +339,16 @@ const commands = {
       const at = args.indexOf(flag);
       if (at !== -1) process.env[name] = args.splice(at, 2)[1] ?? '';
     }
+    const keep = args.indexOf('--keep');
+    if (keep !== -1) {
+      args.splice(keep, 1);
+      process.env.PROVE_KEEP = 'on';
+    }
     if (args.length > 0)
       throw new Failure(
         `Usage: npm run prove:isolation -- ${Object.keys(PROVE_FLAGS)
           .map((flag) => `[${flag} …]`)
-          .join(' ')}`,
+          .join(' ')} [--keep]`,
       );
     return vitest('--config', at('test', 'prove', 'vitest.config.ts'));
   },

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAIN } from '../prove/main.subject.js';
 import { mutate } from '../prove/mutate.js';
@@ -40,5 +41,26 @@ describe.each([
       if (mutation.expected === 'harmless') expect(leaksTold(leaks)).toEqual([]);
       expect(seen).toBe(mutation.expected);
     },
+  );
+});
+
+it('docs/isolation.md lists the mutations as they are', async () => {
+  const lines = (await readFile('docs/isolation.md', 'utf8')).split('\n');
+  const cells = lines.map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+  const head = cells.findIndex(([first]) => first === 'mutation');
+  const listed = cells.slice(head + 2).filter(({ length }) => length === cells[head]?.length);
+  expect(listed).toEqual(
+    MUTATIONS.map(({ name, kind, models = ['shared'], expected, because }) => [
+      name,
+      kind,
+      models.join(', '),
+      expected,
+      because,
+    ]),
   );
 });

@@ -62,10 +62,10 @@ export class HttpClient {
   }
 }
 
-/** The command that sends the same. */
+/** The command that sends the same: no path tidied, no bracket taken for a range. */
 export function curlOf(port: number, { method, path, headers, body }: Sent): string {
   const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-  const parts = [`curl -si --path-as-is -X ${method} ${quoted(`http://127.0.0.1:${port}${path}`)}`];
+  const parts = [`curl -sig --path-as-is -X ${method} ${quoted(`http://127.0.0.1:${port}${path}`)}`];
   for (const [name, value] of headers) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (body && isUtf8(body)) parts.push(`--data-binary ${quoted(body.toString('utf8'))}`);
   else if (body) parts.push(`--data-binary @<(echo ${body.toString('base64')} | base64 -d)`);

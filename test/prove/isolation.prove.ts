@@ -10,19 +10,24 @@ import { openWorld } from './world.js';
 const seed = Number(process.env['PROVE_SEED'] ?? 1);
 const share = Number(process.env['PROVE_SHARE'] ?? 1);
 const only = process.env['PROVE_ONLY'];
+const keep = process.env['PROVE_KEEP'] === 'on';
 const mutation = process.env['PROVE_MUTATION'];
-const mutations = process.env['PROVE_MUTATIONS'] !== 'off' && inject('model') === 'shared';
+const mutations = MUTATIONS.filter(
+  ({ name, models = ['shared'] }) =>
+    process.env['PROVE_MUTATIONS'] !== 'off' &&
+    models.includes(inject('model')) &&
+    (mutation === undefined || name.includes(mutation)),
+);
 /** Applications whose isolation is proved. */
 const SUBJECTS = [MAIN, STORE];
 
 describe.each(SUBJECTS)('the isolation of $name', (subject) => {
   // In a world of its own: some mutations leave traces.
-  it.runIf(mutations)('is seen to be broken wherever it is, and nowhere else', async () => {
+  it.runIf(mutations.length > 0)('is seen to be broken wherever it is, and nowhere else', async () => {
     const world = await openWorld(subject, seed);
     try {
       const rows: Row[] = [];
-      const shown = MUTATIONS.filter((one) => subject.mutations.shown(one));
-      for (const one of [NONE, ...shown.filter(({ name }) => mutation === undefined || name.includes(mutation))]) {
+      for (const one of [NONE, ...mutations.filter((one) => subject.mutations.shown(one))]) {
         const row = await mutate(world, one);
         rows.push(row);
         const right = row.seen === row.expected;
@@ -45,6 +50,10 @@ describe.each(SUBJECTS)('the isolation of $name', (subject) => {
         ...(only !== undefined && { only: ({ title }) => title.includes(only) }),
       });
       console.log(told(result, { model: inject('model'), subject: subject.name, seed }));
+      if (keep && result.leaks.length > 0) {
+        console.log(`It stays up on port ${world.t.port}, for the commands above, until Ctrl-C.`);
+        await new Promise(() => undefined);
+      }
       expect(leaksTold(result.leaks)).toEqual([]);
     } finally {
       await world.close();

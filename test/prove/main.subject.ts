@@ -20,6 +20,9 @@ const UNTOUCHED =
 /** What everybody may read who names the tenant. */
 const OPEN = /^(branding\.|welcome$)/;
 
+/** The audit log has it when somebody lists the sessions of a user, whoever's the id is, and shows it in these. */
+const KEEPS_QUESTIONS = new Set(['/api/audit', '/api/tenant/exports', '/api/auth/me/data']);
+
 /** The tenant whose credential was tried elsewhere is told by whom, by id, and where. */
 const ATTEMPT = 'cross_tenant_access_attempt';
 
@@ -44,7 +47,7 @@ export const MAIN: Subject = {
     await fill.support();
     await fill.credentials();
   },
-  keepsQuestions: ({ path }) => path === '/api/audit' || path === '/api/tenant/exports',
+  keepsQuestions: ({ path }) => KEEPS_QUESTIONS.has(path),
   toldByDesign: (text) => {
     if (!text.includes(ATTEMPT)) return text;
     const page = parsed(text);

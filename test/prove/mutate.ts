@@ -36,8 +36,10 @@ export async function mutate(world: World, mutation: Mutation): Promise<Row> {
     const share = Math.min(1, extent.share * world.subject.mutations.times);
     const { leaks, probes } = await prove(world, { ...extent, share });
     const from = [...new Set(leaks.map((leak) => leak.from))];
-    const seen = leaks.length > 0 ? 'detected' : 'harmless';
-    const by = leaks.length > 0 ? `${leaks.length} leaks: ${from.slice(0, 2).join(', ')}` : mutation.because;
+    const { where = /./ } = mutation;
+    const seen = leaks.length === 0 ? 'harmless' : from.some((one) => where.test(one)) ? 'detected' : 'seen elsewhere';
+    const first = [...from].sort((a, b) => Number(where.test(b)) - Number(where.test(a))).slice(0, 2);
+    const by = leaks.length > 0 ? `${leaks.length} leaks: ${first.join(', ')}` : mutation.because;
     return { name: mutation.name, kind: mutation.kind, expected: mutation.expected, seen, probes, by, leaks };
   } finally {
     await undo();

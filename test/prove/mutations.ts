@@ -1,11 +1,13 @@
 import { Logger } from '@nestjs/common';
-import type pg from 'pg';
+import pg from 'pg';
 import { AccessGuard } from '../../src/auth/index.js';
 import { CredentialAuthenticator } from '../../src/auth/access/credential.authenticator.js';
 import { permissionsOfBuiltIn } from '../../src/auth/access/permissions.js';
 import { VisitorAdmission } from '../../src/auth/access/visitor.admission.js';
 import { AccessTokens } from '../../src/auth/tokens/access-tokens.js';
 import { CacheNamespace } from '../../src/cache/cache.namespace.js';
+import { ChangeFeed } from '../../src/changes/change-feed.js';
+import { TenantFeed } from '../../src/changes/tenant.feed.js';
 import { FileLinks } from '../../src/files/file.links.js';
 import { IdempotencyService } from '../../src/idempotency/index.js';
 import { JobAdder } from '../../src/jobs/job.adder.js';
@@ -17,16 +19,25 @@ import {
   MAINTENANCE_POLICY,
   isolationSql,
   type Layer,
+  type Placement,
+  placeOf,
+  schemaOf,
   type Tenant,
   TENANT_POLICY,
+  TenantConnections,
   TenantContext,
   TenantDataSource,
   TenantLookUp,
   TenantRepository,
   TenantResolver,
+  TenantRunner,
+  TenantTransaction,
 } from '../../src/tenancy/index.js';
+import { TenantSnapshot } from '../../src/tenant/archive/tenant.snapshot.js';
+import { DataCopier } from '../../src/tenant/copies/data.copier.js';
+import type { Model } from '../kit/models.js';
 import type { Extent } from './suite.js';
-import { TENANTS, type World } from './world.js';
+import { everywhere, TENANTS, type World } from './world.js';
 
 export type Undo = () => void | Promise<void>;
 
@@ -38,6 +49,10 @@ export interface Mutation {
   expected: 'detected' | 'harmless';
   /** What sees it, or what is left that makes it harmless. */
   because: string;
+  /** Where it has to come out: a place that its leaks name. Anywhere when left out. */
+  where?: RegExp;
+  /** Models that it can be made in; shared tables when left out. */
+  models?: readonly Model[];
   /** Routes on which it shows, where the usual ones do not ask for it. */
   extent?: Partial<Extent>;
   apply(world: World): Promise<Undo> | Undo;
@@ -63,9 +78,12 @@ function replaced<T extends object>(
   };
 }
 
+/** Of all places. */
 async function everyTable({ t }: World, sql: (table: string) => string): Promise<void> {
-  const statements = t.app.get(TenantDataSource).entityMetadatas.map(({ tableName }) => sql(`shared.${tableName}`));
-  await t.database.admin(statements.join(';'));
+  const statements = t.app.get(TenantDataSource).entityMetadatas.map(({ tableName }) => sql(`everywhere.${tableName}`));
+  // Where there are several places, each statement goes to each of them.
+  const batches = everywhere({ t }) === 'shared' ? [statements.join(';')] : statements;
+  for (const batch of batches) await t.database.admin(batch);
 }
 
 async function without(world: World, ...parts: ('scope' | 'row-level security' | Layer)[]): Promise<Undo> {
@@ -168,6 +186,17 @@ async function entry(world: World, change: (text: string) => string): Promise<Un
   return async () => void (await admin(text));
 }
 
+/** What connections of tenants were left with is gone, and the pool knows it. */
+async function hangUp(world: World): Promise<void> {
+  const sql =
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()';
+  await world.t.database.admin(sql, [roles(world).tenant]);
+  const { connections } = world.t.app.get(TenantDataSource);
+  for (const end = Date.now() + 5000; connections.counts().idle > 0 && Date.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** The next in the list of tenants. */
 const nextTo = (slug: string): string => TENANTS[(TENANTS.indexOf(slug) + 1) % TENANTS.length] ?? slug;
 
@@ -176,12 +205,54 @@ async function neighbours({ t }: World): Promise<Map<string, Tenant>> {
   return new Map(await Promise.all(pairs));
 }
 
-const INVITING: Partial<Extent> = {
-  only: ({ title }) => title === 'POST /api/invitations',
+/** What owners do at one route, and what comes of it. */
+const owners = (title: string): Partial<Extent> => ({
+  only: (operation) => operation.title === title,
   actors: ({ role, kind }) => role === 'owner' && kind === 'user',
   writes: true,
   share: 1,
-};
+});
+
+/** Copies of tenants are made in every run that writes. */
+const COPYING: Partial<Extent> = { only: () => false, writes: true };
+
+/** The entry into a schema, into that of the next tenant in the list. */
+async function pathOfAnother(world: World): Promise<Undo> {
+  const schemas = await Promise.all(
+    TENANTS.map(async (slug) => [schemaOf((await world.t.tenant(slug)).placement), nextTo(slug)] as const),
+  );
+  const cases = await Promise.all(
+    schemas.map(async ([own, next]) => `WHEN '${own}' THEN '${schemaOf((await world.t.tenant(next)).placement)}'`),
+  );
+  return entry(world, (text) =>
+    text.replace('quote_ident(place)', `quote_ident(CASE place ${cases.join(' ')} ELSE place END)`),
+  );
+}
+
+/** Connections of each tenant lead to the database of the next one in the list. */
+async function databaseOfAnother(world: World): Promise<Undo> {
+  const others = new Map<string, Placement>();
+  for (const slug of TENANTS) {
+    const [own, next] = await Promise.all([world.t.tenant(slug), world.t.tenant(nextTo(slug))]);
+    others.set(placeOf(own.placement), next.placement);
+  }
+  return replaced(
+    TenantConnections,
+    'acquire',
+    (original) =>
+      function (this: unknown, placement: Placement, ...rest: never[]) {
+        return original.call(this, ...([others.get(placeOf(placement)) ?? placement, ...rest] as never[]));
+      },
+  );
+}
+
+/** Both, one after the other; taken out the other way around. */
+async function together(first: Promise<Undo>, second: () => Promise<Undo>): Promise<Undo> {
+  const undo = [await first, await second()];
+  return async () => {
+    for (const one of undo.reverse()) await one();
+  };
+}
 
 export const MUTATIONS: Mutation[] = [
   {
@@ -317,10 +388,7 @@ export const MUTATIONS: Mutation[] = [
       const undo = await entry(world, (text) => text.replace(/('app\.tenant_id', tenant, )true/, '$1false'));
       return async () => {
         await undo();
-        // What it left on connections would stay there.
-        const sql =
-          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()';
-        await world.t.database.admin(sql, [roles(world).tenant]);
+        await hangUp(world);
       };
     },
   },
@@ -330,6 +398,59 @@ export const MUTATIONS: Mutation[] = [
     expected: 'detected',
     because: 'nobody is served any more, the tenant itself neither',
     apply: (world) => entry(world, (text) => text.replace(/('app\.tenant_id', )tenant,/, `$1'',`)),
+  },
+  {
+    name: 'search_path of another tenant',
+    kind: 'single layer',
+    expected: 'detected',
+    because:
+      'row-level security is left: nobody is served any more, and what visitors write lies in a place of another',
+    where: /^a place$/,
+    models: ['schema'],
+    apply: pathOfAnother,
+  },
+  {
+    name: 'search_path of another tenant, and row-level security disabled',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'the tables that are found are those of another',
+    where: /^SQL without a filter$/,
+    models: ['schema'],
+    apply: (world) => together(pathOfAnother(world), () => without(world, 'row-level security')),
+  },
+  {
+    name: 'search_path not reset',
+    kind: 'single layer',
+    expected: 'detected',
+    because: 'the connection is looked at after its request',
+    where: /^a connection after its request$/,
+    models: ['schema'],
+    apply: async (world) => {
+      const undo = await entry(world, (text) => text.replace('quote_ident(place), true', 'quote_ident(place), false'));
+      return async () => {
+        await undo();
+        await hangUp(world);
+      };
+    },
+  },
+  {
+    name: 'database of another tenant',
+    kind: 'single layer',
+    expected: 'detected',
+    because:
+      'row-level security is left: nobody is served any more, and what visitors write lies in a place of another',
+    where: /^a place$/,
+    models: ['database'],
+    apply: databaseOfAnother,
+  },
+  {
+    name: 'database of another tenant, and row-level security disabled',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'the tables that are found are those of another',
+    where: /^SQL without a filter$/,
+    models: ['database'],
+    apply: (world) => together(databaseOfAnother(world), () => without(world, 'row-level security')),
   },
   {
     name: 'guard removed',
@@ -533,7 +654,7 @@ export const MUTATIONS: Mutation[] = [
     kind: 'whole path',
     expected: 'detected',
     because: 'mails are read as they arrive',
-    extent: INVITING,
+    extent: owners('POST /api/invitations'),
     apply: async (world) => {
       const others = await neighbours(world);
       return replaced(
@@ -583,6 +704,105 @@ export const MUTATIONS: Mutation[] = [
             return original.call(this, ...([{ ...job, ...(other && { tenantId: other }) }] as never[]));
           },
       );
+    },
+  },
+  {
+    name: 'what a tenant wrote told by NOTIFY',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'notifications are heard',
+    where: /^a notification$/,
+    extent: owners('PATCH /api/users/:id'),
+    apply: async (world) => {
+      const names = await world.t.database.admin<{ id: string; name: string }>(
+        'SELECT DISTINCT ON (tenant_id) tenant_id AS id, name FROM everywhere.users ORDER BY tenant_id, id',
+      );
+      return announcing(({ id }, keys) => [...keys, ...names.filter((row) => row.id === id).map(({ name }) => name)]);
+    },
+  },
+  {
+    name: 'a change told in the name of another tenant',
+    kind: 'single layer',
+    expected: 'detected',
+    because: 'notifications are heard, and a key is of one tenant alone',
+    where: /^a notification$/,
+    extent: owners('PATCH /api/users/:id'),
+    apply: async (world) => {
+      const others = await neighbours(world);
+      return announcing(({ id }, keys) => keys.map((key) => key.replace(id, others.get(id)?.id ?? id)));
+    },
+  },
+  {
+    name: 'a tenant tells of changes of another',
+    kind: 'single layer',
+    expected: 'harmless',
+    because: 'what is told is looked up again, and not believed',
+    apply: async (world) => {
+      const { id } = await world.t.tenant('globex');
+      const feed: unknown = world.t.app.get(ChangeFeed);
+      const { listeners } = feed as { listeners: Map<string, unknown> };
+      const payloads = ['', `${id}:*`, '*', id, 'globex', `%,'"`, `${id}:`.repeat(150)];
+      const tell = async (): Promise<void> => {
+        await world.t.app.get(TenantRunner).run(await world.t.tenant('acme'), async () => {
+          for (const channel of listeners.keys()) {
+            for (const payload of payloads) {
+              await world.t.app.get(TenantTransaction).query('SELECT pg_notify($1, $2)', [channel, payload]);
+            }
+          }
+        });
+      };
+      let ended = false;
+      const telling = (async () => {
+        for (; !ended; await new Promise((resolve) => setTimeout(resolve, 50))) await tell();
+      })();
+      return async () => {
+        ended = true;
+        await telling;
+      };
+    },
+  },
+  {
+    name: 'copy of another tenant',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'the rows of copies are read',
+    where: /^a row of /,
+    extent: COPYING,
+    apply: async (world) => {
+      const others = await neighbours(world);
+      return replaced(DataCopier, 'source', (original) => {
+        return function (this: unknown, id: string) {
+          return original.call(this, ...([others.get(id)?.id ?? id] as never[]));
+        };
+      });
+    },
+  },
+  {
+    name: 'archive of a tenant, its reader bound by no policy',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'archives are unpacked and read',
+    where: /^POST \/api\/tenant\/exports/,
+    extent: owners('POST /api/tenant/exports'),
+    apply: (world) => {
+      const pool = new pg.Pool({ connectionString: world.t.database.adminUrl });
+      const undo = snapshotting((source) => [{ ...source, connections: { acquire: () => pool.connect() } }]);
+      return async () => {
+        undo();
+        await pool.end();
+      };
+    },
+  },
+  {
+    name: 'archive of another tenant',
+    kind: 'whole path',
+    expected: 'detected',
+    because: 'archives are unpacked and read',
+    where: /^POST \/api\/tenant\/exports/,
+    extent: owners('POST /api/tenant/exports'),
+    apply: async (world) => {
+      const others = await neighbours(world);
+      return snapshotting((source, tenant) => [source, others.get(tenant.id) ?? tenant]);
     },
   },
   {
@@ -645,6 +865,32 @@ function trusting(world: World, audience: 'tenant' | 'platform'): Undo {
         const permissions = new Set(permissionsOfBuiltIn('owner'));
         const { id: tenantId } = context.currentOrThrow();
         return { kind: 'user', id: claims.sub, tenantId, name: '', role: 'owner', permissions, deviceId: claims.did };
+      },
+  );
+}
+
+/** What is told of changes of a tenant, after its commit. */
+function announcing(change: (tenant: Tenant, keys: string[]) => string[]): () => void {
+  return replaced(
+    TenantFeed,
+    'announce',
+    (original) =>
+      function (this: unknown, channel: string, keys: string[]) {
+        const { context } = this as { context: TenantContext };
+        return original.call(this, ...([channel, change(context.currentOrThrow('A change'), keys)] as never[]));
+      },
+  );
+}
+
+/** What archives are read from. */
+function snapshotting(change: (source: object, tenant: Tenant) => [source: object, tenant?: Tenant]): () => void {
+  return replaced(
+    { prototype: TenantSnapshot },
+    'read',
+    (original) =>
+      function (this: unknown, source: object, tenant: Tenant, ...rest: never[]) {
+        const [from, of = tenant] = change(source, tenant);
+        return original.call(this, ...([from, of, ...rest] as never[]));
       },
   );
 }

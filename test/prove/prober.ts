@@ -8,7 +8,8 @@ export interface Leak {
   /** Where it came out: an answer, or a sink. */
   from: string;
   what: string;
-  curl?: string;
+  /** What sends the same again: two commands, where it is that their answers differ. */
+  curl?: string[];
 }
 
 /** In flight at once: requests of different tenants meet in one process. */
@@ -21,6 +22,8 @@ export class Prober {
   sent = 0;
   /** How many answers of each status, by operation. */
   readonly statuses = new Map<string, Map<number, number>>();
+  /** By the id that the answer bears, as the log does. */
+  private readonly requests = new Map<string, Sent>();
   private readonly http: HttpClient;
 
   constructor(private readonly world: World) {
@@ -32,9 +35,9 @@ export class Prober {
   }
 
   async run(probes: readonly Probe[]): Promise<void> {
-    const queue = [...probes];
+    const queue = probes.values();
     const work = async (): Promise<void> => {
-      for (let probe = queue.shift(); probe; probe = queue.shift()) await this.try(probe);
+      for (const probe of queue) await this.try(probe);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
@@ -59,10 +62,10 @@ export class Prober {
       .filter((found) => !isAllowed(probe, found));
     for (const { value, where, tenant } of aliens) {
       const around = `${where} of ${tenant} (status ${reply.status}, ${contextOf(value, text)})`;
-      this.leak(probe, probe.request, `${probe.actor.name} got ${value}, ${around}`);
+      this.leak(probe, [probe.request], `${probe.actor.name} got ${value}, ${around}`);
     }
     if (reply.status >= 500 && reply.status !== 503) {
-      this.leak(probe, probe.request, `${probe.actor.name} got ${reply.status}: ${reply.text.slice(0, 200)}`);
+      this.leak(probe, [probe.request], `${probe.actor.name} got ${reply.status}: ${reply.text.slice(0, 200)}`);
     }
   }
 
@@ -87,7 +90,7 @@ export class Prober {
     const again = await this.send(probe, probe.request);
     if (comparable(again, given) === theirs) return;
     const apart = differenceOf(mine, theirs);
-    this.leak(probe, probe.request, `${probe.actor.name} can tell ${given} from ${instead}: ${apart}`);
+    this.leak(probe, [probe.request, request], `${probe.actor.name} can tell ${given} from ${instead}: ${apart}`);
   }
 
   private async send(probe: Probe, request: Sent): Promise<Reply> {
@@ -95,11 +98,20 @@ export class Prober {
     const reply = await this.http.send(request);
     const counts = this.statuses.get(probe.operation.title) ?? new Map<number, number>();
     this.statuses.set(probe.operation.title, counts.set(reply.status, (counts.get(reply.status) ?? 0) + 1));
+    const id = reply.headers.find(([name]) => name.toLowerCase() === 'x-request-id')?.[1];
+    if (id !== undefined) this.requests.set(id, request);
     return reply;
   }
 
-  private leak({ operation, attempt }: Probe, request: Sent, what: string): void {
-    this.leaks.push({ from: `${operation.title} (${attempt})`, what, curl: curlOf(this.world.t.port, request) });
+  /** What sends the request again that the log has under this id. */
+  curlOf(requestId: string | undefined): string[] | undefined {
+    const request = this.requests.get(requestId ?? '');
+    return request && [curlOf(this.world.t.port, request)];
+  }
+
+  private leak({ operation, attempt }: Probe, requests: Sent[], what: string): void {
+    const curl = requests.map((request) => curlOf(this.world.t.port, request));
+    this.leaks.push({ from: `${operation.title} (${attempt})`, what, curl });
   }
 }
 

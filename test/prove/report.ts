@@ -1,7 +1,7 @@
 import type { Leak } from './prober.js';
 import type { Result } from './suite.js';
 
-/** Leaks of one kind are told once, with the first curl, and how many there were. */
+/** Kinds of leaks that a short list shows. */
 const SHOWN = 40;
 
 /** Lines for people. */
@@ -15,19 +15,24 @@ export function told(
     `${subject}, model ${model}, seed ${seed}: ${probes} probes in ${Math.round(ms / 1000)} s, ${leaks.length} leaks`,
     `  let somebody in: ${entered.length} operations; turned everybody away: ${refusedAll.length}`,
     ...(refusedAll.length > 0 ? [`  ${refusedAll.join('; ')}`] : []),
-    ...leaksTold(leaks),
+    ...leaks.flatMap(leakTold),
   ];
   return lines.join('\n');
 }
 
+function leakTold({ from, what, curl = [] }: Leak): string[] {
+  return [`  LEAK ${from}: ${what}`, ...curl.map((command) => `    ${command}`)];
+}
+
+/** The first of each kind, and how many there were. */
 export function leaksTold(leaks: readonly Leak[]): string[] {
   const kinds = new Map<string, Leak[]>();
   for (const leak of leaks) kinds.set(leak.from, [...(kinds.get(leak.from) ?? []), leak]);
   const lines: string[] = [];
-  for (const [from, all] of [...kinds].slice(0, SHOWN)) {
+  for (const all of [...kinds.values()].slice(0, SHOWN)) {
     const [first] = all;
-    lines.push(`  LEAK ${from}: ${first?.what}${all.length > 1 ? ` (and ${all.length - 1} more)` : ''}`);
-    if (first?.curl) lines.push(`    ${first.curl}`);
+    const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';
+    if (first) lines.push(...leakTold({ ...first, what: first.what + more }));
   }
   if (kinds.size > SHOWN) lines.push(`  … and from ${kinds.size - SHOWN} other places`);
   return lines;

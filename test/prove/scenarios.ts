@@ -30,8 +30,13 @@ const SCENARIOS: Record<string, Scenario> = {
   'a job': jobs,
 };
 
-export async function scenarios(world: World, prober: Prober): Promise<void> {
-  for (const [name, scenario] of Object.entries(SCENARIOS)) {
+/** What takes more than one request and changes the world. */
+const WRITING: Record<string, Scenario> = {
+  'a copy of a tenant': copies,
+};
+
+export async function scenarios(world: World, prober: Prober, { writes }: { writes: boolean }): Promise<void> {
+  for (const [name, scenario] of Object.entries({ ...SCENARIOS, ...(writes && WRITING) })) {
     const leaks = await scenario(world, prober).catch((error: unknown) => [
       { from: name, what: `could not be tried: ${error instanceof Error ? error.message : String(error)}` },
     ]);
@@ -172,13 +177,14 @@ async function connections(world: World): Promise<Leak[]> {
       const { placement } = await world.t.tenant(tenant);
       const client = await pools.acquire(placement);
       held.push(client);
-      const { rows } = await client.query<{ tenant: string | null; path: string }>(
-        `SELECT nullif(current_setting('app.tenant_id', true), '') AS tenant, current_setting('search_path') AS path`,
+      const { rows } = await client.query<{ tenant: string | null; path: string; own: string }>(
+        `SELECT nullif(current_setting('app.tenant_id', true), '') AS tenant, setting AS path, reset_val AS own
+           FROM pg_settings WHERE name = 'search_path'`,
       );
       const [state] = rows;
       if (state?.tenant) leaks.push({ from: '', what: `it is still in the scope of ${state.tenant}` });
-      if (placement.kind === 'schema' && state?.path.includes(placement.schema)) {
-        leaks.push({ from: '', what: `its search_path is still ${state.path}` });
+      if (state?.path !== state?.own) {
+        leaks.push({ from: '', what: `its search_path is still ${state?.path}, where it began with ${state?.own}` });
       }
       const schema = placement.kind === 'schema' ? placement.schema : 'shared';
       const seen = await client.query<{ n: number }>(`SELECT count(*)::int AS n FROM "${schema}".users`);
@@ -203,16 +209,15 @@ const inScope = async <T>(world: World, slug: string, work: (tenant: Tenant) => 
   return world.t.app.get(TenantRunner).run(tenant, () => work(tenant));
 };
 
-/** Every table, whole: what comes is of the tenant in whose scope it was asked. */
+/** Every table, whole, found as the product finds it: what comes is of the tenant in whose scope it was asked. */
 async function rawSql(world: World): Promise<Leak[]> {
   const transaction = world.t.app.get(TenantTransaction);
   const leaks: Leak[] = [];
   for (const slug of TENANTS) {
-    await inScope(world, slug, async ({ id, placement }) => {
-      const schema = placement.kind === 'schema' ? placement.schema : 'shared';
+    await inScope(world, slug, async ({ id }) => {
       for (const { tableName } of entitiesOf(world)) {
         const rows = await transaction.query<{ owner: string; n: number }>(
-          `SELECT tenant_id AS owner, count(*)::int AS n FROM "${schema}"."${tableName}" WHERE tenant_id <> $1 GROUP BY 1`,
+          `SELECT tenant_id AS owner, count(*)::int AS n FROM "${tableName}" WHERE tenant_id <> $1 GROUP BY 1`,
           [id],
         );
         for (const { n, owner } of rows) leaks.push({ from: '', what: `${slug} sees ${n} ${tableName} of ${owner}` });
@@ -297,4 +302,40 @@ async function jobs(world: World): Promise<Leak[]> {
       from: '',
       what: `what ${texts.get(text ?? '')} left was done for ${tenant ?? 'nobody'}`,
     }));
+}
+
+const COPIED = `SELECT t.status, (SELECT string_agg(coalesce(p.error, p.state), '; ') FROM platform.provisionings p WHERE p.tenant_id = t.id) AS work,
+    (SELECT count(*)::int FROM everywhere.users u WHERE u.tenant_id = t.id) AS people
+   FROM platform.tenants t WHERE t.slug = $1`;
+
+/** A copy holds what its source held, and nothing of another tenant: what is in it, the search through the rows reads. */
+async function copies(world: World, prober: Prober): Promise<Leak[]> {
+  const operation = world.operations.find(({ title }) => title === 'POST /api/sandboxes');
+  if (!operation) return [];
+  const copied = owners(world).map(async (actor): Promise<Leak[]> => {
+    const headers: [string, string][] = [
+      ['X-Tenant-ID', actor.tenant!],
+      ['Authorization', (await actor.authorization()) ?? ''],
+      ['Content-Type', 'application/json'],
+    ];
+    const request = { method: 'POST', path: operation.path, headers, body: encoded({ with_data: true }) };
+    const reply = await prober.try({ operation, actor, attempt: 'copy', request, own: actor.tenant, named: [] });
+    if (reply.status !== 201) return [{ from: '', what: `${actor.name} gets none: ${reply.status} ${reply.text}` }];
+    const { slug } = JSON.parse(reply.text) as { slug: string };
+    let state: { status: string; people: number; work: string } | undefined;
+    for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
+      [state] = await world.t.database.admin<{ status: string; people: number; work: string }>(COPIED, [slug]);
+      if (state && state.status !== 'provisioning') break;
+    }
+    // The owner who asked is in it whatever was copied.
+    const whole = state?.status === 'active' && state.people > 1;
+    const leaks = whole
+      ? []
+      : [{ from: '', what: `${slug} is ${state?.status} with ${state?.people} people: ${state?.work}` }];
+    // There may be only so many at once.
+    const remove = { ...request, method: 'DELETE', path: `${operation.path}/${slug}`, body: encoded({}) };
+    await prober.try({ operation, actor, attempt: 'copy removed', request: remove, own: actor.tenant, named: [] });
+    return leaks;
+  });
+  return (await Promise.all(copied)).flat();
 }

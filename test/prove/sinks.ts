@@ -1,12 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import pg from 'pg';
 import { TenantCache } from '../../src/cache/index.js';
+import { ChangeFeed } from '../../src/changes/index.js';
 import { JobEnvelopes } from '../../src/jobs/job.envelope.js';
 import { MetricsService } from '../../src/metrics/index.js';
 import { OutboxSeal } from '../../src/outbox/outbox.seal.js';
 import type { ReceivedMail } from '../kit/test-smtp.js';
 import type { Found } from './canaries.js';
-import type { Leak } from './prober.js';
+import type { Leak, Prober } from './prober.js';
 import { everywhere, tablesOf, TENANTS, type World } from './world.js';
 
 interface Payload {
@@ -20,13 +22,17 @@ interface Line {
   tenant?: string;
   tenant_id?: string;
   path?: string;
+  request_id?: string;
   actor?: { id?: string };
 }
 
 /** Where data of tenants may come out besides answers. */
 export class Sinks {
   private readonly payloads: Payload[] = [];
-  private readonly undo: (() => void)[] = [];
+  private readonly heard: { channel: string; payload: string }[] = [];
+  private readonly undo: (() => unknown)[] = [];
+  private ear: pg.Client | undefined;
+  /** Tenants by id and by slug, those that a tenant holds under its name. */
   private readonly slugs = new Map<string, string>();
   private linesSeen: number;
   private mailsSeen: number;
@@ -36,10 +42,11 @@ export class Sinks {
     this.mailsSeen = world.smtp.mails.length;
   }
 
-  /** Begins to listen: what is sealed for the outbox or the job engine is read on its way. */
+  /** Begins to listen: what is sealed for the outbox or the job engine is read on its way, and what NOTIFY tells. */
   static async listen(world: World): Promise<Sinks> {
     const sinks = new Sinks(world);
-    for (const tenant of TENANTS) sinks.slugs.set((await world.t.tenant(tenant)).id, tenant);
+    await sinks.identify();
+    await sinks.hear();
     const { payloads } = sinks;
     sinks.watch(OutboxSeal.prototype, 'seal', (tenantId, _id, text) => {
       payloads.push({ tenantId: tenantId as string, what: 'an event in the outbox', text: text as string });
@@ -51,21 +58,46 @@ export class Sinks {
     return sinks;
   }
 
-  stop(): void {
-    for (const undo of this.undo.splice(0)) undo();
+  async stop(): Promise<void> {
+    for (const undo of this.undo.splice(0)) await undo();
   }
 
-  /** Everything that came out since the last time. */
-  async leaks(): Promise<Leak[]> {
+  /** A copy is its holder's, whatever it is called. */
+  private async identify(): Promise<void> {
+    const rows = await this.world.t.database.admin<{ id: string; slug: string; owner: string }>(HELD, [TENANTS]);
+    for (const { id, slug, owner } of rows) this.slugs.set(id, owner).set(slug, owner);
+  }
+
+  /** On every channel of the application, as any role can that may enter the database. */
+  private async hear(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.world.t.database.adminUrl });
+    // Whoever ends connections of the run ends this one as well.
+    client.on('error', () => undefined);
+    await client.connect();
+    this.ear = client;
+    this.undo.push(() => client.end());
+    client.on('notification', ({ channel, payload = '' }) => this.heard.push({ channel, payload }));
+    const feed: unknown = this.world.t.app.get(ChangeFeed);
+    const { listeners } = feed as { listeners: Map<string, unknown> };
+    for (const channel of listeners.keys()) await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+  }
+
+  /** Everything that came out since the last time. @param prober who sent the requests that the log tells of */
+  async leaks(prober: Prober): Promise<Leak[]> {
+    await this.identify();
+    // What was told by now comes before the answer.
+    await this.ear?.query('SELECT 1');
     return [
-      ...this.inLogs(),
+      ...this.inLogs(prober),
       ...(await this.inMetrics()),
       ...this.inPayloads(),
+      ...this.inNotifications(),
       ...this.inMails(),
       ...this.untold([
         ...this.inCache(),
         ...(await this.inJobs()),
         ...(await this.inRows()),
+        ...(await this.misplaced()),
         ...(await this.inFiles()),
       ]),
     ];
@@ -82,19 +114,22 @@ export class Sinks {
   }
 
   /** A line of a request is of the tenant that was named; what its path holds, the caller put there. */
-  private inLogs(): Leak[] {
+  private inLogs(prober: Prober): Leak[] {
     const lines = this.world.t.logs.slice(this.linesSeen);
     this.linesSeen = this.world.t.logs.length;
     return lines.flatMap((line) => {
-      const { tenant, tenant_id: id, path: route = '', actor } = JSON.parse(line) as Line;
-      const owner = tenant ?? this.slugs.get(id ?? '') ?? this.world.canaries.of(actor?.id ?? '')?.tenant;
+      const { tenant, tenant_id: id, path: route = '', request_id: requestId, actor } = JSON.parse(line) as Line;
+      const curl = prober.curlOf(requestId);
+      const named = tenant === undefined ? undefined : (this.slugs.get(tenant) ?? tenant);
+      const owner = named ?? this.slugs.get(id ?? '') ?? this.world.canaries.of(actor?.id ?? '')?.tenant;
       const given = decodeURIComponent(route.replaceAll(/%(?![0-9a-f]{2})/gi, '%25')).toLowerCase();
       const aliens = this.aliens(this.world.subject.toldByDesign(line), owner).filter(
         ({ value, open }) => !given.includes(value) && !(open && !owner),
       );
-      return aliens.map((found) =>
-        leak('the log', found, `in a line of ${owner ?? 'nobody'}: ${line.trim().slice(0, 300)}`),
-      );
+      return aliens.map((found) => ({
+        ...leak('the log', found, `in a line of ${owner ?? 'nobody'}: ${line.trim().slice(0, 300)}`),
+        ...(curl && { curl }),
+      }));
     });
   }
 
@@ -111,6 +146,21 @@ export class Sinks {
         .filter(({ open }) => owner !== undefined || !open)
         .map((found) => leak(what, found, `of ${owner ?? 'nobody'}`));
     });
+  }
+
+  /** A key is of one tenant and names rows by their ids; host names are as public as the DNS. */
+  private inNotifications(): Leak[] {
+    return this.heard.splice(0).flatMap(({ channel, payload }) =>
+      payload.split(',').flatMap((key) => {
+        const found = this.world.canaries.in(key);
+        const texts = found.filter(({ value, where, open }) => {
+          return value.startsWith('cnry-') && !open && where !== 'tenant_domains.domain';
+        });
+        const owners = new Set(found.map(({ tenant }) => tenant));
+        const all = owners.size > 1 ? found : texts;
+        return all.map((one) => leak('a notification', one, `on ${channel} with ${key}`));
+      }),
+    );
   }
 
   private inCache(): Leak[] {
@@ -158,10 +208,11 @@ export class Sinks {
 
   /** No row of a tenant holds what another wrote, wherever it is kept. */
   private async inRows(): Promise<Leak[]> {
+    const tables = (await tablesOf(this.world)).map(
+      ({ name }) => `SELECT '${name}' AS table, tenant_id, to_jsonb(r)::text AS text FROM ${name} r`,
+    );
     const rows = await this.world.t.database.admin<{ table: string; tenant_id: string; text: string }>(
-      (await tablesOf(this.world))
-        .map(({ name }) => `SELECT '${name}' AS table, tenant_id, to_jsonb(r)::text AS text FROM ${name} r`)
-        .join(' UNION ALL '),
+      [...tables, REGISTERED].join(' UNION ALL '),
     );
     return rows.flatMap(({ table, tenant_id: tenantId, text }) => {
       const owner = this.slugs.get(tenantId);
@@ -170,8 +221,26 @@ export class Sinks {
       const aliens = this.aliens(this.world.subject.toldByDesign(text), owner).filter(({ value }) =>
         value.startsWith('cnry-'),
       );
-      return aliens.map((found) => leak(`a row of ${table}`, found, `of ${owner}`));
+      // Of two copies of one tenant, both may be wrong.
+      return aliens.map((found) => leak(`a row of ${table}`, found, `of ${owner} (${tenantId})`));
     });
+  }
+
+  /** Where tenants have places of their own, each has its rows there and nowhere else. */
+  private async misplaced(): Promise<Leak[]> {
+    const schema = everywhere(this.world);
+    if (schema === 'shared') return [];
+    const tables = (await tablesOf(this.world)).filter(({ name }) => name.startsWith(`${schema}.`));
+    const rows = await this.world.t.database.admin<{ table: string; place: string; slug: string; n: number }>(
+      `SELECT r.table, c.relnamespace::regnamespace::text AS place, t.slug, r.n
+         FROM (${tables.map(({ name }) => `SELECT '${name}' AS table, tableoid, tenant_id, count(*)::int AS n FROM ${name} GROUP BY 2, 3`).join(' UNION ALL ')}) r
+         JOIN pg_class c ON c.oid = r.tableoid JOIN platform.tenants t ON t.id = r.tenant_id
+        WHERE c.relnamespace::regnamespace::text <> everywhere.home(t.id)`,
+    );
+    return rows.map(({ table, place, slug, n }) => ({
+      from: 'a place',
+      what: `${place} holds ${n} rows of ${slug} in ${table}, who lives elsewhere`,
+    }));
   }
 
   private async inFiles(): Promise<Leak[]> {
@@ -204,6 +273,12 @@ export class Sinks {
     this.undo.push(() => (holder[name] = original));
   }
 }
+
+const HELD = `SELECT t.id, t.slug, coalesce(h.slug, t.slug) AS owner
+   FROM platform.tenants t LEFT JOIN platform.tenants h ON h.id = t.holder_tenant_id
+  WHERE t.slug = ANY ($1) OR h.slug = ANY ($1)`;
+/** What the registry has of a tenant, its settings among it. */
+const REGISTERED = `SELECT 'platform.tenants' AS table, id AS tenant_id, to_jsonb(t)::text AS text FROM platform.tenants t`;
 
 function leak(from: string, { value, where, tenant }: Found, detail: string): Leak {
   return { from, what: `${value}, ${where} of ${tenant}, ${detail}` };

@@ -50,7 +50,7 @@ export async function prove(
     const before = await fingerprints(world);
     await prober.run(world.random.sample(made, share));
     prober.leaks.push(...changed(before, await fingerprints(world)));
-    await scenarios(world, prober);
+    await scenarios(world, prober, { writes });
     if (writes) {
       for (const operation of [...what].sort((a, b) => ORDER.indexOf(a.method) - ORDER.indexOf(b.method))) {
         // Whoever acts as somebody may do less than they.
@@ -70,9 +70,9 @@ export async function prove(
       await learnIds(world);
     }
     await settled(world);
-    prober.leaks.push(...(await sinks.leaks()));
+    prober.leaks.push(...(await sinks.leaks(prober)));
   } finally {
-    sinks.stop();
+    await sinks.stop();
     prober.close();
   }
   const entered = [...prober.statuses].filter(([, counts]) => [...counts.keys()].some((status) => status < 400));

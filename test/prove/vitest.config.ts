@@ -19,7 +19,8 @@ export default defineConfig({
         environment: 'node',
         pool: 'forks',
         include: ['test/prove/*.prove.ts'],
-        testTimeout: 900_000,
+        // None for a service that is kept up.
+        testTimeout: process.env['PROVE_KEEP'] === 'on' ? 0 : 900_000,
         hookTimeout: 300_000,
       },
     })),
