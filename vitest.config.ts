@@ -16,6 +16,7 @@ const BROWSER = 'is about pages and documents';
  */
 const STAYS_OUT = {
   'integration/after-commit': CONTROL_PLANE,
+  'integration/lost-connections': CONTROL_PLANE,
   'integration/silent-places': CHOOSES,
   'integration/tenant-cache': 'touches no rows',
   'integration/shared-sign-ins': 'is about counts in Redis',

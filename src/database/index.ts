@@ -13,6 +13,7 @@ export { pendingMigrations, rehearse, type RehearsedMigration } from './rehearsa
 export * from './roles.js';
 export * from './root-key.js';
 export * from './server.preparation.js';
+export { SteadyClient } from './steady.client.js';
 export * from './tenant.tables.js';
 export { configure, KEEPALIVE, withConnection } from './with-connection.js';
 export { MASTER_KEY_FILE, newSecret, replaceSecret } from './data-dir.js';

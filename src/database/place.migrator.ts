@@ -3,6 +3,7 @@ import { DataSource, type QueryRunner } from 'typeorm';
 import { type MigrationClass, nameOf, type TenantMigration, timeOf } from './migration.names.js';
 import type { MigrationSet } from './migrator.js';
 import { recording, type RehearsedMigration, undone } from './rehearsal.js';
+import { SteadyClient } from './steady.client.js';
 
 /** SQL for the login role of the place being migrated; NULL where the installation's tenant role serves it. */
 export const LOGIN_OF_PLACE = `nullif(current_setting('tenantry.login_of_place', true), '')`;
@@ -69,7 +70,7 @@ export class PlaceMigrator {
       installExtensions: false,
       poolSize: 1,
       connectTimeoutMS: CONNECT_MS,
-      extra: { keepAlive: true },
+      extra: { keepAlive: true, Client: SteadyClient },
     });
     await source.initialize();
     const migrations = tenantMigrations(sets).map((Migration) => new Migration());

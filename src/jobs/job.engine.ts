@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleIn
 import pg from 'pg';
 import { type Db, PgBoss, type QueueOptions } from 'pg-boss';
 import type { EntityManager } from 'typeorm';
-import { DATABASE, ENV, JOBS_SCHEMA, type PreparedDatabase } from '../database/index.js';
+import { DATABASE, ENV, JOBS_SCHEMA, type PreparedDatabase, SteadyClient } from '../database/index.js';
 import { type Env, worksInBackground } from '../env/index.js';
 import { type JobDefinition, JobRegistry } from './job.registry.js';
 
@@ -31,6 +31,7 @@ export class JobEngine implements OnModuleInit, OnApplicationShutdown {
     private readonly registry: JobRegistry,
   ) {
     this.pool = new pg.Pool({
+      Client: SteadyClient,
       connectionString: database.url('platform', true),
       max: CONNECTIONS,
       connectionTimeoutMillis: 10_000,

@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ClsModule, ClsService } from 'nestjs-cls';
 import { DataSource } from 'typeorm';
-import { type PreparedDatabase, versionOfPlace } from '../database/index.js';
+import { type PreparedDatabase, SteadyClient, versionOfPlace } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { checkBootPreconditions, placeProblems } from './boot-preconditions.js';
 import { CredentialCodec } from './tenant.credential.js';
@@ -66,6 +66,7 @@ export class TenancyModule {
       installExtensions: false,
       poolSize: size,
       extra: {
+        Client: SteadyClient,
         pipeline: true,
         connectionTimeoutMillis: 10_000,
         idleTimeoutMillis: 60_000,
