@@ -7,6 +7,15 @@ import { createTestApp, type TestApp } from '../kit/test-app.js';
 
 const poolOf = (source: DataSource): pg.Pool => (source.driver as unknown as { master: pg.Pool }).master;
 
+/** @returns true when somebody listened; else what would have ended the process */
+function heard(client: pg.PoolClient): unknown {
+  try {
+    return client.emit('error', new Error('lost'));
+  } catch (unheard) {
+    return unheard;
+  }
+}
+
 describe('a connection that is lost in the moment in which its pool hands it out', () => {
   let t: TestApp;
   beforeAll(async () => {
@@ -20,16 +29,10 @@ describe('a connection that is lost in the moment in which its pool hands it out
     ['of the job engine', ({ app }) => app.get(JobEngine)['pool']],
   ])('%s does not end the process', async (_, of) => {
     // The pool has let go of it, and whoever asked has not begun to listen.
-    const told = await new Promise((resolve, reject) =>
+    const told = await new Promise<unknown>((resolve) =>
       of(t).connect((error, client, release) => {
-        if (!client) return reject(error!);
-        try {
-          resolve(client.emit('error', new Error('lost')));
-        } catch (unheard) {
-          reject(unheard);
-        } finally {
-          release(true);
-        }
+        resolve(error ?? heard(client!));
+        release(true);
       }),
     );
     expect(told).toBe(true);
