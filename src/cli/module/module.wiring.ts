@@ -8,7 +8,7 @@ type Edit = (text: string, shape: ModuleShape) => string;
 /** By path; a test generates a module into what these files are now. */
 export const WIRING: Readonly<Record<string, Edit>> = {
   '.dependency-cruiser.cjs': (text, { names }) =>
-    insert(text, /\n {2}\['root', .*\],\n/, `  ['${names.plural}', '${names.plural}/'],\n`),
+    insert(text, /\n {2}\[\s*'root',[^\]]*\],\n/, `  ['${names.plural}', '${names.plural}/'],\n`),
 
   'src/app.module.ts': (text, { names }) => {
     const { Singular, Plural, plural } = names;
