@@ -49,18 +49,23 @@ describe('the layers', () => {
       told.flat().filter((path) => row.test(path) || (path === 'src/cli.ts' && row.test('src/cli/x.ts'))),
     );
     expect(enforced.map((row) => row.sort())).toEqual(told.map((row) => [...row].sort()));
-    const toldFolders = told.flat().filter((path) => path.endsWith('/x.ts'));
-    // A module that was generated is told by whoever made it, in documents of their own.
-    expect(folders.filter((name) => name.endsWith('/')).map(pathOf)).toEqual(expect.arrayContaining(toldFolders));
-    expect(toldFolders.length).toBeGreaterThan(30);
+    expect(
+      folders
+        .filter((name) => name.endsWith('/') && name !== 'cli/')
+        .map(pathOf)
+        .sort(),
+    ).toEqual(
+      told
+        .flat()
+        .filter((path) => path.endsWith('/x.ts'))
+        .sort(),
+    );
   });
 
   it('have every folder of src in the table of docs/architecture.md, once', () => {
     const [, section = ''] = /\n## Slices\n([\s\S]*?)\n## /.exec(readFileSync('docs/architecture.md', 'utf8')) ?? [];
     const cells = [...section.matchAll(/^\| (`[^|]+?) +\|/gm)].flatMap(([, cell = '']) => named(cell));
-    expect(folders).toEqual(expect.arrayContaining(cells));
-    expect(new Set(cells).size).toBe(cells.length);
-    expect(cells.length).toBeGreaterThan(30);
+    expect(cells.sort()).toEqual(folders.filter((name) => name.endsWith('/')).sort());
   });
 });
 

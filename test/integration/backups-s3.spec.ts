@@ -8,12 +8,12 @@ import { TenantRunner } from '../../src/tenancy/index.js';
 import { ArchiveSpool } from '../../src/tenant/archive/archive.spool.js';
 import { BackupStorage } from '../../src/tenant/backups/backup.storage.js';
 import { BACKUP_USE } from '../../src/tenant/backups/chosen.storage.js';
-import { BackupJobs, ErasureProver, TenantBackups, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
+import { BackupJobs, ErasureProver, TenantBackups } from '../../src/tenant/index.js';
 import { runCommand, startCommand } from '../kit/command-line.js';
 import { fillTables } from '../kit/filled-tables.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { startProxy } from '../kit/tcp-proxy.js';
-import { createTenant, untilStatus } from '../kit/tenants.js';
+import { createTenant, eraseAtOnce, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { testEnv } from '../kit/test-env.js';
 import { startS3, type TestS3 } from '../kit/test-s3.js';
@@ -140,17 +140,7 @@ describe('a backup of acme in a bucket', () => {
     await make('doomed');
     await storage().write(id, randomUUID(), (out) => pipeline(['half of it'], out));
     expect(await storage().countOf(id)).toBe(2);
-    const lifecycle = t.app.get(TenantLifecycle);
-    await lifecycle.apply('doomed', 'archive');
-    await lifecycle.scheduleDeletion('doomed', 'doomed');
-    await vi.waitFor(
-      async () => {
-        await t.database.admin('UPDATE platform.tenants SET purge_after = now() WHERE purge_after IS NOT NULL');
-        await t.app.get(TenantPurge).runDue();
-        expect(await t.database.admin('SELECT slug FROM platform.tenants WHERE purge_after IS NOT NULL')).toEqual([]);
-      },
-      { timeout: 20_000 },
-    );
+    await eraseAtOnce(t, 'doomed');
     expect((await s3.keys()).filter((key) => key.includes(id))).toEqual([]);
     expect(await s3.uploads()).toEqual([]);
     expect((await t.app.get(ErasureProver).prove('doomed')).found).toEqual([]);

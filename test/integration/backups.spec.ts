@@ -6,11 +6,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobRegistry } from '../../src/jobs/job.registry.js';
 import { TenantRunner } from '../../src/tenancy/index.js';
-import { BackupJobs, ErasureProver, TenantBackups, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
+import { BackupJobs, ErasureProver, TenantBackups } from '../../src/tenant/index.js';
 import { runCommand, startCommand } from '../kit/command-line.js';
 import { fillTables } from '../kit/filled-tables.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
-import { createTenant, untilStatus } from '../kit/tenants.js';
+import { createTenant, eraseAtOnce, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { testEnv } from '../kit/test-env.js';
 
@@ -238,17 +238,7 @@ describe('backups', () => {
     const { id } = await untilStatus(admin, 'doomed', 'active', 'failed');
     await make('doomed');
     expect(await filesOf('doomed')).toHaveLength(1);
-    const lifecycle = t.app.get(TenantLifecycle);
-    await lifecycle.apply('doomed', 'archive');
-    await lifecycle.scheduleDeletion('doomed', 'doomed');
-    await vi.waitFor(
-      async () => {
-        await t.database.admin('UPDATE platform.tenants SET purge_after = now() WHERE purge_after IS NOT NULL');
-        await t.app.get(TenantPurge).runDue();
-        expect(await t.database.admin('SELECT slug FROM platform.tenants WHERE purge_after IS NOT NULL')).toEqual([]);
-      },
-      { timeout: 20_000 },
-    );
+    await eraseAtOnce(t, 'doomed');
     expect(await readdir(folder)).not.toContain(id);
     const prove = () => t.app.get(ErasureProver).prove('doomed');
     expect((await prove()).found).toEqual([]);

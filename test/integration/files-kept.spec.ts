@@ -4,19 +4,19 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/common/index.js';
 import { FILE_STORAGE, FilePurge, FileSweep, TenantFiles } from '../../src/files/index.js';
 import type { ObjectStorage } from '../../src/storage/index.js';
 import { type Placement, TenantRunner } from '../../src/tenancy/index.js';
-import { ErasureProver, MoveAftercare, PlaceKeeper, TenantLifecycle, TenantPurge } from '../../src/tenant/index.js';
+import { ErasureProver, MoveAftercare, PlaceKeeper } from '../../src/tenant/index.js';
 import { download, fileRows, PNG, setSettings, storedFiles, upload } from '../kit/files.js';
 import { move } from '../kit/moves.js';
 import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { backUp, restore, swapIn } from '../kit/restores.js';
 import { runSql } from '../kit/scratch-server.js';
 import { signIn, type SignedIn } from '../kit/sign-in.js';
-import { createTenant, untilStatus } from '../kit/tenants.js';
+import { createTenant, eraseAtOnce, untilStatus } from '../kit/tenants.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { withDatabase } from '../kit/test-env.js';
 
@@ -157,17 +157,7 @@ describe('a tenant that is erased', () => {
     const storage = t.app.get<ObjectStorage>(FILE_STORAGE);
     await storage.write(id, newId(), (out) => pipeline(['half of it'], out));
     expect([await storage.countOf(id), (await fileRows(t, id)).length]).toEqual([2, 1]);
-    const lifecycle = t.app.get(TenantLifecycle);
-    await lifecycle.apply('doomed', 'archive');
-    await lifecycle.scheduleDeletion('doomed', 'doomed');
-    await vi.waitFor(
-      async () => {
-        await t.database.admin('UPDATE platform.tenants SET purge_after = now() WHERE purge_after IS NOT NULL');
-        await t.app.get(TenantPurge).runDue();
-        expect(await t.database.admin('SELECT slug FROM platform.tenants WHERE purge_after IS NOT NULL')).toEqual([]);
-      },
-      { timeout: 20_000 },
-    );
+    await eraseAtOnce(t, 'doomed');
     expect([await storage.countOf(id), await storedFiles(t, id), await fileRows(t, id)]).toEqual([0, [], []]);
     expect((await t.app.get(ErasureProver).prove('doomed')).found).toEqual([]);
     await (await storage.write(id, newId(), (out) => pipeline(['too late'], out))).keep();

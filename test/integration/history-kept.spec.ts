@@ -2,19 +2,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PlaceMigrator } from '../../src/database/index.js';
 import { JobRegistry } from '../../src/jobs/job.registry.js';
 import { isolateTable, type Placement, schemaOf } from '../../src/tenancy/index.js';
-import {
-  BackupJobs,
-  ErasureProver,
-  HistoryJobs,
-  MoveAftercare,
-  TenantBackups,
-  TenantLifecycle,
-  TenantPurge,
-} from '../../src/tenant/index.js';
+import { BackupJobs, ErasureProver, HistoryJobs, MoveAftercare, TenantBackups } from '../../src/tenant/index.js';
 import { MovePlace } from '../../src/tenant/moves/move.place.js';
 import { runCommand } from '../kit/command-line.js';
 import { HistoryBench, historyOf } from '../kit/histories.js';
@@ -25,6 +17,7 @@ import { ROOT_ENV, type SignedInAdmin, signInAdmin } from '../kit/platform.js';
 import { PROXIED, Recording } from '../kit/recording.js';
 import { createTestApp, type TestApp } from '../kit/test-app.js';
 import { testEnv } from '../kit/test-env.js';
+import { eraseAtOnce } from '../kit/tenants.js';
 
 let t: TestApp;
 let admin: SignedInAdmin;
@@ -259,17 +252,7 @@ describe('a history', () => {
     await bench.keep('doomed');
     await chats('doomed');
     const { id, placement } = await t.tenant('doomed');
-    const lifecycle = t.app.get(TenantLifecycle);
-    await lifecycle.apply('doomed', 'archive');
-    await lifecycle.scheduleDeletion('doomed', 'doomed');
-    await vi.waitFor(
-      async () => {
-        await t.database.admin('UPDATE platform.tenants SET purge_after = now() WHERE purge_after IS NOT NULL');
-        await t.app.get(TenantPurge).runDue();
-        expect(await t.database.admin('SELECT slug FROM platform.tenants WHERE purge_after IS NOT NULL')).toEqual([]);
-      },
-      { timeout: 20_000 },
-    );
+    await eraseAtOnce(t, 'doomed');
     expect([await triggersOf(placement, id), await keptAt(placement, id)]).toEqual([0, []]);
     expect(await t.database.admin('SELECT 1 FROM platform.histories WHERE tenant_id = $1', [id])).toEqual([]);
     const prove = () => t.app.get(ErasureProver).prove('doomed');

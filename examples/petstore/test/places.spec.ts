@@ -1,15 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import path from 'node:path';
 import { TenantRunner } from 'tenantry';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import {
-  CopyIds,
-  ErasureProver,
-  TenantExporter,
-  TenantImporter,
-  TenantLifecycle,
-  TenantPurge,
-} from '../../../src/tenant/index.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CopyIds, ErasureProver, TenantExporter, TenantImporter } from '../../../src/tenant/index.js';
 import { download, PNG, storedFiles } from '../../../test/kit/files.js';
 import { fillTables, rowsOf } from '../../../test/kit/filled-tables.js';
 import { move } from '../../../test/kit/moves.js';
@@ -18,6 +11,7 @@ import { signInAs } from '../../../test/kit/sign-in.js';
 import { createTestApp, type TestApp } from '../../../test/kit/test-app.js';
 import { whatIsLeft } from '../../../test/kit/what-is-left.js';
 import { PETSTORE } from '../src/product.js';
+import { eraseAtOnce } from '../../../test/kit/tenants.js';
 
 /** What the store has of a tenant. Nothing in it says how that is archived, moved or erased. */
 const TABLES = ['owners', 'pets', 'pet_photos', 'visits', 'reminders', 'items', 'orders'];
@@ -89,16 +83,7 @@ it('once acme is erased there is nothing of its store, and all of that of the te
   expect(Object.keys(await whatIsLeft(t.database, id))).toEqual(
     expect.arrayContaining(TABLES.map((table) => `shared.${table}`)),
   );
-  await t.app.get(TenantLifecycle).apply('acme', 'archive');
-  await t.app.get(TenantLifecycle).scheduleDeletion('acme', 'acme');
-  await vi.waitFor(
-    async () => {
-      await t.database.admin('UPDATE platform.tenants SET purge_after = now() WHERE purge_after IS NOT NULL');
-      await t.app.get(TenantPurge).runDue();
-      expect(await t.database.admin('SELECT slug FROM platform.tenants WHERE purge_after IS NOT NULL')).toEqual([]);
-    },
-    { timeout: 20_000 },
-  );
+  await eraseAtOnce(t, 'acme');
   expect(await whatIsLeft(t.database, id)).toEqual({});
   expect(await storedFiles(t, id)).toEqual([]);
   expect(await t.app.get(ErasureProver).prove(id)).toMatchObject({ proven: true, found: [] });

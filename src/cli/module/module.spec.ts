@@ -12,7 +12,9 @@ let dir: string;
 let before: Map<string, string>;
 beforeAll(() => {
   dir = mkdtempSync(path.join(os.tmpdir(), 'tenantry-module-'));
-  for (const part of ['src', 'migrations', '.dependency-cruiser.cjs', '.prettierrc.json', 'test/e2e/browser.spec.ts'])
+  const documents = ['CONTRIBUTING.md', 'docs/architecture.md'];
+  const wired = [...documents, '.dependency-cruiser.cjs', 'test/e2e/browser.spec.ts'];
+  for (const part of ['src', 'migrations', '.prettierrc.json', ...wired])
     cpSync(part, path.join(dir, part), { recursive: true });
   before = checkout();
 });
@@ -134,6 +136,10 @@ describe('a module', () => {
       `migrations/tenant/${last + 2}-create-orders.ts`,
     ]);
     expect(added.filter((file) => file.endsWith('.generated'))).toEqual([]);
+    expect(both.get('CONTRIBUTING.md')).toMatch(/\n1\. `main`.*\n2\. `orders\/`\n3\. `pets\/`\n4\. `chat\/`\n/);
+    expect(both.get('docs/architecture.md')).toMatch(
+      /\n\| `cli\/` .*\n\| `orders\/` +\| orders of tenants +\|\n\| `pets\/` +\| pets of tenants +\|\n/,
+    );
     expect(both.get('migrations/index.ts')).toContain(`CreatePets${last + 1},\n      CreateOrders${last + 2},\n    ],`);
   });
 

@@ -10,6 +10,12 @@ export const WIRING: Readonly<Record<string, Edit>> = {
   '.dependency-cruiser.cjs': (text, { names }) =>
     insert(text, /\n {2}\[\s*'root',[^\]]*\],\n/, `  ['${names.plural}', '${names.plural}/'],\n`),
 
+  // Its rows are counted anew when it is formatted.
+  'CONTRIBUTING.md': (text, { names }) => insert(text, /\n## Layers\n[\s\S]*?\n1\. .*\n/, `2. \`${names.plural}/\`\n`),
+
+  'docs/architecture.md': (text, { names }) =>
+    insert(text, /\n## Slices\n[\s\S]*?\n\| `cli\/` .*\n/, `| \`${names.plural}/\` | ${names.words} of tenants |\n`),
+
   'src/app.module.ts': (text, { names }) => {
     const { Singular, Plural, plural } = names;
     const imported = addImport(text, `import { ${Singular}, ${Plural}Module } from './${plural}/index.js';\n`);
