@@ -33,6 +33,7 @@ import { compareFairness, MAX_FLOOD_P99_RATIO, TENANTS } from './fairness.mjs';
 import {
   compareHistory,
   compareModels,
+  lifted,
   MAX_CREATE_S,
   MAX_PAUSE_S,
   MAX_SCHEMAS_MB,
@@ -265,8 +266,7 @@ async function startTenantry(dir, label, url, nodeArgs, env = {}) {
   const server = await startServer(dir, label, main, { ...tenantryEnv(dir, url), ...env }, nodeArgs);
   await sql(
     url,
-    `UPDATE platform.tenants SET settings = settings
-        || '{"limits.requests_per_hour":${LIMIT * 100},"limits.chat_per_10s":${LIMIT},"limits.visitor_address_per_10s":${LIMIT}}'
+    `UPDATE platform.tenants SET settings = settings || '${JSON.stringify(lifted(LIMIT))}'
       WHERE slug IN (${DEMO.map((slug) => `'${slug}'`).join(', ')})`,
     'NOTIFY tenantry_tenants',
   );
@@ -291,14 +291,7 @@ async function registerTenants(dir, url, count = REGISTERED) {
       slug: slugOf(index),
       name: `Bench ${index}`,
       plan: undefined,
-      settings: {
-        'chat.public': true,
-        model: 'mock-1',
-        welcome: 'Welcome.',
-        'limits.chat_per_10s': LIMIT,
-        'limits.requests_per_hour': LIMIT * 100,
-        'limits.visitor_address_per_10s': LIMIT,
-      },
+      settings: { 'chat.public': true, model: 'mock-1', welcome: 'Welcome.', ...lifted(LIMIT) },
       extra: {},
     }));
     await new TenantImport(platform).import(lines, { mode: 'missing' });

@@ -7,6 +7,7 @@ import { Interrupted } from './exit-codes.js';
 import { MigrateCommands } from './migrate.commands.js';
 import { openShared } from './shared.database.js';
 import { Terminal } from './terminal.js';
+import { SteadyClient } from '../database/index.js';
 
 /** Runs a command on the database as it is: an application would not start on tables that are not at head. */
 export async function withMigrations(
@@ -21,6 +22,7 @@ export async function withMigrations(
     url: database.url('platform'),
     installExtensions: false,
     poolSize: 4,
+    extra: { Client: SteadyClient },
   });
   try {
     if (terminal.interrupted.aborted) throw new Interrupted();

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { DataSource } from 'typeorm';
-import { makeDumpedRoles, rolesInDump } from '../database/index.js';
+import { makeDumpedRoles, rolesInDump, SteadyClient } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import type { Product } from '../product.js';
 import { type FoundPlace, PlaceRecovery } from '../tenant/index.js';
@@ -41,6 +41,7 @@ export class RecoveryCommands {
       url: database.url('platform', true),
       installExtensions: false,
       poolSize: 2,
+      extra: { Client: SteadyClient },
     });
     try {
       await platform.initialize();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { DataDirInUse, prepareDatabase, type PreparedDatabase } from '../database/index.js';
+import type pg from 'pg';
+import { DataDirInUse, prepareDatabase, type PreparedDatabase, SteadyClient } from '../database/index.js';
 import type { Env } from '../env/index.js';
 import { isConnectionTrouble } from '../http/index.js';
 import { migrationsOf, type Product } from '../product.js';
@@ -61,9 +61,7 @@ async function attempt(
     onProgress: (text) => process.stderr.isTTY && terminal.note(text),
   });
   if (!database.embedded) return { database, close: () => database.stop() };
-  const hold = new pg.Client({ connectionString: database.url('platform', true) });
-  // Its end says no more than the next statement of the command does.
-  hold.on('error', () => undefined);
+  const hold = new SteadyClient({ connectionString: database.url('platform', true) });
   try {
     await hold.connect();
     if (database.started) return { database, close: () => stopWhenAlone(hold, database, terminal) };

@@ -4,11 +4,11 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import pg from 'pg';
 import { processAlive, readOrCreateSecret, readSecret } from './data-dir.js';
 import { DatabaseSetupError } from './database.errors.js';
 import { initialiseCluster, SUPERUSER } from './postgres.cluster.js';
 import { type Command, command, locateBinaries, serverAccount, startApart } from './postgres.command.js';
+import { SteadyClient } from './steady.client.js';
 
 const DATABASE = 'tenantry';
 const SECRET = 'postgres.password';
@@ -169,8 +169,7 @@ export class EmbeddedPostgres {
   private async ready(log: string, progress: (text: string) => void): Promise<string> {
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (let round = 1; !exited(this.child) && !this.isStopping(); round++) {
-      const client = new pg.Client({ connectionString: this.url.replace(/[^/]+$/, 'postgres') });
-      client.on('error', () => undefined);
+      const client = new SteadyClient({ connectionString: this.url.replace(/[^/]+$/, 'postgres') });
       try {
         await client.connect();
         const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);

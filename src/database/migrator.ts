@@ -1,8 +1,9 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { distribute } from './citus.js';
 import { JOBS_SCHEMA, migrateJobs } from './job-schema.js';
 import type { MigrationClass } from './migration.names.js';
+import { SteadyClient } from './steady.client.js';
 
 /** The migrations of the control plane, or those of tenant-owned tables. */
 export interface MigrationSet {
@@ -72,13 +73,13 @@ async function open(url: string, set: MigrationSet): Promise<DataSource> {
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 1,
-    extra: { options: `-c search_path=${set.schema}` },
+    extra: { options: `-c search_path=${set.schema}`, Client: SteadyClient },
   });
   return source.initialize();
 }
 
 async function withLock<T>(url: string, fn: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new SteadyClient({ connectionString: url });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [LOCK]);

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { KeyRing } from '../common/index.js';
 import type { Env } from '../env/index.js';
 import { acquireDataDirLock, MASTER_KEY_FILE, readOrCreateSecret } from './data-dir.js';
@@ -7,6 +7,7 @@ import { EmbeddedPostgres } from './embedded-postgres.js';
 import { migrate, type MigrationSet } from './migrator.js';
 import { ensureRoles, installationOf, type RoleKind, type Roles, rolesOf } from './roles.js';
 import { findRoot, type MasterKeys, recordRoot, type RootCopy } from './root-key.js';
+import { SteadyClient } from './steady.client.js';
 
 const OLDEST_VERSION = 150_000;
 
@@ -125,7 +126,7 @@ interface SetUp {
 }
 
 async function setUpRoles(url: string, masters: MasterKeys): Promise<SetUp> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new SteadyClient({ connectionString: url });
   try {
     await client.connect();
   } catch (error) {
@@ -172,7 +173,7 @@ async function isSetUp(client: pg.Client, roles: Roles): Promise<boolean> {
 
 /** Connects as a role. A password that no longer fits means that MASTER_KEY is not the one of this installation. */
 async function logIn(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new SteadyClient({ connectionString: url });
   try {
     await client.connect();
     return client;
@@ -189,7 +190,7 @@ async function logIn(url: string): Promise<pg.Client> {
 }
 
 async function checkPooler(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new SteadyClient({ connectionString: url });
   try {
     await client.connect();
   } catch (error) {

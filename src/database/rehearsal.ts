@@ -2,6 +2,7 @@ import pg from 'pg';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { nameOf } from './migration.names.js';
 import type { MigrationSet } from './migrator.js';
+import { SteadyClient } from './steady.client.js';
 
 /** How long a rehearsal waits for a lock that somebody holds, in ms: others wait behind it. */
 const LOCK_MS = 5000;
@@ -90,7 +91,14 @@ async function pendingOf(runner: QueryRunner, set: MigrationSet): Promise<Migrat
 }
 
 async function withRunner<T>(url: string, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-  const source = await new DataSource({ type: 'postgres', url, installExtensions: false, poolSize: 1 }).initialize();
+  const extra = { Client: SteadyClient };
+  const source = await new DataSource({
+    type: 'postgres',
+    url,
+    installExtensions: false,
+    poolSize: 1,
+    extra,
+  }).initialize();
   const runner = source.createQueryRunner();
   try {
     return await work(runner);

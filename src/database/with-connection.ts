@@ -1,4 +1,5 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { SteadyClient } from './steady.client.js';
 
 /**
  * Settings of a session that holds what others wait for: its server lets go within half a minute of a client whose machine
@@ -29,9 +30,7 @@ export async function withConnection<T>(
   work: (client: pg.Client) => Promise<T>,
   config: pg.ClientConfig = {},
 ): Promise<T> {
-  const client = new pg.Client({ connectionString: url, keepAlive: true, ...config });
-  // Unheard, a connection that breaks would end the process; its statement fails all the same.
-  client.on('error', () => undefined);
+  const client = new SteadyClient({ connectionString: url, keepAlive: true, ...config });
   await client.connect();
   try {
     return await work(client);

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { capturedTables, configure, HISTORY, KEEPALIVE } from '../../database/index.js';
+import { capturedTables, configure, HISTORY, KEEPALIVE, SteadyClient } from '../../database/index.js';
 import { type Placement, schemaOf } from '../../tenancy/index.js';
 import { CopyUnfit, MoveFailure } from './move.errors.js';
 
@@ -155,9 +155,7 @@ export class MovePlace {
 
 /** @param url the maintenance role's, on a direct connection */
 export async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: CONNECT_MS });
-  // Unheard, a connection that breaks would end the process; its statement fails all the same.
-  client.on('error', () => undefined);
+  const client = new SteadyClient({ connectionString: url, keepAlive: true, connectionTimeoutMillis: CONNECT_MS });
   try {
     await client.connect();
     await configure(client, SETTINGS);

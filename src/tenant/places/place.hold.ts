@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import pg from 'pg';
-import { configure, KEEPALIVE, type PreparedDatabase } from '../../database/index.js';
+import type pg from 'pg';
+import { configure, KEEPALIVE, type PreparedDatabase, SteadyClient } from '../../database/index.js';
 
 /** First of the two numbers of a hold's lock; the second is the hold's own. */
 const NAMESPACE = 1_413_565_516;
@@ -34,8 +34,7 @@ export class PlaceHold {
   }
 
   static async open(database: PreparedDatabase): Promise<PlaceHold> {
-    const client = new pg.Client({ connectionString: database.url('platform', true), keepAlive: true });
-    client.on('error', () => undefined);
+    const client = new SteadyClient({ connectionString: database.url('platform', true), keepAlive: true });
     await client.connect();
     try {
       await configure(client, KEEPALIVE);

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import pg from 'pg';
+import type pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
-import { DATABASE, type PreparedDatabase } from '../../database/index.js';
+import { DATABASE, type PreparedDatabase, SteadyClient } from '../../database/index.js';
 import {
   InjectPlatformDataSource,
   isInHomeDatabase,
@@ -115,9 +115,7 @@ export class ProvisioningFence {
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
-  // Unheard, a connection that breaks would end the process.
-  client.on('error', () => undefined);
+  const client = new SteadyClient({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
   try {
     await client.connect();
     return await work(client);
